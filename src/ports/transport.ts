@@ -1,0 +1,35 @@
+/**
+ * How frames travel between executors and their node. A frame is one message of bytes: it arrives whole or not at all,
+ * frames of one sender arrive in order, and a frame may be lost when a connection breaks or a queue is full.
+ */
+
+/** Names one connected executor to the node. Stable while the connection lasts, never reused within a process. */
+export type PeerId = string
+
+/** The node's end. */
+export interface Listener {
+  /** Begins to receive. `onFrame` must not throw. The bytes belong to the callee. */
+  listen(onFrame: (peer: PeerId, frame: Uint8Array) => void): Promise<void>
+  /** Queues a frame. False: it was dropped, since the peer is gone or its queue is full. */
+  send(peer: PeerId, frame: Uint8Array): boolean
+  /** Frees what is kept for a peer that will not be answered again. */
+  forget(peer: PeerId): void
+  /** Sends what is queued, for a bounded time, then closes. */
+  close(): Promise<void>
+}
+
+export interface LinkHandlers {
+  onFrame(frame: Uint8Array): void
+  /** The connection was made, or made again. Frames that were sent before may be lost. */
+  onUp(): void
+  /** The connection broke. The link tries to make it again by itself. */
+  onDown(): void
+}
+
+/** The executor's end. */
+export interface Link {
+  open(handlers: LinkHandlers): void
+  /** Queues a frame. False: the queue is full and the frame was dropped. */
+  send(frame: Uint8Array): boolean
+  close(): Promise<void>
+}
