@@ -1,0 +1,52 @@
+import { defineConfig } from 'vitest/config'
+
+/** `vitest run --mode long` runs test/long and nothing else; every other run leaves it out. */
+const LONG_MODE = 'long'
+
+/** Projects run in this order, one after the other: the cheap ones fail first, and timing-sensitive ones run alone. */
+const PROJECTS = [
+  { name: 'house', include: ['test/*.test.ts'], timeoutMs: 30_000, workers: 2, build: false },
+  { name: 'unit', include: ['test/unit/**/*.test.ts'], timeoutMs: 20_000, workers: 2, build: false },
+  { name: 'contract', include: ['test/contract/**/*.test.ts'], timeoutMs: 60_000, workers: 2, build: true },
+  {
+    name: 'scenarios',
+    include: ['test/scenarios/**/*.test.ts'],
+    timeoutMs: 120_000,
+    workers: 2,
+    build: true,
+  },
+  // One at a time: each starts several processes of its own.
+  { name: 'e2e', include: ['test/e2e/**/*.test.ts'], timeoutMs: 180_000, workers: 1, build: true },
+] as const
+
+const LONG = {
+  name: 'long',
+  include: ['test/long/**/*.test.ts'],
+  timeoutMs: 60 * 60_000,
+  workers: 1,
+  build: true,
+} as const
+
+export default defineConfig(({ mode }) => {
+  const reportPath = process.env.VIRGA_TEST_REPORT
+  return {
+    test: {
+      reporters: reportPath
+        ? ['default', ['./scripts/count-reporter.mjs', { path: reportPath }]]
+        : ['default'],
+      projects: (mode === LONG_MODE ? [LONG] : PROJECTS).map((project, groupOrder) => ({
+        test: {
+          name: project.name,
+          include: [...project.include],
+          // Never worker threads: ending a thread that has an open ZeroMQ socket aborts the process.
+          pool: 'forks' as const,
+          maxWorkers: project.workers,
+          sequence: { groupOrder },
+          testTimeout: project.timeoutMs,
+          hookTimeout: project.timeoutMs,
+          globalSetup: project.build ? ['./test/support/global-build.ts'] : [],
+        },
+      })),
+    },
+  }
+})
