@@ -1,0 +1,88 @@
+import { hash32 } from './bytes.js'
+import { type Attempt, type Origin, type TxnId, txnTimeMs } from './ids.js'
+
+/**
+ * Where things lie in storage (docs/storage-layout.md). All nodes that share a storage must agree on this file: a change
+ * moves `LAYOUT_VERSION`, and a node refuses a storage of another version.
+ */
+export const LAYOUT_VERSION = 1
+
+/** A key in storage, as the storage port takes it. */
+export interface Place {
+  readonly bucket: string
+  readonly id: string
+}
+
+/** Buckets that one minute of decisions is spread over, so that no engine's partition takes all commits of a moment. */
+export const SHARDS_PER_MINUTE = 4
+
+export const MINUTE_MS = 60_000
+
+/** Minutes since the Unix epoch. */
+export function minuteAt(ms: number): number {
+  return Math.floor(ms / MINUTE_MS)
+}
+
+export function txnMinute(txn: TxnId): number {
+  return minuteAt(txnTimeMs(txn))
+}
+
+export function decisionKey(txn: TxnId): Place {
+  return { bucket: decisionBucket(txnMinute(txn), shardOf(txn)), id: txn }
+}
+
+/** Every bucket that may hold decisions of one minute of transaction ids. */
+export function decisionBuckets(minute: number): readonly string[] {
+  return Array.from({ length: SHARDS_PER_MINUTE }, (_, shard) => decisionBucket(minute, shard))
+}
+
+/** Names a decision whose id is of a minute that was closed when it was written. */
+export function lateKey(txn: TxnId, writtenMinute: number): Place {
+  return { bucket: lateBucket(writtenMinute), id: txn }
+}
+
+export function lateBucket(writtenMinute: number): string {
+  return `late/${writtenMinute}`
+}
+
+/** A large value, or a durable write set, of one attempt. `name` is unique within the attempt. */
+export function blobKey(txn: TxnId, blob: string): Place {
+  return { bucket: `value/${txnMinute(txn)}/${shardOf(txn)}`, id: `${txn}:${blob}` }
+}
+
+export function blobName(attempt: Attempt, name: string): string {
+  return `${attempt}:${name}`
+}
+
+/** The pinned cut of a transaction that handed off durably. */
+export function pinKey(txn: TxnId): Place {
+  return { bucket: pinBuckets()[shardOf(txn)]!, id: txn }
+}
+
+export function pinBuckets(): readonly string[] {
+  return Array.from({ length: SHARDS_PER_MINUTE }, (_, shard) => `pin/${shard}`)
+}
+
+/** A stretch of an origin's publication order, kept so that a pinned cut can be read after the origin died. */
+export function orderKey(origin: Origin, firstSeq: number): Place {
+  return { bucket: orderBucket(origin), id: String(firstSeq) }
+}
+
+/** Bucket names have a small alphabet; an origin has a larger one. Its incarnation alone is unique. */
+export function orderBucket(origin: Origin): string {
+  return `order/${origin.slice(origin.lastIndexOf('@') + 1)}`
+}
+
+/** The cluster's key: contexts are signed with it. */
+export const CLUSTER_KEY: Place = { bucket: 'cluster', id: 'key' }
+/** The layout version, and the minute before which no decision can be that has not been compacted. */
+export const CLUSTER_FORMAT: Place = { bucket: 'cluster', id: 'format' }
+export const CLUSTER_CHECKPOINT: Place = { bucket: 'cluster', id: 'checkpoint' }
+
+function decisionBucket(minute: number, shard: number): string {
+  return `decision/${minute}/${shard}`
+}
+
+function shardOf(txn: TxnId): number {
+  return hash32(txn) % SHARDS_PER_MINUTE
+}

@@ -1,0 +1,32 @@
+import { VirgaError } from '../errors.js'
+import type { Cut } from './cut.js'
+
+/** How a transaction reads. Chosen per node (the default) and per transaction. */
+export type Consistency = 'read-atomic' | 'lww'
+
+export interface Mode {
+  readonly name: Consistency
+  /** The cut to read at, of the one that the transaction took when it began and the one of now. */
+  readonly readCut: (taken: Cut, now: Cut) => Cut
+}
+
+const MODES: Readonly<Record<Consistency, Mode>> = {
+  /** One snapshot for the whole transaction, on every node (RAMP's read atomicity, and causal too). */
+  'read-atomic': { name: 'read-atomic', readCut: (taken) => taken },
+  /** The newest applied version each time: last writer wins, for comparison and for who wants it. */
+  lww: { name: 'lww', readCut: (_taken, now) => now },
+}
+
+export const CONSISTENCIES = Object.keys(MODES) as readonly Consistency[]
+
+/** Throws `Unsupported` for a mode that this version does not have. */
+export function modeOf(name: string): Mode {
+  const mode = Object.hasOwn(MODES, name) ? MODES[name as Consistency] : undefined
+  if (mode === undefined) {
+    throw new VirgaError(
+      'Unsupported',
+      `consistency is one of ${CONSISTENCIES.join(', ')}; got ${JSON.stringify(name)}`,
+    )
+  }
+  return mode
+}

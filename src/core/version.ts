@@ -1,0 +1,40 @@
+import type { Coordinates, Cut } from './cut.js'
+import { sees } from './cut.js'
+import type { StoredValue } from './decision.js'
+import type { Hlc } from './hlc.js'
+import type { TxnId } from './ids.js'
+
+/**
+ * One applied decision: what all the versions that it wrote share. A decision that several nodes found after its
+ * origin died has coordinates of each, and is visible if a cut sees any of them.
+ */
+export interface Applied {
+  readonly txn: TxnId
+  readonly hlc: Hlc
+  readonly coordinates: Coordinates[]
+  readonly versions: readonly Version[]
+}
+
+/** One value of one key. Where its bytes are is the node's business: `index` is its place among the decision's writes. */
+export interface Version {
+  readonly key: string
+  readonly index: number
+  readonly applied: Applied
+  /** The kind and size of the value; the bytes themselves are cached apart from the history. */
+  readonly kind: StoredValue['kind']
+}
+
+/** The order of versions: by clock, then by transaction id. Positive if `a` is newer. */
+export function compareStamps(
+  a: { readonly hlc: Hlc; readonly txn: TxnId },
+  b: { readonly hlc: Hlc; readonly txn: TxnId },
+): number {
+  if (a.hlc !== b.hlc) return a.hlc - b.hlc
+  return a.txn < b.txn ? -1 : a.txn > b.txn ? 1 : 0
+}
+
+export function isVisible(applied: Applied, cut: Cut): boolean {
+  const { coordinates } = applied
+  for (let i = 0; i < coordinates.length; i++) if (sees(cut, coordinates[i]!)) return true
+  return false
+}

@@ -1,0 +1,49 @@
+/** Frames that wait for a socket, bounded in count and bytes. */
+export class Outbox {
+  readonly #frames: Uint8Array[] = []
+  readonly #framesMax: number
+  readonly #bytesMax: number
+  #head = 0
+  #bytes = 0
+
+  constructor(framesMax: number, bytesMax: number) {
+    this.#framesMax = framesMax
+    this.#bytesMax = bytesMax
+  }
+
+  get isEmpty(): boolean {
+    return this.#head === this.#frames.length
+  }
+
+  /** False: full. A single frame is always taken by an empty outbox. */
+  push(frame: Uint8Array): boolean {
+    if (
+      !this.isEmpty &&
+      (this.#frames.length - this.#head >= this.#framesMax || this.#bytes + frame.length > this.#bytesMax)
+    ) {
+      return false
+    }
+    this.#frames.push(frame)
+    this.#bytes += frame.length
+    return true
+  }
+
+  /** The next frame, which stays first until `shift`. */
+  peek(): Uint8Array | undefined {
+    return this.#frames[this.#head]
+  }
+
+  shift(): void {
+    const frame = this.#frames[this.#head]
+    if (frame === undefined) return
+    this.#bytes -= frame.length
+    this.#head++
+    if (this.#head === this.#frames.length) this.clear()
+  }
+
+  clear(): void {
+    this.#frames.length = 0
+    this.#head = 0
+    this.#bytes = 0
+  }
+}

@@ -1,0 +1,98 @@
+import { context, Dealer } from 'zeromq'
+import type { Link, LinkHandlers } from '../ports/transport.js'
+import { Outbox } from './outbox.js'
+
+context.blocky = false
+
+export interface ZeromqLinkOptions {
+  /** Path of the node's socket file. */
+  readonly path: string
+  readonly frameBytesMax: number
+}
+
+const OUTBOX_FRAMES_MAX = 4_096
+const OUTBOX_BYTES_MAX = 128 * 1024 * 1024
+const HIGH_WATER_MARK = 64
+const RECONNECT_MS = 20
+const RECONNECT_MS_MAX = 500
+const LINGER_MS = 200
+
+/**
+ * The executor's end of ZeroMQ IPC: one DEALER, one reader loop, one writer loop. Nothing is queued while there is no
+ * connection (`immediate`): a node that comes back must not be handed what was meant for its last incarnation.
+ */
+export function zeromqLink(options: ZeromqLinkOptions): Link {
+  return new ZeromqLink(options)
+}
+
+class ZeromqLink implements Link {
+  readonly #options: ZeromqLinkOptions
+  readonly #socket: Dealer
+  readonly #outbox = new Outbox(OUTBOX_FRAMES_MAX, OUTBOX_BYTES_MAX)
+  #loops: readonly Promise<void>[] = []
+  #writer: Promise<void> | undefined
+  #up = false
+  #closed = false
+
+  constructor(options: ZeromqLinkOptions) {
+    this.#options = options
+    this.#socket = new Dealer({
+      linger: LINGER_MS,
+      immediate: true,
+      sendHighWaterMark: HIGH_WATER_MARK,
+      receiveHighWaterMark: HIGH_WATER_MARK,
+      reconnectInterval: RECONNECT_MS,
+      reconnectMaxInterval: RECONNECT_MS_MAX,
+      maxMessageSize: options.frameBytesMax * 4,
+    })
+  }
+
+  open(handlers: LinkHandlers): void {
+    this.#loops = [this.#watch(handlers), this.#read(handlers)]
+    this.#socket.connect(`ipc://${this.#options.path}`)
+  }
+
+  send(frame: Uint8Array): boolean {
+    if (this.#closed || !this.#up || !this.#outbox.push(frame)) return false
+    this.#writer ??= this.#write()
+    return true
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#up) await this.#writer
+    this.#socket.close()
+    await Promise.allSettled(this.#loops)
+  }
+
+  async #read(handlers: LinkHandlers): Promise<void> {
+    for await (const [frame] of this.#socket) if (frame !== undefined) handlers.onFrame(frame)
+  }
+
+  async #write(): Promise<void> {
+    for (let frame = this.#outbox.peek(); frame !== undefined; frame = this.#outbox.peek()) {
+      this.#outbox.shift()
+      try {
+        await this.#socket.send(frame)
+      } catch {
+        // The socket was closed under a waiting send: what is left has nowhere to go.
+        this.#outbox.clear()
+      }
+    }
+    this.#writer = undefined
+  }
+
+  async #watch(handlers: LinkHandlers): Promise<void> {
+    for await (const event of this.#socket.events) {
+      if (event.type === 'handshake') {
+        this.#up = true
+        handlers.onUp()
+      } else if (event.type === 'disconnect' && this.#up) {
+        this.#up = false
+        this.#outbox.clear()
+        handlers.onDown()
+      } else if (event.type === 'end') return
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import { VirgaError } from '../errors.js'
+import {
+  type MessageType,
+  PROTOCOL_VERSION,
+  REPLIES,
+  REQUESTS,
+  type Reply,
+  type Request,
+} from './messages.js'
+import { pack, unpack } from './msgpack.js'
+import type { Fields } from './schema.js'
+
+/**
+ * A frame is one MessagePack array: the protocol version, then messages. One frame carries all that a sender had to say
+ * in one turn of its event loop: many small ZeroMQ messages are what costs.
+ */
+type Table = Readonly<Record<string, MessageType<string, Fields>>>
+
+/** Encodes and decodes the frames of one direction. */
+class FrameCodec<M extends { readonly type: string; readonly request: number }> {
+  readonly #byName: ReadonlyMap<string, MessageType<string, Fields>>
+  readonly #byNumber: ReadonlyMap<number, MessageType<string, Fields>>
+
+  constructor(table: Table) {
+    this.#byName = new Map(Object.values(table).map((type) => [type.name, type]))
+    this.#byNumber = new Map(Object.values(table).map((type) => [type.number, type]))
+  }
+
+  encode(messages: readonly M[]): Uint8Array {
+    const frame: unknown[] = [PROTOCOL_VERSION]
+    for (const message of messages) {
+      const type = this.#byName.get(message.type)!
+      const items: unknown[] = [type.number, message.request]
+      type.fields.write(message as never, items)
+      frame.push(items)
+    }
+    return pack(frame)
+  }
+
+  /** Throws `Malformed` or `UnsupportedVersion`. Byte strings in the messages are views into `frame`. */
+  decode(frame: Uint8Array): readonly M[] {
+    const items = unpack(frame)
+    if (!Array.isArray(items)) throw new VirgaError('Malformed', 'a frame that is no array')
+    if (items[0] !== PROTOCOL_VERSION) {
+      throw new VirgaError(
+        'UnsupportedVersion',
+        `a frame of protocol version ${String(items[0])}; this side speaks ${PROTOCOL_VERSION}`,
+      )
+    }
+    const messages: M[] = []
+    for (let i = 1; i < items.length; i++) messages.push(this.#decodeMessage(items[i]))
+    return messages
+  }
+
+  #decodeMessage(items: unknown): M {
+    if (!Array.isArray(items)) throw new VirgaError('Malformed', 'a message that is no array')
+    const type = this.#byNumber.get(items[0] as number)
+    if (type === undefined)
+      throw new VirgaError('Malformed', `a message of unknown number ${String(items[0])}`)
+    const request: unknown = items[1]
+    if (!Number.isSafeInteger(request) || (request as number) < 0) {
+      throw new VirgaError('Malformed', 'a request number that is no unsigned integer')
+    }
+    const message = type.fields.read(items, 2) as Record<string, unknown>
+    message['type'] = type.name
+    message['request'] = request
+    return message as unknown as M
+  }
+}
+
+export const requestFrames: FrameCodec<Request> = new FrameCodec<Request>(REQUESTS)
+export const replyFrames: FrameCodec<Reply> = new FrameCodec<Reply>(REPLIES)
+
+/**
+ * The request numbers of a frame of another version, as far as they can be read: whoever sent them is told in vain
+ * otherwise. Empty if nothing can be made of it.
+ */
+export function requestNumbers(frame: Uint8Array): readonly number[] {
+  try {
+    const items = unpack(frame)
+    if (!Array.isArray(items)) return []
+    return items
+      .slice(1)
+      .flatMap((item) => (Array.isArray(item) && Number.isSafeInteger(item[1]) ? [item[1]] : []))
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,122 @@
+import { ERROR_CODES, type ErrorCode } from '../errors.js'
+import {
+  bool,
+  bytes,
+  type Fields,
+  list,
+  nullable,
+  oneOf,
+  type Shape,
+  Struct,
+  text,
+  tuple,
+  uint,
+} from './schema.js'
+import { attempt, hlc, origin, txnId, writes } from './types.js'
+
+/**
+ * Every message between an executor and its node. On the wire a message is an array: its number, the request number that
+ * pairs it with its answer, then its fields in this order. What each means is told in protocol/README.md.
+ *
+ * Changing a message here changes the protocol: move `PROTOCOL_VERSION` (a test holds both to protocol/schema.json).
+ */
+export const PROTOCOL_VERSION = 1
+
+export interface MessageType<N extends string, F extends Fields> {
+  readonly name: N
+  readonly number: number
+  readonly fields: Struct<F>
+}
+
+function message<const N extends string, F extends Fields>(
+  number: number,
+  name: N,
+  fields: F,
+): MessageType<N, F> {
+  return { name, number, fields: new Struct(fields) }
+}
+
+const CONSISTENCY = nullable(text)
+
+/** From an executor to its node. */
+export const REQUESTS = {
+  hello: message(1, 'hello', { client: text, pid: uint, namespace: text, startedAt: text }),
+  begin: message(2, 'begin', {
+    handle: uint,
+    id: txnId,
+    keyed: bool,
+    deadlineMs: nullable(uint),
+    consistency: CONSISTENCY,
+    after: nullable(text),
+    lookup: bool,
+  }),
+  read: message(3, 'read', { handle: uint, keys: list(text) }),
+  spill: message(4, 'spill', { handle: uint, writes }),
+  commit: message(5, 'commit', { handle: uint, writes, result: nullable(bytes) }),
+  end: message(6, 'end', { handle: uint }),
+  handoff: message(7, 'handoff', { handle: uint, writes, durable: bool }),
+  resume: message(8, 'resume', {
+    handle: uint,
+    contexts: list(text),
+    onBranchConflict: oneOf('latest', 'error'),
+  }),
+  status: message(9, 'status', { id: txnId }),
+  cancel: message(10, 'cancel', { id: txnId }),
+  resolve: message(11, 'resolve', { id: txnId, attempt: nullable(attempt) }),
+  ping: message(12, 'ping', {}),
+  bye: message(13, 'bye', {}),
+  inspect: message(14, 'inspect', {}),
+} as const
+
+/** From a node to an executor. */
+export const REPLIES = {
+  welcome: message(64, 'welcome', {
+    node: text,
+    origin,
+    sessionTimeoutMs: uint,
+    keyBytesMax: uint,
+    valueBytesMax: uint,
+    writeSetBytesMax: uint,
+    writeSetKeysMax: uint,
+    resultBytesMax: uint,
+    frameBytesMax: uint,
+    requestsMax: uint,
+  }),
+  done: message(65, 'done', {}),
+  begun: message(66, 'begun', { attempt, deadlineMs: uint }),
+  values: message(67, 'values', { values: list(nullable(bytes)) }),
+  committed: message(68, 'committed', {
+    id: txnId,
+    hlc,
+    replayed: bool,
+    result: nullable(bytes),
+    session: text,
+  }),
+  handed: message(69, 'handed', { context: text }),
+  resumed: message(70, 'resumed', {
+    id: txnId,
+    attempt,
+    deadlineMs: uint,
+    keyed: bool,
+    /** Key, whether its write is here, and the encoded value or nil for a deletion. */
+    upstream: list(tuple(text, bool, nullable(bytes))),
+  }),
+  state: message(71, 'state', {
+    status: oneOf('committed', 'open', 'aborted', 'expired'),
+    result: nullable(bytes),
+    session: nullable(text),
+  }),
+  inspected: message(72, 'inspected', { counters: list(tuple(text, uint)), notes: list(tuple(text, text)) }),
+  error: message(73, 'error', { code: oneOf<ErrorCode>(...ERROR_CODES), indefinite: bool, message: text }),
+} as const
+
+type Messages<Table> = {
+  [N in keyof Table]: Table[N] extends MessageType<infer Name, infer F>
+    ? { readonly type: Name; readonly request: number } & Shape<F>
+    : never
+}[keyof Table]
+
+export type Request = Messages<typeof REQUESTS>
+export type Reply = Messages<typeof REPLIES>
+export type RequestOf<N extends Request['type']> = Extract<Request, { type: N }>
+export type ReplyOf<N extends Reply['type']> = Extract<Reply, { type: N }>

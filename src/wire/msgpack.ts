@@ -1,0 +1,26 @@
+import { Packr } from 'msgpackr'
+import { VirgaError } from '../errors.js'
+import { skim } from './skim.js'
+
+/**
+ * Plain MessagePack: no records, no shared structures, 64-bit integers as numbers. Every MessagePack library reads what
+ * this writes. Integers above 32 bits are written as float 64, which carries them exactly up to 2^53.
+ */
+const packr = new Packr({ useRecords: false, int64AsType: 'number', variableMapSize: true })
+
+export function pack(value: unknown): Uint8Array {
+  return packr.pack(value)
+}
+
+/**
+ * Decodes one MessagePack value that fills `bytes`, and holds nothing but nil, booleans, numbers, text, byte strings and
+ * arrays. Throws `Malformed`. Byte strings in the result are views into `bytes`.
+ */
+export function unpack(bytes: Uint8Array): unknown {
+  skim(bytes)
+  try {
+    return packr.unpack(bytes)
+  } catch (cause) {
+    throw new VirgaError('Malformed', 'bytes that are no MessagePack', { cause })
+  }
+}

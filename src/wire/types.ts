@@ -1,0 +1,22 @@
+import type { Cut } from '../core/cut.js'
+import type { Hlc } from '../core/hlc.js'
+import { type Attempt, isAttempt, isOrigin, isTxnId, type Origin, type TxnId } from '../core/ids.js'
+import { bytes, type Infer, list, nullable, type Type, text, textLike, tuple, uint } from './schema.js'
+
+/** Types of the domain, as they stand on the wire and in storage. */
+
+export const txnId: Type<TxnId> = textLike('txn id', isTxnId)
+export const attempt: Type<Attempt> = textLike('attempt', isAttempt)
+export const origin: Type<Origin> = textLike('origin', isOrigin)
+export const hlc = uint as Type<number> as Type<Hlc>
+export const cut = list(tuple(origin, uint))
+/** Key and encoded value; nil deletes. */
+export const writes = list(tuple(text, nullable(bytes)))
+
+export function packCut(of: Cut): Infer<typeof cut> {
+  return [...of]
+}
+
+export function unpackCut(pairs: Infer<typeof cut>): Cut {
+  return new Map(pairs)
+}
