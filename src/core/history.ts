@@ -1,9 +1,9 @@
 import { VirgaError } from '../errors.js'
 import type { Coordinates, Cut } from './cut.js'
-import type { Decision } from './decision.js'
+import type { Decision, StoredValue } from './decision.js'
 import { HLC_ZERO, type Hlc } from './hlc.js'
 import type { Origin, TxnId } from './ids.js'
-import { type Applied, compareStamps, isVisible, type Version } from './version.js'
+import { type Applied, compareStamps, isVisible, type Source, type Version } from './version.js'
 
 /**
  * Everything a node has applied and not yet dropped: per key a chain of versions, and the applied vector.
@@ -132,7 +132,7 @@ export class History {
     const { writes } = decision
     for (let index = 0; index < writes.length; index++) {
       const { key, value } = writes[index]!
-      const version: Version = { key, index, applied, kind: value.kind }
+      const version: Version = { key, index, applied, source: sourceOf(value) }
       versions.push(version)
       this.#link(version)
     }
@@ -152,4 +152,8 @@ export class History {
     if (place === chain.length) chain.push(version)
     else chain.splice(place, 0, version)
   }
+}
+
+function sourceOf(value: StoredValue): Source {
+  return value.kind === 'blob' ? { blob: value.blob } : value.kind
 }

@@ -18,6 +18,12 @@ export const SHARDS_PER_MINUTE = 4
 
 export const MINUTE_MS = 60_000
 
+/**
+ * How long after its end a minute of ids is open: decisions of later commits are announced in a `late` bucket. All nodes
+ * must agree on it.
+ */
+export const MINUTE_OPEN_MS = 10 * MINUTE_MS
+
 /** Minutes since the Unix epoch. */
 export function minuteAt(ms: number): number {
   return Math.floor(ms / MINUTE_MS)
@@ -25,6 +31,11 @@ export function minuteAt(ms: number): number {
 
 export function txnMinute(txn: TxnId): number {
   return minuteAt(txnTimeMs(txn))
+}
+
+/** When the minute of an id closes, in milliseconds since the Unix epoch. */
+export function txnClosesAtMs(txn: TxnId): number {
+  return (txnMinute(txn) + 1) * MINUTE_MS + MINUTE_OPEN_MS
 }
 
 export function decisionKey(txn: TxnId): Place {
@@ -63,9 +74,12 @@ export function pinBuckets(): readonly string[] {
   return Array.from({ length: SHARDS_PER_MINUTE }, (_, shard) => `pin/${shard}`)
 }
 
-/** A stretch of an origin's publication order, kept so that a pinned cut can be read after the origin died. */
-export function orderKey(origin: Origin, firstSeq: number): Place {
-  return { bucket: orderBucket(origin), id: String(firstSeq) }
+/**
+ * A stretch of an origin's publication order, from `first` to `last`, kept so that a pinned cut can be read after the origin died.
+ * Stretches may overlap, and are never rewritten: a shorter one must not replace a longer one.
+ */
+export function orderKey(origin: Origin, first: number, last: number): Place {
+  return { bucket: orderBucket(origin), id: `${first}-${last}` }
 }
 
 /** Bucket names have a small alphabet; an origin has a larger one. Its incarnation alone is unique. */

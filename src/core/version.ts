@@ -1,6 +1,5 @@
 import type { Coordinates, Cut } from './cut.js'
 import { sees } from './cut.js'
-import type { StoredValue } from './decision.js'
 import type { Hlc } from './hlc.js'
 import type { TxnId } from './ids.js'
 
@@ -15,13 +14,15 @@ export interface Applied {
   readonly versions: readonly Version[]
 }
 
-/** One value of one key. Where its bytes are is the node's business: `index` is its place among the decision's writes. */
+/** Where the bytes of a version come from when they are not cached. */
+export type Source = 'inline' | 'tombstone' | { readonly blob: string }
+
+/** One value of one key. Its bytes are cached apart from the history: `index` is its place in its decision's record. */
 export interface Version {
   readonly key: string
   readonly index: number
   readonly applied: Applied
-  /** The kind and size of the value; the bytes themselves are cached apart from the history. */
-  readonly kind: StoredValue['kind']
+  readonly source: Source
 }
 
 /** The order of versions: by clock, then by transaction id. Positive if `a` is newer. */

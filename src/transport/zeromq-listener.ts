@@ -32,6 +32,8 @@ interface Peer {
   readonly outbox: Outbox
   stalledAt: number | undefined
   retry: Timer | undefined
+  /** Forgotten once its queue is empty. */
+  leaving: boolean
 }
 
 /**
@@ -89,16 +91,15 @@ class ZeromqListener implements Listener {
   forget(id: PeerId): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
-    peer.retry?.cancel()
-    peer.outbox.clear()
-    this.#peers.delete(id)
+    peer.leaving = true
+    if (peer.outbox.isEmpty) this.#drop(id, peer)
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     await this.#writer
-    for (const id of [...this.#peers.keys()]) this.forget(id)
+    for (const [id, peer] of this.#peers) this.#drop(id, peer)
     this.#socket.close()
     await this.#reader
   }
@@ -110,9 +111,17 @@ class ZeromqListener implements Listener {
     }
   }
 
+  #drop(id: PeerId, peer: Peer): void {
+    peer.retry?.cancel()
+    peer.outbox.clear()
+    this.#peers.delete(id)
+  }
+
   #peerOf(routingId: Buffer): PeerId {
     const id = routingId.toString('latin1')
-    if (!this.#peers.has(id)) {
+    const known = this.#peers.get(id)
+    if (known !== undefined) known.leaving = false
+    else {
       const { peerFramesMax = PEER_FRAMES_MAX, peerBytesMax = PEER_BYTES_MAX } = this.#options
       const outbox = new Outbox(peerFramesMax, peerBytesMax)
       this.#peers.set(id, {
@@ -146,6 +155,7 @@ class ZeromqListener implements Listener {
       peer.stalledAt = undefined
       peer.outbox.shift()
       if (!peer.outbox.isEmpty) this.#ready.push(id)
+      else if (peer.leaving) this.#drop(id, peer)
     }
     this.#writer = undefined
   }
@@ -155,7 +165,7 @@ class ZeromqListener implements Listener {
     const now = clock.monotonic()
     peer.stalledAt ??= now
     if (this.#closed || now - peer.stalledAt >= STALL_MS_MAX) {
-      this.forget(id)
+      this.#drop(id, peer)
       return
     }
     peer.retry = clock.timer(STALL_RETRY_MS, () => this.#schedule(id))

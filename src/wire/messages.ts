@@ -90,7 +90,7 @@ export const REPLIES = {
     hlc,
     replayed: bool,
     result: nullable(bytes),
-    session: text,
+    session: nullable(text),
   }),
   handed: message(69, 'handed', { context: text }),
   resumed: message(70, 'resumed', {

@@ -1,0 +1,169 @@
+import type { Decision } from '../core/decision.js'
+import type { History } from '../core/history.js'
+import { isOrigin, isTxnId, type Origin, type TxnId } from '../core/ids.js'
+import {
+  CLUSTER_CHECKPOINT,
+  CLUSTER_FORMAT,
+  CLUSTER_KEY,
+  decisionBuckets,
+  decisionKey,
+  LAYOUT_VERSION,
+  lateBucket,
+  MINUTE_OPEN_MS,
+  minuteAt,
+  orderBucket,
+  type Place,
+  pinBuckets,
+} from '../core/layout.js'
+import { compareStamps } from '../core/version.js'
+import { VirgaError } from '../errors.js'
+import type { Storage } from '../ports/storage.js'
+import {
+  decodeCheckpoint,
+  decodeFormat,
+  decodeOrder,
+  decodePin,
+  decodeStanding,
+  encodeCheckpoint,
+  encodeFormat,
+} from '../wire/records.js'
+import type { Ledger } from './ledger.js'
+import type { Pins } from './pins.js'
+
+/** Listings under way at once while a node boots. */
+const LISTINGS_MAX = 64
+const CLUSTER_KEY_BYTES = 32
+
+/** Reads a record, or makes it: of several nodes that start at once, one makes it and all use that one. */
+async function readOrMake(storage: Storage, place: Place, make: () => Uint8Array): Promise<Uint8Array> {
+  const [found] = await storage.get([place])
+  if (found !== undefined) return found
+  const made = make()
+  const result = await storage.compareAndSwap(place, undefined, made)
+  return result.swapped ? made : (result.current ?? made)
+}
+
+/** Refuses a storage that is laid out in another way. Throws `StorageCorrupt`. */
+export async function checkFormat(storage: Storage): Promise<void> {
+  const layout = decodeFormat(await readOrMake(storage, CLUSTER_FORMAT, () => encodeFormat(LAYOUT_VERSION)))
+  if (layout === LAYOUT_VERSION) return
+  throw new VirgaError(
+    'StorageCorrupt',
+    `this storage has layout ${layout}; this version of virga reads ${LAYOUT_VERSION}`,
+  )
+}
+
+/** The key that contexts are signed with, made at the first start of all. */
+export async function clusterKey(
+  storage: Storage,
+  entropy: (bytes: number) => Uint8Array,
+): Promise<Uint8Array> {
+  return readOrMake(storage, CLUSTER_KEY, () => entropy(CLUSTER_KEY_BYTES))
+}
+
+/**
+ * Brings everything that storage holds into an empty history: every decision since the checkpoint, in the order of their
+ * clocks, which is causal; then, for each pinned cut, the places that its origins gave to those decisions.
+ *
+ * Only what is durable is read and nothing but the checkpoint is written, so a crash here costs a second boot and no more.
+ */
+export async function restore(
+  storage: Storage,
+  ledger: Ledger,
+  history: History,
+  nowMs: number,
+  skewMs: number,
+  pins: Pins,
+): Promise<void> {
+  const oldest = minuteAt(nowMs - MINUTE_OPEN_MS) - 1
+  const checkpointRecord = await readOrMake(storage, CLUSTER_CHECKPOINT, () => encodeCheckpoint(oldest))
+  const checkpoint = decodeCheckpoint(checkpointRecord)
+  const found = await listDecisions(storage, checkpoint, minuteAt(nowMs + skewMs))
+  found.decisions.sort(([a, left], [b, right]) =>
+    compareStamps({ hlc: left.hlc, txn: a }, { hlc: right.hlc, txn: b }),
+  )
+  for (const [txn, decision] of found.decisions) ledger.publish(txn, decision)
+  await restoreOrders(storage, history, pins)
+  await advanceCheckpoint(storage, checkpointRecord, checkpoint, Math.min(found.firstMinute, oldest))
+}
+
+interface Found {
+  readonly decisions: [TxnId, Decision][]
+  /** The first minute that holds anything; infinite if none does. */
+  firstMinute: number
+}
+
+async function listDecisions(storage: Storage, from: number, to: number): Promise<Found> {
+  const found: Found = { decisions: [], firstMinute: Number.POSITIVE_INFINITY }
+  const seen = new Set<TxnId>()
+  const take = (txn: string, record: Uint8Array | undefined): void => {
+    if (record === undefined || !isTxnId(txn) || seen.has(txn)) return
+    const standing = decodeStanding(record)
+    if (standing.status !== 'committed') return
+    seen.add(txn)
+    found.decisions.push([txn, standing])
+  }
+  const minutes = Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i)
+  await eachLimited(minutes, async (minute) => {
+    for (const bucket of decisionBuckets(minute)) {
+      for await (const { id, value } of storage.list(bucket, { values: true })) {
+        found.firstMinute = Math.min(found.firstMinute, minute)
+        take(id, value)
+      }
+    }
+    const late: TxnId[] = []
+    for await (const { id } of storage.list(lateBucket(minute))) if (isTxnId(id)) late.push(id)
+    if (late.length === 0) return
+    found.firstMinute = Math.min(found.firstMinute, minute)
+    const records = await storage.get(late.map(decisionKey))
+    for (const [i, txn] of late.entries()) take(txn, records[i])
+  })
+  return found
+}
+
+/** Lets pinned cuts of dead origins be read: their orders are in storage as far as any pin reaches. */
+async function restoreOrders(storage: Storage, history: History, pins: Pins): Promise<void> {
+  for (const origin of await pinnedOrigins(storage, pins)) {
+    let upTo = 0
+    for await (const { value } of storage.list(orderBucket(origin), { values: true })) {
+      if (value === undefined) continue
+      const { first, txns } = decodeOrder(value)
+      for (const [i, txn] of txns.entries()) history.alsoAt(txn, { origin, seq: first + i })
+      upTo = Math.max(upTo, first + txns.length - 1)
+    }
+    history.declare(origin, upTo)
+  }
+}
+
+async function pinnedOrigins(storage: Storage, pins: Pins): Promise<ReadonlySet<Origin>> {
+  const origins = new Set<Origin>()
+  for (const bucket of pinBuckets()) {
+    for await (const { id, value } of storage.list(bucket, { values: true })) {
+      if (value === undefined || !isTxnId(id)) continue
+      const { cut, deadlineMs } = decodePin(value)
+      pins.note({ txn: id, deadlineMs, lineage: [] })
+      for (const origin of cut.keys()) if (isOrigin(origin)) origins.add(origin)
+    }
+  }
+  return origins
+}
+
+/** Minutes that are closed and empty stay empty: the next boot need not look there. */
+async function advanceCheckpoint(
+  storage: Storage,
+  record: Uint8Array,
+  from: number,
+  to: number,
+): Promise<void> {
+  if (to <= from) return
+  // Lost to another node that advances it as well: either is right.
+  await storage.compareAndSwap(CLUSTER_CHECKPOINT, record, encodeCheckpoint(to))
+}
+
+async function eachLimited<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < items.length) await run(items[next++]!)
+  }
+  await Promise.all(Array.from({ length: Math.min(LISTINGS_MAX, items.length) }, worker))
+}

@@ -1,0 +1,64 @@
+import type { Consistency } from '../core/modes.js'
+import { DEFAULT_LIMITS, type Limits } from '../limits.js'
+
+/** Everything a node can be told, in full. Times are in milliseconds, sizes in bytes. */
+export interface NodeConfig {
+  readonly nodeId: string
+  readonly consistency: Consistency
+  readonly limits: Limits
+  /** How long a transaction may take, if its caller doesn't say; and at most. */
+  readonly deadlineMs: number
+  readonly deadlineMsMax: number
+  /** How old a transaction id may be. */
+  readonly idempotencyWindowMs: number
+  /** How far ahead of this node's clock an id may be. */
+  readonly clockSkewMsMax: number
+  /** An executor whose process can't be watched is given up after being silent for this long. */
+  readonly sessionTimeoutMs: number
+  /** Requests of one executor that are under way or wait; one more is answered `Busy`. */
+  readonly requestsPerSessionMax: number
+  readonly sessionsMax: number
+  /** Open transactions of all executors; one more is answered `Busy`. */
+  readonly transactionsMax: number
+  readonly cacheBytesMax: number
+  /** Handed-off write sets in memory; a handoff beyond that is answered `Busy`. */
+  readonly heldBytesMax: number
+  /** A value above this is put into storage on its own, before the decision. */
+  readonly inlineValueBytesMax: number
+  /** Values inline in one decision, in sum. What is above goes to storage on its own, largest first. */
+  readonly inlineDecisionBytesMax: number
+  /** A write set up to this travels inside the context. */
+  readonly inlineWriteSetBytesMax: number
+  /** Write sets inline in one context, in sum. */
+  readonly inlineContextBytesMax: number
+  /** How long a commit whose outcome storage did not tell is looked into before its caller is told that it is unknown. */
+  readonly resolveMsMax: number
+  /** How long a stopping node waits for open transactions. */
+  readonly drainMsMax: number
+}
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const SECOND = 1_000
+const MINUTE = 60 * SECOND
+
+export const DEFAULT_CONFIG: Omit<NodeConfig, 'nodeId'> = {
+  consistency: 'read-atomic',
+  limits: DEFAULT_LIMITS,
+  deadlineMs: 5 * MINUTE,
+  deadlineMsMax: 24 * 60 * MINUTE,
+  idempotencyWindowMs: 24 * 60 * MINUTE,
+  clockSkewMsMax: 10 * MINUTE,
+  sessionTimeoutMs: 60 * SECOND,
+  requestsPerSessionMax: 4_096,
+  sessionsMax: 4_096,
+  transactionsMax: 65_536,
+  cacheBytesMax: 256 * MIB,
+  heldBytesMax: 256 * MIB,
+  inlineValueBytesMax: 32 * KIB,
+  inlineDecisionBytesMax: 256 * KIB,
+  inlineWriteSetBytesMax: 4 * KIB,
+  inlineContextBytesMax: 64 * KIB,
+  resolveMsMax: 10 * SECOND,
+  drainMsMax: 10 * SECOND,
+}

@@ -1,0 +1,172 @@
+import { equalBytes } from '../core/bytes.js'
+import { type Abortion, type Decision, fenceOver, judge, type Standing } from '../core/decision.js'
+import type { Attempt, TxnId } from '../core/ids.js'
+import { decisionKey } from '../core/layout.js'
+import { VirgaError } from '../errors.js'
+import { decodeStanding, encodeStanding } from '../wire/records.js'
+import type { World } from './world.js'
+
+/**
+ * The records under transaction ids: the commit point, fences and abortions. Nothing else writes there.
+ *
+ * Why no crash or lost answer makes two decisions, or an answer that turns out wrong:
+ * - The decision is written by one compare-and-swap, from nothing or from a fence below its attempt. A crash before it
+ *   leaves nothing; a crash after it leaves a decision that whoever looks finds (boot, a retry).
+ * - If storage does not say what became of the swap, it may still arrive later. So reading "nothing" proves nothing;
+ *   replacing it by a fence of the own attempt does: the late swap then expects what stands no more.
+ * - A fence is only ever replaced by a higher fence, an abortion, or the decision of a later attempt. A decision and an
+ *   abortion are never replaced.
+ */
+export class Decisions {
+  readonly #world: World
+  readonly #resolveMsMax: number
+  #stopped = false
+
+  constructor(world: World, resolveMsMax: number) {
+    this.#world = world
+    this.#resolveMsMax = resolveMsMax
+  }
+
+  /** Ends what goes on in the background. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  async find(txn: TxnId): Promise<Standing | undefined> {
+    const [record] = await this.#world.storage.get([decisionKey(txn)])
+    return record === undefined ? undefined : decodeStanding(record)
+  }
+
+  /**
+   * Writes the decision of an attempt, unless another one stands. Returns the decision that stands in the end. Throws
+   * `AttemptFenced`, `TransactionAborted`, `StorageUnavailable` (then this attempt surely did not and will not commit),
+   * or `OutcomeUnknown`; in that last case `onLate` is called with a decision that is found to stand later.
+   */
+  async decide(txn: TxnId, decision: Decision, onLate: (decision: Decision) => void): Promise<Decision> {
+    const record = encodeStanding(decision)
+    let expected: Uint8Array | undefined
+    for (;;) {
+      let result: Awaited<ReturnType<World['storage']['compareAndSwap']>>
+      try {
+        result = await this.#world.storage.compareAndSwap(decisionKey(txn), expected, record)
+      } catch (error) {
+        if (VirgaError.is(error) && error.outcome === 'definite') throw error
+        return this.#resolve(txn, decision.attempt, error, onLate)
+      }
+      if (result.swapped) return decision
+      const { current } = result
+      if (current !== undefined && equalBytes(current, record)) return decision
+      const standing = current === undefined ? undefined : decodeStanding(current)
+      if (judge(standing, decision.attempt) !== 'write') return answer(standing!)
+      // Each round met another fence, and every fence is some other party's work: there are only so many.
+      expected = current
+    }
+  }
+
+  /** Sees to it that an attempt can't commit any more, unless it has: returns the decision that stands, if any does. */
+  async fence(txn: TxnId, attempt: Attempt): Promise<Decision | undefined> {
+    const { storage } = this.#world
+    for (;;) {
+      const [record] = await storage.get([decisionKey(txn)])
+      const standing = record === undefined ? undefined : decodeStanding(record)
+      const fence = fenceOver(standing, attempt)
+      if (fence === undefined) return standing?.status === 'committed' ? standing : undefined
+      const result = await storage.compareAndSwap(decisionKey(txn), record, encodeStanding(fence))
+      if (result.swapped) return undefined
+    }
+  }
+
+  /** Sees to it that no attempt ever commits. Returns the decision that stands instead, if one does. */
+  async abort(txn: TxnId): Promise<Decision | undefined> {
+    const { storage } = this.#world
+    const abortion: Abortion = { status: 'aborted' }
+    for (;;) {
+      const [record] = await storage.get([decisionKey(txn)])
+      const standing = record === undefined ? undefined : decodeStanding(record)
+      if (standing?.status === 'committed') return standing
+      if (standing?.status === 'aborted') return undefined
+      const result = await storage.compareAndSwap(decisionKey(txn), record, encodeStanding(abortion))
+      if (result.swapped) return undefined
+    }
+  }
+
+  /** Storage did not tell what became of a decision: fences it, and obeys what stands. */
+  async #resolve(
+    txn: TxnId,
+    attempt: Attempt,
+    cause: unknown,
+    onLate: (decision: Decision) => void,
+  ): Promise<Decision> {
+    const { clock } = this.#world
+    const giveUpAt = clock.monotonic() + this.#resolveMsMax
+    for (let round = 0; clock.monotonic() < giveUpAt && !this.#stopped; round++) {
+      try {
+        return await this.#fenceOrObey(txn, attempt, cause)
+      } catch (error) {
+        if (!isStorageTrouble(error)) throw error
+      }
+      await this.#pause(round)
+    }
+    void this.#resolveLate(txn, attempt, onLate)
+    throw new VirgaError('OutcomeUnknown', `storage does not tell whether ${txn} committed`, {
+      outcome: 'indefinite',
+      cause,
+    })
+  }
+
+  async #fenceOrObey(txn: TxnId, attempt: Attempt, cause: unknown): Promise<Decision> {
+    const decision = await this.fence(txn, attempt)
+    if (decision !== undefined) return decision
+    if ((await this.find(txn))?.status === 'aborted') throw aborted()
+    throw new Fenced('StorageUnavailable', 'storage failed, and the attempt was fenced: it did not commit', {
+      cause,
+    })
+  }
+
+  async #resolveLate(txn: TxnId, attempt: Attempt, onLate: (decision: Decision) => void): Promise<void> {
+    for (let round = 0; !this.#stopped; round++) {
+      await this.#pause(round)
+      try {
+        const decision = await this.fence(txn, attempt)
+        if (decision !== undefined) onLate(decision)
+        return
+      } catch (error) {
+        if (isStorageTrouble(error)) continue
+        this.#world.log.error({ txn, error }, 'the outcome of a commit could not be found out')
+        return
+      }
+    }
+  }
+
+  #pause(round: number): Promise<void> {
+    const { clock, random } = this.#world
+    const waitMs = Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** Math.min(round, 10)) * (0.5 + random.fraction())
+    return new Promise((resolve) => clock.timer(waitMs, resolve))
+  }
+}
+
+const PAUSE_MS_MIN = 10
+const PAUSE_MS_MAX = 2_000
+
+/** Tells the definite answer of a resolution from the trouble that it goes on in. */
+class Fenced extends VirgaError {}
+
+function isStorageTrouble(error: unknown): boolean {
+  return VirgaError.is(error) && error.code === 'StorageUnavailable' && !(error instanceof Fenced)
+}
+
+function aborted(): VirgaError {
+  return new VirgaError('TransactionAborted', 'the transaction was cancelled for good')
+}
+
+/** What another party made stand is the answer, as a decision or as an error. */
+function answer(standing: Standing): Decision {
+  switch (standing.status) {
+    case 'committed':
+      return standing
+    case 'aborted':
+      throw aborted()
+    case 'fenced':
+      throw new VirgaError('AttemptFenced', 'this attempt was fenced: a later one can commit')
+  }
+}

@@ -1,0 +1,208 @@
+import {
+  type Context,
+  compareWriteSets,
+  findBranchConflict,
+  joinContexts,
+  overlay,
+  type WriteSet,
+  type WriteSetBody,
+} from '../core/context.js'
+import { covers } from '../core/cut.js'
+import type { History } from '../core/history.js'
+import type { HybridClock } from '../core/hlc.js'
+import type { TxnId } from '../core/ids.js'
+import { blobKey, blobName, orderKey, pinKey } from '../core/layout.js'
+import { modeOf } from '../core/modes.js'
+import { WriteSetBuilder, type Writes } from '../core/write-set.js'
+import { VirgaError } from '../errors.js'
+import type { StorageEntry } from '../ports/storage.js'
+import { decodeContext, encodeContext, type Mac } from '../wire/context.js'
+import { decodeWriteSet, encodeOrder, encodePin, encodeWriteSet } from '../wire/records.js'
+import type { NodeConfig } from './config.js'
+import { HeldWriteSets } from './held-write-sets.js'
+import type { Ledger } from './ledger.js'
+import type { Pins } from './pins.js'
+import { deadlineExceeded, type OpenTransaction, type TransactionStart } from './transaction.js'
+import type { World } from './world.js'
+
+export type OnBranchConflict = 'latest' | 'error'
+
+/**
+ * Seals what a function wrote and passes it on as a context; takes contexts up again.
+ *
+ * A durable handoff is one batch to storage: what the context can't carry inline, the pin of its cut, and the stretch of
+ * this node's publication order that is not there yet. With the order in storage, a node that boots can tell which
+ * transactions the cut sees, though all who had seen it are dead.
+ */
+export class Handoffs {
+  readonly held: HeldWriteSets
+  readonly #world: World
+  readonly #config: NodeConfig
+  readonly #clock: HybridClock
+  readonly #history: History
+  readonly #ledger: Ledger
+  readonly #pins: Pins
+  readonly #mac: Mac
+  #sealed = 0
+  /** This node's publication order is in storage up to this place. */
+  #orderedUpTo = 0
+
+  constructor(
+    world: World,
+    config: NodeConfig,
+    clock: HybridClock,
+    history: History,
+    ledger: Ledger,
+    pins: Pins,
+    mac: Mac,
+  ) {
+    this.#world = world
+    this.#config = config
+    this.#clock = clock
+    this.#history = history
+    this.#ledger = ledger
+    this.#pins = pins
+    this.#mac = mac
+    this.held = new HeldWriteSets(config.heldBytesMax)
+  }
+
+  /** Ends a function's part. Returns the context for its downstream functions. */
+  async handoff(transaction: OpenTransaction, durable: boolean): Promise<string> {
+    const { start } = transaction
+    const sealed = this.#seal(transaction)
+    const lineage =
+      sealed === undefined ? start.upstream.lineage : [...start.upstream.lineage, sealed.writeSet]
+    const heads = sealed === undefined ? start.upstream.heads : [sealed.writeSet.id]
+    let context: Context = {
+      txn: start.txn,
+      attempt: start.attempt,
+      deadlineMs: start.deadlineMs,
+      consistency: start.mode.name,
+      keyed: start.keyed,
+      cut: start.cut,
+      sender: this.#ledger.origin,
+      heads,
+      lineage: [...lineage].sort(compareWriteSets),
+    }
+    if (durable) context = await this.#makeDurable(context)
+    return encodeContext(context, this.#mac)
+  }
+
+  /** Takes up contexts. Throws whatever keeps them from being served here. */
+  async resume(encoded: readonly string[], onBranchConflict: OnBranchConflict): Promise<TransactionStart> {
+    const contexts = encoded.map((text) => decodeContext(text, this.#mac))
+    const context = joinContexts(contexts)
+    if (this.#world.clock.now() > context.deadlineMs) throw deadlineExceeded(context.txn)
+    if (!covers(this.#history.cut(), context.cut)) {
+      throw new VirgaError('SnapshotUnavailable', `nobody is left who knows the snapshot of ${context.txn}`)
+    }
+    for (const writeSet of context.lineage) this.#clock.observe(writeSet.hlc)
+    const bodies = await this.#load(context)
+    const writesOf = (writeSet: WriteSet): Writes => bodies.get(writeSet.id)!
+    if (onBranchConflict === 'error') refuseConflict(contexts, writesOf)
+    if (context.lineage.some(({ body }) => body.kind === 'durable')) this.#pins.note(context)
+    const winners = overlay(context.lineage, writesOf)
+    const upstream = new Map([...winners].map(([key, writeSet]) => [key, writesOf(writeSet).get(key)!]))
+    return {
+      txn: context.txn,
+      attempt: context.attempt,
+      deadlineMs: context.deadlineMs,
+      mode: modeOf(context.consistency),
+      keyed: context.keyed,
+      cut: context.cut,
+      upstream: { lineage: context.lineage, heads: context.heads, overlay: upstream },
+    }
+  }
+
+  /** A function that wrote nothing adds no write set: its downstream sees its upstream. */
+  #seal({ start, own }: OpenTransaction): { readonly writeSet: WriteSet } | undefined {
+    if (own.size === 0) return undefined
+    const id = `${this.#ledger.origin}:${++this.#sealed}`
+    const travels = this.#fitsInline(own.bytes, start.upstream.lineage)
+    // What came in is a view into a frame; what is kept must not hold the frame in memory.
+    const writes: Writes = new Map(
+      [...own.writes].map(([key, value]) => [key, value && Uint8Array.from(value)]),
+    )
+    if (!travels) this.held.keep(start.txn, id, writes, own.bytes, start.deadlineMs)
+    const body: WriteSetBody = travels
+      ? { kind: 'inline', writes }
+      : { kind: 'held', origin: this.#ledger.origin }
+    const hlc = this.#clock.tick(this.#world.clock.now())
+    return { writeSet: { id, hlc, parents: start.upstream.heads, body } }
+  }
+
+  #fitsInline(bytes: number, lineage: readonly WriteSet[]): boolean {
+    if (bytes > this.#config.inlineWriteSetBytesMax) return false
+    let sum = bytes
+    for (const { body } of lineage) if (body.kind === 'inline') sum += WriteSetBuilder.sizeOf(body.writes)
+    return sum <= this.#config.inlineContextBytesMax
+  }
+
+  async #makeDurable(context: Context): Promise<Context> {
+    const entries: StorageEntry[] = []
+    const lineage = context.lineage.map((writeSet): WriteSet => {
+      if (writeSet.body.kind !== 'held') return writeSet
+      const blob = blobName(context.attempt, `w${writeSet.id}`)
+      const writes = this.#heldWrites(context.txn, writeSet)
+      entries.push({ ...blobKey(context.txn, blob), value: encodeWriteSet(writes) })
+      return { ...writeSet, body: { kind: 'durable', blob } }
+    })
+    const { attempt, deadlineMs, cut } = context
+    entries.push({ ...pinKey(context.txn), value: encodePin({ attempt, deadlineMs, cut }) })
+    const { origin, seq } = this.#ledger
+    const first = this.#orderedUpTo + 1
+    if (seq >= first) {
+      entries.push({
+        ...orderKey(origin, first, seq),
+        value: encodeOrder({ first, txns: this.#ledger.orderOf(first, seq) }),
+      })
+    }
+    await this.#world.storage.put(entries)
+    // Only after it is durable: a concurrent handoff writes the stretch again rather than rely on one that may fail.
+    this.#orderedUpTo = Math.max(this.#orderedUpTo, seq)
+    const made = { ...context, lineage }
+    this.#pins.note(made)
+    return made
+  }
+
+  async #load(context: Context): Promise<ReadonlyMap<string, Writes>> {
+    const bodies = new Map<string, Writes>()
+    const blobs: { readonly id: string; readonly blob: string }[] = []
+    for (const writeSet of context.lineage) {
+      const { body } = writeSet
+      if (body.kind === 'inline') bodies.set(writeSet.id, body.writes)
+      else if (body.kind === 'held') bodies.set(writeSet.id, this.#heldWrites(context.txn, writeSet))
+      else blobs.push({ id: writeSet.id, blob: body.blob })
+    }
+    if (blobs.length === 0) return bodies
+    const records = await this.#world.storage.get(blobs.map(({ blob }) => blobKey(context.txn, blob)))
+    for (const [i, { id }] of blobs.entries()) {
+      const record = records[i]
+      if (record === undefined) throw lost(context.txn)
+      bodies.set(id, decodeWriteSet(record))
+    }
+    return bodies
+  }
+
+  #heldWrites(txn: TxnId, writeSet: WriteSet): Writes {
+    const writes = this.held.find(txn, writeSet.id)
+    if (writes === undefined) throw lost(txn)
+    return writes
+  }
+}
+
+function lost(txn: TxnId): VirgaError {
+  return new VirgaError(
+    'WriteSetLost',
+    `a write set of ${txn} died with the node that held it, or its transaction has ended`,
+  )
+}
+
+function refuseConflict(contexts: readonly Context[], writesOf: (writeSet: WriteSet) => Writes): void {
+  const conflict = findBranchConflict(contexts, writesOf)
+  if (conflict === undefined) return
+  throw new VirgaError(
+    'BranchConflict',
+    `parallel branches both wrote the key ${JSON.stringify(conflict.key)}`,
+  )
+}

@@ -1,0 +1,189 @@
+import { History } from '../core/history.js'
+import { HybridClock, hlcAt } from '../core/hlc.js'
+import { ATTEMPT_ENTROPY_BYTES, isNodeId, makeOrigin, type Origin } from '../core/ids.js'
+import { VirgaError } from '../errors.js'
+import type { Timer } from '../ports/clock.js'
+import { PROTOCOL_VERSION } from '../wire/messages.js'
+import { checkFormat, clusterKey, restore } from './boot.js'
+import type { NodeConfig } from './config.js'
+import { Coordinator } from './coordinator.js'
+import { Counters } from './counters.js'
+import { Decisions } from './decisions.js'
+import { Handoffs } from './handoffs.js'
+import { Ledger } from './ledger.js'
+import { Pins } from './pins.js'
+import { Reads } from './reads.js'
+import { type Inspection, Requests } from './requests.js'
+import { Sessions } from './sessions.js'
+import { SWEEP_MS, Transactions } from './transactions.js'
+import { ValueCache } from './value-cache.js'
+import type { World } from './world.js'
+
+/** Makes the authentication code of contexts, from the cluster's key. */
+export type MacFactory = (key: Uint8Array) => (payload: Uint8Array) => Uint8Array
+
+const DRAIN_LOOK_MS = 10
+
+/**
+ * A cache node: parts wired to each other, and their life cycle. It starts when it has read what storage holds, and stops
+ * when what is under way is decided.
+ */
+export class CacheNode {
+  readonly origin: Origin
+  readonly #world: World
+  readonly #config: NodeConfig
+  readonly #counters: Counters
+  readonly #history: History
+  readonly #values: ValueCache
+  readonly #decisions: Decisions
+  readonly #handoffs: Handoffs
+  readonly #pins: Pins
+  readonly #transactions: Transactions
+  readonly #requests: Requests
+  readonly #sessions: Sessions
+  #sweeper: Timer | undefined
+  #stopping: Promise<void> | undefined
+
+  /** Reads storage, then serves. Rejects, with everything closed, if it can't. */
+  static async start(world: World, config: NodeConfig, macOf: MacFactory): Promise<CacheNode> {
+    if (!isNodeId(config.nodeId)) {
+      throw new VirgaError(
+        'InvalidArgument',
+        `a node id has 1 to 64 letters, digits, dots, dashes: got ${config.nodeId}`,
+      )
+    }
+    const { storage, clock, random } = world
+    await checkFormat(storage)
+    const key = await clusterKey(storage, (bytes) => random.bytes(bytes))
+    const node = new CacheNode(world, config, macOf(key))
+    const ledger = node.#ledger
+    await restore(storage, ledger, node.#history, clock.now(), config.clockSkewMsMax, node.#pins)
+    await world.listener.listen((peer, frame) => node.#sessions.receive(peer, frame))
+    node.#sweepLater()
+    world.log.info(
+      { origin: node.origin, decisions: node.#history.decisions, storage: storage.durability },
+      'serving',
+    )
+    return node
+  }
+
+  readonly #ledger: Ledger
+
+  private constructor(world: World, config: NodeConfig, mac: (payload: Uint8Array) => Uint8Array) {
+    const { clock, random, storage } = world
+    const hybrid = new HybridClock()
+    const counters = new Counters()
+    const history = new History()
+    const values = new ValueCache(storage, config.cacheBytesMax, counters)
+    const decisions = new Decisions(world, config.resolveMsMax)
+    this.origin = makeOrigin(config.nodeId, hlcAt(clock.now()), random.bytes(ATTEMPT_ENTROPY_BYTES))
+    const ledger = new Ledger(this.origin, history, hybrid, values, counters)
+    const pins = new Pins(world)
+    const handoffs = new Handoffs(world, config, hybrid, history, ledger, pins, mac)
+    const coordinator = new Coordinator(world, config, hybrid, decisions, ledger, counters)
+    const transactions = new Transactions(
+      world,
+      config,
+      hybrid,
+      history,
+      ledger,
+      decisions,
+      handoffs,
+      counters,
+    )
+    const reads = new Reads(history, values, config.limits)
+    const inspect = (): Inspection => this.inspect()
+    this.#requests = new Requests({
+      world,
+      config,
+      clock: hybrid,
+      transactions,
+      reads,
+      coordinator,
+      handoffs,
+      pins,
+      decisions,
+      ledger,
+      counters,
+      inspect,
+    })
+    this.#sessions = new Sessions(world, config, counters, transactions, this.#requests, {
+      type: 'welcome',
+      node: config.nodeId,
+      origin: this.origin,
+      sessionTimeoutMs: config.sessionTimeoutMs,
+      requestsMax: config.requestsPerSessionMax,
+      ...config.limits,
+    })
+    this.#world = world
+    this.#config = config
+    this.#counters = counters
+    this.#history = history
+    this.#values = values
+    this.#decisions = decisions
+    this.#handoffs = handoffs
+    this.#pins = pins
+    this.#transactions = transactions
+    this.#ledger = ledger
+  }
+
+  /** What the node has counted, and what it holds now. */
+  inspect(): Inspection {
+    return {
+      counters: [
+        ...this.#counters.entries(),
+        ['sessions', this.#sessions.count],
+        ['transactionsOpen', this.#transactions.open],
+        ['keys', this.#history.keys],
+        ['versions', this.#history.versions],
+        ['decisions', this.#history.decisions],
+        ['cacheBytes', this.#values.bytes],
+        ['heldBytes', this.#handoffs.held.bytes],
+        ['pins', this.#pins.size],
+        ['protocolVersion', PROTOCOL_VERSION],
+      ],
+      notes: [
+        ['node', this.#config.nodeId],
+        ['origin', this.origin],
+        ['consistency', this.#config.consistency],
+        ['storage', this.#world.storage.durability],
+      ],
+    }
+  }
+
+  /**
+   * Begins nothing more, waits for what is open (`drainMsMax` at most), tells the executors, and closes socket and
+   * storage. Idempotent.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    const { clock, listener, storage, log } = this.#world
+    log.info({ origin: this.origin, open: this.#transactions.open }, 'stopping')
+    this.#transactions.drain()
+    const until = clock.monotonic() + this.#config.drainMsMax
+    while ((this.#transactions.open > 0 || this.#requests.deciding > 0) && clock.monotonic() < until) {
+      await new Promise<void>((resolve) => clock.timer(DRAIN_LOOK_MS, resolve))
+    }
+    this.#sweeper?.cancel()
+    this.#decisions.stop()
+    this.#sessions.closeAll()
+    await listener.close()
+    await storage.close()
+    log.info({ origin: this.origin }, 'stopped')
+  }
+
+  #sweepLater(): void {
+    this.#sweeper = this.#world.clock.timer(SWEEP_MS, () => {
+      const now = this.#world.clock.now()
+      this.#sessions.sweep(now)
+      this.#handoffs.held.dropExpired(now)
+      this.#pins.endExpired(now)
+      void this.#pins.sweep()
+      this.#sweepLater()
+    })
+  }
+}

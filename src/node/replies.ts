@@ -1,0 +1,50 @@
+import { VirgaError } from '../errors.js'
+import type { Reply, ReplyOf } from '../wire/messages.js'
+import { encodeToken } from '../wire/token.js'
+import type { Committed } from './coordinator.js'
+
+/** Answers, from what happened to what is sent. */
+
+export function errorReply(request: number, error: unknown): ReplyOf<'error'> {
+  if (VirgaError.is(error)) {
+    return {
+      type: 'error',
+      request,
+      code: error.code,
+      indefinite: error.outcome === 'indefinite',
+      message: error.message,
+    }
+  }
+  // Nothing is known of what an unforeseen error had done before.
+  return {
+    type: 'error',
+    request,
+    code: 'Internal',
+    indefinite: true,
+    message: 'an unforeseen error; the log of the node tells more',
+  }
+}
+
+export function committedReply(request: number, committed: Committed): ReplyOf<'committed'> {
+  const { txn, decision, at, replayed } = committed
+  return {
+    type: 'committed',
+    request,
+    id: txn,
+    hlc: decision.hlc,
+    replayed,
+    result: decision.result ?? null,
+    session: encodeToken({ txn, at }),
+  }
+}
+
+/** About how many bytes a reply takes in a frame. */
+export function replyBytes(reply: Reply): number {
+  let bytes = 64
+  if (reply.type === 'values') for (const value of reply.values) bytes += (value?.length ?? 0) + 5
+  else if (reply.type === 'committed' || reply.type === 'state') bytes += reply.result?.length ?? 0
+  else if (reply.type === 'handed') bytes += reply.context.length
+  else if (reply.type === 'resumed')
+    for (const [key, , value] of reply.upstream) bytes += key.length * 3 + (value?.length ?? 0) + 12
+  return bytes
+}

@@ -1,0 +1,256 @@
+import type { HybridClock } from '../core/hlc.js'
+import { attemptCeiling, type TxnId } from '../core/ids.js'
+import { checkKey } from '../core/keys.js'
+import { VirgaError } from '../errors.js'
+import { limitExceeded } from '../limits.js'
+import type { Reply, Request, RequestOf } from '../wire/messages.js'
+import type { NodeConfig } from './config.js'
+import type { Committed, Coordinator } from './coordinator.js'
+import type { Counters } from './counters.js'
+import type { Decisions } from './decisions.js'
+import type { Handoffs } from './handoffs.js'
+import type { Ledger } from './ledger.js'
+import type { Pins } from './pins.js'
+import type { Reads } from './reads.js'
+import { committedReply } from './replies.js'
+import type { Session } from './session.js'
+import type { OpenTransaction } from './transaction.js'
+import type { Transactions } from './transactions.js'
+import type { World } from './world.js'
+
+type Answer = Reply | Promise<Reply>
+
+export interface Inspection {
+  readonly counters: readonly (readonly [string, number])[]
+  readonly notes: readonly (readonly [string, string])[]
+}
+
+/** What each request of an executor does. Answers at once where nothing has to be waited for. */
+export class Requests {
+  readonly #world: World
+  readonly #config: NodeConfig
+  readonly #clock: HybridClock
+  readonly #transactions: Transactions
+  readonly #reads: Reads
+  readonly #coordinator: Coordinator
+  readonly #handoffs: Handoffs
+  readonly #pins: Pins
+  readonly #decisions: Decisions
+  readonly #ledger: Ledger
+  readonly #counters: Counters
+  readonly #inspect: () => Inspection
+  /** Commits and handoffs that are under way: a stopping node waits for them. */
+  #deciding = 0
+
+  constructor(parts: {
+    readonly world: World
+    readonly config: NodeConfig
+    readonly clock: HybridClock
+    readonly transactions: Transactions
+    readonly reads: Reads
+    readonly coordinator: Coordinator
+    readonly handoffs: Handoffs
+    readonly pins: Pins
+    readonly decisions: Decisions
+    readonly ledger: Ledger
+    readonly counters: Counters
+    readonly inspect: () => Inspection
+  }) {
+    this.#world = parts.world
+    this.#config = parts.config
+    this.#clock = parts.clock
+    this.#transactions = parts.transactions
+    this.#reads = parts.reads
+    this.#coordinator = parts.coordinator
+    this.#handoffs = parts.handoffs
+    this.#pins = parts.pins
+    this.#decisions = parts.decisions
+    this.#ledger = parts.ledger
+    this.#counters = parts.counters
+    this.#inspect = parts.inspect
+  }
+
+  get deciding(): number {
+    return this.#deciding
+  }
+
+  /** Throws, or rejects with, what the executor is told instead of an answer. Sessions see to `hello` and `bye`. */
+  answer(session: Session, request: Exclude<Request, { type: 'hello' | 'bye' }>): Answer {
+    switch (request.type) {
+      case 'begin':
+        return this.#transactions.begin(session, request)
+      case 'read':
+        return this.#read(session, request)
+      case 'spill':
+        return this.#with(session, request, (transaction) => {
+          this.#write(transaction, request.writes)
+          return done(request)
+        })
+      case 'commit':
+        return this.#with(session, request, (transaction) => this.#commit(session, request, transaction))
+      case 'end':
+        this.#transactions.end(session, request.handle)
+        return done(request)
+      case 'handoff':
+        return this.#with(session, request, (transaction) => this.#handoff(session, request, transaction))
+      case 'resume':
+        return this.#transactions.resume(session, request)
+      case 'status':
+        return this.#status(request)
+      case 'cancel':
+        return this.#cancel(request)
+      case 'resolve':
+        return this.#resolve(request)
+      case 'ping':
+        return done(request)
+      case 'inspect':
+        return { type: 'inspected', request: request.request, ...this.#inspect() }
+    }
+  }
+
+  #with(
+    session: Session,
+    request: { readonly handle: number },
+    run: (transaction: OpenTransaction) => Answer,
+  ): Answer {
+    const transaction = this.#transactions.of(session, request.handle)
+    return transaction instanceof Promise ? transaction.then(run) : run(transaction)
+  }
+
+  #read(session: Session, request: RequestOf<'read'>): Answer {
+    if (request.keys.length > this.#config.limits.writeSetKeysMax) {
+      throw limitExceeded('a read', request.keys.length, this.#config.limits.writeSetKeysMax, 'keys')
+    }
+    if (request.handle === 0) return this.#readWith(undefined, request)
+    return this.#with(session, request, (transaction) => this.#readWith(transaction, request))
+  }
+
+  #readWith(transaction: OpenTransaction | undefined, { request, keys }: RequestOf<'read'>): Answer {
+    const values = this.#reads.read(transaction, keys)
+    if (!(values instanceof Promise)) return { type: 'values', request, values }
+    return values.then((loaded) => ({ type: 'values', request, values: loaded }))
+  }
+
+  #write(transaction: OpenTransaction, writes: RequestOf<'spill'>['writes']): void {
+    for (const [key, value] of writes) {
+      checkKey(key, this.#config.limits)
+      transaction.own.set(key, value)
+    }
+  }
+
+  async #commit(
+    session: Session,
+    request: RequestOf<'commit'>,
+    transaction: OpenTransaction,
+  ): Promise<Reply> {
+    return this.#finish(session, request.handle, transaction, async () => {
+      this.#write(transaction, request.writes)
+      const { result } = request
+      const { resultBytesMax } = this.#config.limits
+      if (result !== null && result.length > resultBytesMax) {
+        throw limitExceeded('a result', result.length, resultBytesMax, 'bytes')
+      }
+      if (result === null && !transaction.start.keyed && transaction.allWrites().size === 0) {
+        return this.#commitReadOnly(request, transaction)
+      }
+      this.#counters.commits++
+      try {
+        const committed = await this.#coordinator.commit(transaction, result ?? undefined)
+        this.#ended(committed.txn)
+        return committedReply(request.request, committed)
+      } catch (error) {
+        if (VirgaError.is(error) && error.outcome === 'indefinite') this.#counters.outcomesUnknown++
+        else this.#counters.commitsFailed++
+        throw error
+      }
+    })
+  }
+
+  /** Nothing to make durable: its snapshot was whole, and it leaves no trace. */
+  #commitReadOnly({ request }: RequestOf<'commit'>, { start }: OpenTransaction): Reply {
+    this.#ended(start.txn)
+    const hlc = this.#clock.last
+    return { type: 'committed', request, id: start.txn, hlc, replayed: false, result: null, session: null }
+  }
+
+  async #handoff(
+    session: Session,
+    request: RequestOf<'handoff'>,
+    transaction: OpenTransaction,
+  ): Promise<Reply> {
+    return this.#finish(session, request.handle, transaction, async () => {
+      this.#counters.handoffs++
+      this.#write(transaction, request.writes)
+      const context = await this.#handoffs.handoff(transaction, request.durable)
+      return { type: 'handed', request: request.request, context }
+    })
+  }
+
+  /** A function's part ends here, whatever comes of it: its handle is not used again. */
+  async #finish(
+    session: Session,
+    handle: number,
+    transaction: OpenTransaction,
+    run: () => Promise<Reply>,
+  ): Promise<Reply> {
+    transaction.busy = true
+    this.#deciding++
+    try {
+      return await run()
+    } finally {
+      this.#deciding--
+      this.#transactions.end(session, handle)
+    }
+  }
+
+  async #status(request: RequestOf<'status'>): Promise<Reply> {
+    const state = { type: 'state', request: request.request, result: null, session: null } as const
+    try {
+      this.#transactions.checkAge(request.id)
+    } catch (error) {
+      if (VirgaError.is(error) && error.code === 'TransactionExpired') return { ...state, status: 'expired' }
+      throw error
+    }
+    const standing = await this.#decisions.find(request.id)
+    if (standing?.status === 'committed') {
+      const { result, session } = committedReply(request.request, this.#adopted(request.id, standing))
+      return { ...state, status: 'committed', result, session }
+    }
+    return { ...state, status: standing?.status === 'aborted' ? 'aborted' : 'open' }
+  }
+
+  async #cancel(request: RequestOf<'cancel'>): Promise<Reply> {
+    this.#transactions.checkAge(request.id)
+    const decision = await this.#decisions.abort(request.id)
+    if (decision !== undefined) {
+      this.#adopted(request.id, decision)
+      throw new VirgaError('AlreadyCommitted', `${request.id} has committed and can't be cancelled`)
+    }
+    this.#ended(request.id)
+    return done(request)
+  }
+
+  /** An executor lost sight of a commit: from now on its attempt has committed, or never will. */
+  async #resolve(request: RequestOf<'resolve'>): Promise<Reply> {
+    const attempt = request.attempt ?? attemptCeiling(this.#clock.tick(this.#world.clock.now()))
+    const decision = await this.#decisions.fence(request.id, attempt)
+    if (decision !== undefined) return committedReply(request.request, this.#adopted(request.id, decision))
+    return { type: 'state', request: request.request, status: 'open', result: null, session: null }
+  }
+
+  #adopted(txn: TxnId, decision: Committed['decision']): Committed {
+    const at = this.#ledger.adopt(txn, decision)
+    this.#ended(txn)
+    return { txn, decision, at, replayed: true }
+  }
+
+  /** Nothing of the transaction will be asked for again. */
+  #ended(txn: TxnId): void {
+    this.#handoffs.held.drop(txn)
+    this.#pins.end(txn)
+  }
+}
+
+function done({ request }: { readonly request: number }): Reply {
+  return { type: 'done', request }
+}

@@ -1,0 +1,304 @@
+import { VirgaError } from '../errors.js'
+import type { PeerId } from '../ports/transport.js'
+import { replyFrames, requestFrames, requestNumbers } from '../wire/frames.js'
+import type { Reply, Request, RequestOf } from '../wire/messages.js'
+import type { NodeConfig } from './config.js'
+import type { Counters } from './counters.js'
+import { errorReply, replyBytes } from './replies.js'
+import type { Requests } from './requests.js'
+import { Session } from './session.js'
+import type { Transactions } from './transactions.js'
+import type { World } from './world.js'
+
+/** Requests that one session may have seen to before it is another's turn. */
+const QUANTUM = 32
+/** How long requests are seen to before the sockets are looked at again. */
+const TURN_MS_MAX = 2
+/** Replies that share a frame. */
+const FRAME_BYTES = 1024 * 1024
+/** Malformed frames are logged this often at most; all are counted. */
+const REFUSALS_LOGGED_EVERY_MS = 10_000
+
+/**
+ * The executors at the node's socket: who they are, whose turn it is, what they are answered.
+ *
+ * Each session has a bounded queue. Sessions with requests stand in a ring; each in turn has a few seen to. So a flood on
+ * one session fills its own queue and is answered `Busy`, and everyone else waits for a quantum of it at most.
+ */
+export class Sessions {
+  readonly #world: World
+  readonly #config: NodeConfig
+  readonly #counters: Counters
+  readonly #transactions: Transactions
+  readonly #requests: Requests
+  readonly #welcome: Omit<Extract<Reply, { type: 'welcome' }>, 'request'>
+  readonly #sessions = new Map<PeerId, Session>()
+  readonly #byClient = new Map<string, Session>()
+  #ring: Session[] = []
+  #dirty: Session[] = []
+  #pumpDeferred = false
+  #flushDeferred = false
+  #pumping = false
+  #refusalLoggedAt = Number.NEGATIVE_INFINITY
+
+  constructor(
+    world: World,
+    config: NodeConfig,
+    counters: Counters,
+    transactions: Transactions,
+    requests: Requests,
+    welcome: Omit<Extract<Reply, { type: 'welcome' }>, 'request'>,
+  ) {
+    this.#world = world
+    this.#config = config
+    this.#counters = counters
+    this.#transactions = transactions
+    this.#requests = requests
+    this.#welcome = welcome
+  }
+
+  get count(): number {
+    return this.#sessions.size
+  }
+
+  /** Takes a frame from the socket. Never throws: whatever comes is answered or counted. */
+  receive(peer: PeerId, frame: Uint8Array): void {
+    let messages: readonly Request[]
+    try {
+      messages = requestFrames.decode(frame)
+    } catch (error) {
+      this.#refuse(peer, frame, error)
+      return
+    }
+    for (const message of messages) this.#accept(peer, message)
+    if (!this.#pumpDeferred && !this.#pumping) this.#pump()
+  }
+
+  /** Looks after deadlines, and after executors that died. */
+  sweep(nowMs: number): void {
+    const monotonicMs = this.#world.clock.monotonic()
+    for (const session of [...this.#sessions.values()]) {
+      this.#transactions.expire(session, nowMs)
+      if (this.#isDead(session, monotonicMs)) this.#lose(session)
+    }
+  }
+
+  /** Tells every executor that the node stops, and forgets them. */
+  closeAll(): void {
+    for (const session of [...this.#sessions.values()]) {
+      for (const { request } of session.queue) this.#reply(session, errorReply(request, shuttingDown()))
+      session.queue.length = 0
+      this.#flushSession(session)
+      this.#close(session)
+    }
+  }
+
+  /** Sends what has been answered. */
+  flush(): void {
+    const dirty = this.#dirty
+    this.#dirty = []
+    for (const session of dirty) this.#flushSession(session)
+  }
+
+  #accept(peer: PeerId, request: Request): void {
+    this.#counters.requests++
+    const session = this.#sessions.get(peer)
+    if (request.type === 'hello') {
+      this.#hello(peer, session, request)
+      return
+    }
+    if (session === undefined) {
+      // A node that was started again hears from executors of its last incarnation.
+      this.#sendNow(
+        peer,
+        errorReply(request.request, new VirgaError('SessionLost', 'the node does not know this session')),
+      )
+      return
+    }
+    session.lastHeardMs = this.#world.clock.monotonic()
+    if (request.type === 'bye') {
+      this.#reply(session, { type: 'done', request: request.request })
+      this.#flushSession(session)
+      this.#close(session)
+      return
+    }
+    // What frees a place is never refused.
+    if (session.load >= this.#config.requestsPerSessionMax && request.type !== 'end') {
+      this.#counters.refusedBusy++
+      this.#reply(session, errorReply(request.request, busy(session.load)))
+      return
+    }
+    session.queue.push(request)
+    if (session.queue.length === 1) this.#ring.push(session)
+  }
+
+  #pump(): void {
+    this.#pumpDeferred = false
+    this.#pumping = true
+    const until = this.#world.clock.monotonic() + TURN_MS_MAX
+    let session = this.#ring.shift()
+    while (session !== undefined) {
+      const some = session.queue.splice(0, QUANTUM)
+      for (const request of some)
+        if (!session.closed) this.#see(session, request as Parameters<Requests['answer']>[1])
+      if (session.queue.length > 0) this.#ring.push(session)
+      if (this.#world.clock.monotonic() >= until) break
+      session = this.#ring.shift()
+    }
+    this.#pumping = false
+    this.flush()
+    if (this.#ring.length > 0) {
+      this.#pumpDeferred = true
+      this.#world.clock.defer(() => this.#pump())
+    }
+  }
+
+  #see(session: Session, request: Parameters<Requests['answer']>[1]): void {
+    let answer: Reply | Promise<Reply>
+    try {
+      answer = this.#requests.answer(session, request)
+    } catch (error) {
+      this.#fail(session, request.request, error)
+      return
+    }
+    if (!(answer instanceof Promise)) {
+      this.#reply(session, answer)
+      return
+    }
+    session.underWay++
+    answer.then(
+      (reply) => {
+        session.underWay--
+        this.#reply(session, reply)
+      },
+      (error: unknown) => {
+        session.underWay--
+        this.#fail(session, request.request, error)
+      },
+    )
+  }
+
+  #fail(session: Session, request: number, error: unknown): void {
+    if (!VirgaError.is(error) || error.code === 'Internal') {
+      this.#counters.internalErrors++
+      this.#world.log.error({ err: error, client: session.client }, 'an unforeseen error in a request')
+    }
+    this.#reply(session, errorReply(request, error))
+  }
+
+  #reply(session: Session, reply: Reply): void {
+    if (session.closed) return
+    session.replies.push(reply)
+    if (session.replies.length === 1) this.#dirty.push(session)
+    if (this.#pumping || this.#flushDeferred) return
+    // Answers that become ready together, as those of one group commit do, go out together.
+    this.#flushDeferred = true
+    this.#world.clock.defer(() => {
+      this.#flushDeferred = false
+      this.flush()
+    })
+  }
+
+  #flushSession(session: Session): void {
+    const { replies } = session
+    let first = 0
+    let bytes = 0
+    for (let i = 0; i < replies.length; i++) {
+      const next = replyBytes(replies[i]!)
+      if (i > first && bytes + next > FRAME_BYTES) {
+        this.#send(session.peer, replies.slice(first, i))
+        first = i
+        bytes = 0
+      }
+      bytes += next
+    }
+    if (first < replies.length) this.#send(session.peer, first === 0 ? replies : replies.slice(first))
+    replies.length = 0
+  }
+
+  #send(peer: PeerId, replies: readonly Reply[]): void {
+    if (!this.#world.listener.send(peer, replyFrames.encode(replies)))
+      this.#counters.repliesDropped += replies.length
+  }
+
+  #sendNow(peer: PeerId, reply: Reply): void {
+    this.#send(peer, [reply])
+  }
+
+  #hello(peer: PeerId, known: Session | undefined, request: RequestOf<'hello'>): void {
+    const former = this.#byClient.get(request.client)
+    if (former !== undefined && former !== known) this.#lose(former)
+    let session = known
+    if (session === undefined) {
+      if (this.#sessions.size >= this.#config.sessionsMax) {
+        this.#counters.refusedBusy++
+        this.#sendNow(
+          peer,
+          errorReply(request.request, new VirgaError('Busy', 'the node has as many sessions as it may')),
+        )
+        return
+      }
+      session = new Session(peer, this.#world.clock.monotonic())
+      this.#sessions.set(peer, session)
+      this.#counters.sessionsOpened++
+    }
+    session.client = request.client
+    session.process = { pid: request.pid, namespace: request.namespace, startedAt: request.startedAt }
+    this.#byClient.set(request.client, session)
+    this.#reply(session, { ...this.#welcome, request: request.request })
+    this.flush()
+  }
+
+  /** Malformed frames, and those of another version: told as far as they can be read, counted, now and then logged. */
+  #refuse(peer: PeerId, frame: Uint8Array, error: unknown): void {
+    const refusal = VirgaError.is(error)
+      ? error
+      : new VirgaError('Malformed', 'a frame that can not be read', { cause: error })
+    if (refusal.code === 'UnsupportedVersion') this.#counters.refusedVersion++
+    else this.#counters.refusedMalformed++
+    const now = this.#world.clock.monotonic()
+    if (now - this.#refusalLoggedAt >= REFUSALS_LOGGED_EVERY_MS) {
+      this.#refusalLoggedAt = now
+      this.#world.log.warn({ reason: refusal.message, bytes: frame.length }, 'a frame was refused')
+    }
+    const numbers = requestNumbers(frame)
+    const replies = (numbers.length > 0 ? numbers.slice(0, QUANTUM) : [0]).map((number) =>
+      errorReply(number, refusal),
+    )
+    this.#send(peer, replies)
+    if (!this.#sessions.has(peer)) this.#world.listener.forget(peer)
+  }
+
+  #isDead(session: Session, monotonicMs: number): boolean {
+    const alive = session.process === undefined ? undefined : this.#world.processes.isAlive(session.process)
+    if (alive !== undefined) return !alive
+    return monotonicMs - session.lastHeardMs > this.#config.sessionTimeoutMs
+  }
+
+  /** An executor died, or came back under another connection: what it had open is aborted. */
+  #lose(session: Session): void {
+    this.#counters.sessionsLost++
+    this.#world.log.info({ client: session.client, open: session.handles.size }, 'an executor is gone')
+    this.#close(session)
+  }
+
+  #close(session: Session): void {
+    session.closed = true
+    session.queue.length = 0
+    this.#transactions.endAll(session)
+    this.#sessions.delete(session.peer)
+    if (this.#byClient.get(session.client) === session) this.#byClient.delete(session.client)
+    this.#world.listener.forget(session.peer)
+  }
+}
+
+function busy(load: number): VirgaError {
+  return new VirgaError(
+    'Busy',
+    `${load} requests of this executor are waiting or under way, as many as may be`,
+  )
+}
+
+function shuttingDown(): VirgaError {
+  return new VirgaError('ShuttingDown', 'the node is stopping')
+}

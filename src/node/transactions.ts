@@ -1,0 +1,274 @@
+import { covers } from '../core/cut.js'
+import type { Standing } from '../core/decision.js'
+import type { History } from '../core/history.js'
+import type { HybridClock } from '../core/hlc.js'
+import { ATTEMPT_ENTROPY_BYTES, attemptHlc, makeAttempt, type TxnId, txnTimeMs } from '../core/ids.js'
+import { modeOf } from '../core/modes.js'
+import { VirgaError } from '../errors.js'
+import type { Reply, RequestOf } from '../wire/messages.js'
+import { decodeToken } from '../wire/token.js'
+import type { NodeConfig } from './config.js'
+import type { Counters } from './counters.js'
+import type { Decisions } from './decisions.js'
+import type { Handoffs } from './handoffs.js'
+import type { Ledger } from './ledger.js'
+import { committedReply } from './replies.js'
+import type { Handle, Session } from './session.js'
+import { deadlineExceeded, NO_UPSTREAM, OpenTransaction, type TransactionStart } from './transaction.js'
+import type { World } from './world.js'
+
+/** A deadline is told to a caller this much late at most: how often open transactions are looked through. */
+export const SWEEP_MS = 1_000
+
+/** The open transactions of all sessions: how they begin, how they are found, how they end without a commit. */
+export class Transactions {
+  readonly #world: World
+  readonly #config: NodeConfig
+  readonly #clock: HybridClock
+  readonly #history: History
+  readonly #ledger: Ledger
+  readonly #decisions: Decisions
+  readonly #handoffs: Handoffs
+  readonly #counters: Counters
+  #open = 0
+  #draining = false
+
+  constructor(
+    world: World,
+    config: NodeConfig,
+    clock: HybridClock,
+    history: History,
+    ledger: Ledger,
+    decisions: Decisions,
+    handoffs: Handoffs,
+    counters: Counters,
+  ) {
+    this.#world = world
+    this.#config = config
+    this.#clock = clock
+    this.#history = history
+    this.#ledger = ledger
+    this.#decisions = decisions
+    this.#handoffs = handoffs
+    this.#counters = counters
+  }
+
+  /** Open transactions, failed ones included whose executors have not been told yet. */
+  get open(): number {
+    return this.#open
+  }
+
+  /** From now on nothing begins. What is open goes on. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  begin(session: Session, request: RequestOf<'begin'>): Reply | Promise<Reply> {
+    this.#counters.begins++
+    this.#admit(session, request.handle)
+    if (request.after === null && !request.lookup) {
+      try {
+        const transaction = this.#start(request)
+        session.handles.set(request.handle, transaction)
+        return begunReply(request.request, transaction)
+      } catch (error) {
+        // Requests that were sent along with the begin are told the same.
+        session.handles.set(request.handle, asVirgaError(error))
+        throw error
+      }
+    }
+    return this.#beginLater(session, request)
+  }
+
+  async resume(session: Session, request: RequestOf<'resume'>): Promise<Reply> {
+    this.#counters.resumes++
+    this.#admit(session, request.handle)
+    const starting = this.#handoffs
+      .resume(request.contexts, request.onBranchConflict)
+      .then((start) => new OpenTransaction(start, this.#config.limits))
+    const transaction = await this.#settle(session, request.handle, starting)
+    const { txn, attempt, deadlineMs, keyed, upstream } = transaction.start
+    const entries: [string, boolean, Uint8Array | null][] = []
+    let bytes = 0
+    for (const [key, value] of upstream.overlay) {
+      bytes += value?.length ?? 0
+      const sent = bytes <= UPSTREAM_BYTES_MAX
+      entries.push([key, sent, sent ? value : null])
+    }
+    return {
+      type: 'resumed',
+      request: request.request,
+      id: txn,
+      attempt,
+      deadlineMs,
+      keyed,
+      upstream: entries,
+    }
+  }
+
+  /** The transaction of a handle. Throws what the executor must be told if there is none that goes on. */
+  of(session: Session, handle: number): OpenTransaction | Promise<OpenTransaction> {
+    const found = session.handles.get(handle)
+    if (found === undefined) {
+      throw new VirgaError('TransactionUnknown', `transaction ${handle} of this session is not open`)
+    }
+    if (VirgaError.is(found)) throw found
+    if (found instanceof Promise) return found.then((transaction) => this.#usable(transaction))
+    return this.#usable(found)
+  }
+
+  /** Forgets a handle, whatever became of it. */
+  end(session: Session, handle: number): void {
+    if (session.handles.delete(handle)) this.#open--
+  }
+
+  endAll(session: Session): void {
+    this.#open -= session.handles.size
+    this.#counters.aborts += session.handles.size
+    session.handles.clear()
+  }
+
+  /** Fails what is past its deadline, so that it holds no memory. */
+  expire(session: Session, nowMs: number): void {
+    for (const [handle, found] of session.handles) {
+      if (!(found instanceof OpenTransaction) || found.busy || nowMs <= found.start.deadlineMs) continue
+      this.#counters.deadlinesExceeded++
+      session.handles.set(handle, deadlineExceeded(found.start.txn))
+    }
+  }
+
+  /** Throws `TransactionExpired` for an id outside the window in which a decision of it would be found. */
+  checkAge(txn: TxnId): void {
+    const now = this.#world.clock.now()
+    const ageMs = now - txnTimeMs(txn)
+    if (ageMs > this.#config.idempotencyWindowMs) {
+      throw new VirgaError(
+        'TransactionExpired',
+        `${txn} is older than ${this.#config.idempotencyWindowMs} ms`,
+      )
+    }
+    if (-ageMs > this.#config.clockSkewMsMax) {
+      throw new VirgaError(
+        'InvalidArgument',
+        `${txn} is of a time that is ${-ageMs} ms ahead of this node's clock`,
+      )
+    }
+  }
+
+  #usable(transaction: OpenTransaction): OpenTransaction {
+    if (transaction.busy) {
+      throw new VirgaError(
+        'TransactionClosed',
+        `${transaction.start.txn} is being committed or handed off already`,
+      )
+    }
+    transaction.checkDeadline(this.#world.clock.now())
+    return transaction
+  }
+
+  #admit(session: Session, handle: number): void {
+    if (this.#draining) throw new VirgaError('ShuttingDown', 'the node is stopping and begins nothing')
+    if (handle === 0 || session.handles.has(handle)) {
+      throw new VirgaError('InvalidArgument', `handle ${handle} is ${handle === 0 ? 'reserved' : 'in use'}`)
+    }
+    if (this.#open >= this.#config.transactionsMax) {
+      this.#counters.refusedBusy++
+      throw new VirgaError('Busy', `the node has ${this.#open} transactions open, as many as it may`)
+    }
+    this.#open++
+    // Holds the place until the begin has come to something.
+    session.handles.set(handle, new VirgaError('TransactionUnknown', 'the transaction did not begin'))
+  }
+
+  #start(request: RequestOf<'begin'>): OpenTransaction {
+    if (request.keyed) this.checkAge(request.id)
+    const now = this.#world.clock.now()
+    const { deadlineMs, deadlineMsMax, consistency, limits } = this.#config
+    const wanted = request.deadlineMs ?? deadlineMs
+    if (wanted > deadlineMsMax) {
+      throw new VirgaError(
+        'InvalidArgument',
+        `a deadline of ${wanted} ms is above the limit of ${deadlineMsMax}`,
+      )
+    }
+    const start: TransactionStart = {
+      txn: request.id,
+      attempt: makeAttempt(this.#clock.tick(now), this.#world.random.bytes(ATTEMPT_ENTROPY_BYTES)),
+      deadlineMs: Math.floor(now) + wanted,
+      mode: modeOf(request.consistency ?? consistency),
+      keyed: request.keyed,
+      cut: this.#history.cut(),
+      upstream: NO_UPSTREAM,
+    }
+    return new OpenTransaction(start, limits)
+  }
+
+  async #beginLater(session: Session, request: RequestOf<'begin'>): Promise<Reply> {
+    let standing: Standing | undefined
+    const starting = (async () => {
+      if (request.keyed) this.checkAge(request.id)
+      if (request.after !== null) await this.#catchUp(request.after)
+      if (request.lookup) standing = await this.#lookUp(request.id)
+      return this.#start(request)
+    })()
+    const transaction = await this.#settle(session, request.handle, starting)
+    if (standing?.status !== 'committed') return begunReply(request.request, transaction)
+    this.end(session, request.handle)
+    this.#counters.commitsReplayed++
+    const at = this.#ledger.adopt(request.id, standing)
+    return committedReply(request.request, { txn: request.id, decision: standing, at, replayed: true })
+  }
+
+  /** What stands already: a decision is the answer, and a fence is passed by a later attempt. */
+  async #lookUp(txn: TxnId): Promise<Standing | undefined> {
+    const standing = await this.#decisions.find(txn)
+    if (standing?.status === 'aborted') {
+      throw new VirgaError('TransactionAborted', 'the transaction was cancelled for good')
+    }
+    if (standing?.status === 'fenced') this.#clock.observe(attemptHlc(standing.upTo))
+    return standing
+  }
+
+  /** Makes a commit that the caller has seen elsewhere visible here. */
+  async #catchUp(after: string): Promise<void> {
+    const { txn, at } = decodeToken(after)
+    if (covers(this.#history.cut(), new Map([[at.origin, at.seq]])) || this.#history.has(txn)) return
+    const standing = await this.#decisions.find(txn)
+    if (standing?.status !== 'committed') {
+      throw new VirgaError('SnapshotUnavailable', `the commit of ${txn}, to begin after, is not to be found`)
+    }
+    this.#ledger.adopt(txn, standing)
+  }
+
+  /** Keeps the handle up with a transaction that is on its way. The session may be gone when it arrives. */
+  async #settle(
+    session: Session,
+    handle: number,
+    starting: Promise<OpenTransaction>,
+  ): Promise<OpenTransaction> {
+    const keep = (now: Handle): void => {
+      if (session.handles.get(handle) === starting) session.handles.set(handle, now)
+    }
+    session.handles.set(handle, starting)
+    try {
+      const transaction = await starting
+      keep(transaction)
+      return transaction
+    } catch (error) {
+      keep(asVirgaError(error))
+      throw error
+    }
+  }
+}
+
+/** Upstream writes that a resuming executor is sent at once; it asks for others when it reads them. */
+const UPSTREAM_BYTES_MAX = 256 * 1024
+
+function begunReply(request: number, { start }: OpenTransaction): Reply {
+  return { type: 'begun', request, attempt: start.attempt, deadlineMs: start.deadlineMs }
+}
+
+function asVirgaError(error: unknown): VirgaError {
+  if (VirgaError.is(error)) return error
+  return new VirgaError('Internal', 'the transaction did not begin', { cause: error })
+}
