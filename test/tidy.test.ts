@@ -12,6 +12,7 @@ import {
   leftOvers,
   markdownLinks,
   noMachines,
+  wholeLock,
 } from './tidy/text-rules.js'
 
 /** The layout of the house, enforced. Each finding names file and line, and says what to do instead. */
@@ -96,6 +97,10 @@ describe('the tree', () => {
 
   test('dependencies are pinned', () => {
     expectTidy(['package.json'], exactVersions)
+  })
+
+  test('the lock is whole', () => {
+    expectTidy(['package-lock.json'], wholeLock)
   })
 })
 
@@ -340,5 +345,20 @@ describe('the rules themselves', () => {
     expect(exactVersions('package.json', JSON.stringify(manifest, null, 2))).toEqual([
       { path: 'package.json', line: 6, says: expect.stringContaining('b is at "^1.2.3"') },
     ])
+  })
+
+  test('whole lock', () => {
+    const optionalDependencies = { 'b-linux': '1.0.0', 'b-darwin': '1.0.0' }
+    const lock = (packages: object) => wholeLock('package-lock.json', JSON.stringify({ packages }, null, 2))
+    expect(lock({ 'node_modules/a': { optionalDependencies }, 'node_modules/b-linux': {} })).toEqual([
+      { path: 'package-lock.json', line: 6, says: expect.stringContaining('b-darwin 1.0.0 has no entry') },
+    ])
+    const nested = 'node_modules/a/node_modules/b'
+    const whole = {
+      [nested]: { optionalDependencies },
+      'node_modules/a/node_modules/b-linux': {},
+      'node_modules/b-darwin': {},
+    }
+    expect(lock(whole)).toEqual([])
   })
 })

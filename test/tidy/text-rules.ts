@@ -134,3 +134,42 @@ export function exactVersions(path: string, text: string): Finding[] {
     }),
   )
 }
+
+interface LockEntry {
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+}
+
+/**
+ * Every optional dependency of a locked package is locked too. Where a registry lacks the package of some platform,
+ * `npm install` leaves it out of the lock without a word, and then `npm ci` refuses the lock everywhere.
+ */
+export function wholeLock(path: string, text: string): Finding[] {
+  const { packages } = JSON.parse(text) as { packages: Record<string, LockEntry> }
+  return Object.entries(packages).flatMap(([parent, entry]) =>
+    Object.entries(entry.optionalDependencies ?? {}).flatMap(([name, version]) => {
+      if (placesOf(parent, name).some((place) => place in packages)) return []
+      const line = text.slice(0, text.indexOf(`"${name}"`)).split('\n').length
+      return [
+        {
+          path,
+          line,
+          says: `${name} ${version} has no entry, so npm ci fails; restore the entry that was there before`,
+        },
+      ]
+    }),
+  )
+}
+
+/** Where a package that `parent` needs may lie, nearest first. */
+function placesOf(parent: string, name: string): string[] {
+  const above = parent.split(/(?:^|\/)node_modules\//).slice(1)
+  return above
+    .map(
+      (_, depth) =>
+        `${above
+          .slice(0, above.length - depth)
+          .map((part) => `node_modules/${part}`)
+          .join('/')}/node_modules/${name}`,
+    )
+    .concat(`node_modules/${name}`)
+}
