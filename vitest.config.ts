@@ -44,6 +44,7 @@ export default defineConfig(({ mode }) => {
           sequence: { groupOrder },
           testTimeout: project.timeoutMs,
           hookTimeout: project.timeoutMs,
+          setupFiles: ['./test/support/seed-setup.ts'],
           globalSetup: project.build ? ['./test/support/global-build.ts'] : [],
         },
       })),
