@@ -7,7 +7,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const STEPS = ['lint', 'types', 'build', 'test', 'check:package', ...process.argv.slice(2)]
+const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'))
+const extra = process.argv.slice(2).filter((name) => name in scripts)
+const STEPS = ['lint', 'types', 'build', 'test', 'check:package', ...extra]
 
 const scratch = mkdtempSync(join(tmpdir(), 'virga-verify-'))
 const reportPath = join(scratch, 'tests.json')
@@ -17,7 +19,7 @@ let failedSteps = 0
 for (const step of STEPS) {
   process.stdout.write(`\n=== ${step}\n`)
   const startedAt = Date.now()
-  const { status, signal } = spawnSync('npm', ['run', '--silent', '--if-present', step], {
+  const { status, signal } = spawnSync('npm', ['run', '--silent', step], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, VIRGA_TEST_REPORT: reportPath },
   })
