@@ -1,0 +1,29 @@
+/** How long a client waits, and how much it has under way. Times are in milliseconds. */
+export interface ClientOptions {
+  /** For the node to greet, at `connect` and whenever the connection has broken. Default 5,000. */
+  readonly connectTimeoutMs?: number
+  /** For the answer to any request but a commit or handoff. Default 10,000. */
+  readonly requestTimeoutMs?: number
+  /** For the answer to a commit or handoff. Default 30,000. */
+  readonly commitTimeoutMs?: number
+  /** For finding out what became of a commit whose answer was lost. Default 30,000. */
+  readonly resolveTimeoutMs?: number
+  /** Attempts that `transaction()` makes. Default 10. */
+  readonly attemptsMax?: number
+  /** The wait before the second attempt; it doubles with each further one, up to `retryDelayMsMax`. Defaults 5 and 1,000. */
+  readonly retryDelayMs?: number
+  readonly retryDelayMsMax?: number
+  /** Bytes of writes that a transaction keeps before it sends them ahead to the node. Default 1 MiB. */
+  readonly spillBytes?: number
+}
+
+export const DEFAULT_CLIENT_OPTIONS: Required<ClientOptions> = {
+  connectTimeoutMs: 5_000,
+  requestTimeoutMs: 10_000,
+  commitTimeoutMs: 30_000,
+  resolveTimeoutMs: 30_000,
+  attemptsMax: 10,
+  retryDelayMs: 5,
+  retryDelayMsMax: 1_000,
+  spillBytes: 1024 * 1024,
+}

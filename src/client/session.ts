@@ -1,0 +1,262 @@
+import { toHex } from '../core/bytes.js'
+import { VirgaError } from '../errors.js'
+import { DEFAULT_LIMITS, type Limits } from '../limits.js'
+import type { Timer } from '../ports/clock.js'
+import { replyFrames, requestFrames } from '../wire/frames.js'
+import type { Reply, ReplyOf, Request } from '../wire/messages.js'
+import type { ClientOptions } from './options.js'
+import { interrupted, Pending } from './pending.js'
+import type { ClientWorld } from './world.js'
+
+/** A request without its number, which the session gives it. */
+export type Unnumbered<R> = R extends { readonly request: number } ? Omit<R, 'request'> : never
+
+export interface RequestOptions {
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Requests that share a frame. */
+const FRAME_BYTES = 1024 * 1024
+const REQUESTS_MAX = 4_096
+/** A session is kept up by a word to the node this often, where there is nothing else to say. */
+const PINGS_PER_TIMEOUT = 4
+const PING_MS_MAX = 5_000
+const CLOSE_MS_MAX = 1_000
+const CLIENT_ID_BYTES = 12
+
+/**
+ * The connection to the node: greets, numbers requests, sends those of one turn of the event loop in one frame, pairs
+ * answers. When the node restarts, the session is a new one: its `epoch` moves, and what was open in the old is lost.
+ */
+export class Session {
+  readonly #world: ClientWorld
+  readonly #options: Required<ClientOptions>
+  readonly #pending: Pending
+  readonly #client: string
+  #outgoing: Request[] = []
+  #outgoingBytes = 0
+  #flushDeferred = false
+  #lastRequest = 0
+  #epoch = 0
+  #isUp = false
+  #greeting = false
+  #closed = false
+  #welcome: ReplyOf<'welcome'> | undefined
+  #waitingForUp: ((error?: VirgaError) => void)[] = []
+  #ping: Timer | undefined
+
+  constructor(world: ClientWorld, options: Required<ClientOptions>) {
+    this.#world = world
+    this.#options = options
+    this.#pending = new Pending(world.clock)
+    this.#client = toHex(world.random.bytes(CLIENT_ID_BYTES))
+    world.link.open({
+      onUp: () => this.#greet(),
+      onDown: () => this.#lose('the connection to the node broke'),
+      onFrame: (frame) => this.#receive(frame),
+    })
+  }
+
+  /** Moves whenever the node has greeted. What was made in another epoch is gone. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  get isUp(): boolean {
+    return this.#isUp
+  }
+
+  get limits(): Limits {
+    return this.#welcome ?? DEFAULT_LIMITS
+  }
+
+  /** Resolves when the node has greeted. Rejects with `NodeUnavailable`, `Closed` or `Interrupted`. */
+  async up(signal?: AbortSignal): Promise<void> {
+    if (this.#closed) throw closed()
+    if (signal?.aborted) throw interrupted(signal)
+    if (this.#isUp) return
+    await this.#waitForUp(signal)
+  }
+
+  /** Sends a request and waits for its answer. An answer that is an error rejects, as do time-out, loss and signal. */
+  async request<R extends Request>(message: Unnumbered<R>, options: RequestOptions = {}): Promise<Reply> {
+    const { timeoutMs = this.#options.requestTimeoutMs, signal } = options
+    if (signal?.aborted) throw interrupted(signal)
+    const { request, type } = this.#enqueue(message as Unnumbered<Request>)
+    const reply = await this.#pending.add(request, type, timeoutMs, signal)
+    if (reply.type === 'error') throw errorOf(reply)
+    return reply
+  }
+
+  /** Sends what needs no answer, if the node is there. */
+  post(message: Unnumbered<Request>): void {
+    if (this.#isUp && !this.#closed) this.#enqueue(message)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    const goodbye = this.#isUp ? this.request({ type: 'bye' }, { timeoutMs: CLOSE_MS_MAX }) : undefined
+    this.#flush()
+    await goodbye?.catch(() => undefined)
+    this.#closed = true
+    this.#isUp = false
+    this.#ping?.cancel()
+    this.#pending.failAll(closed)
+    for (const wake of this.#waitingForUp.splice(0)) wake(closed())
+    await this.#world.link.close()
+  }
+
+  #enqueue(message: Unnumbered<Request>): Request {
+    if (this.#closed) throw closed()
+    if (!this.#isUp) throw new VirgaError('NodeUnavailable', 'there is no connection to the node')
+    if (this.#pending.size >= (this.#welcome?.requestsMax ?? REQUESTS_MAX)) {
+      throw new VirgaError('Busy', `${this.#pending.size} requests are under way, as many as may be`)
+    }
+    const request = { ...message, request: ++this.#lastRequest } as Request
+    const bytes = requestBytes(request)
+    if (this.#outgoingBytes + bytes > FRAME_BYTES) this.#flush()
+    this.#outgoing.push(request)
+    this.#outgoingBytes += bytes
+    if (!this.#flushDeferred) {
+      this.#flushDeferred = true
+      this.#world.clock.defer(() => {
+        this.#flushDeferred = false
+        this.#flush()
+      })
+    }
+    return request
+  }
+
+  #flush(): void {
+    const requests = this.#outgoing
+    if (requests.length === 0) return
+    this.#outgoing = []
+    this.#outgoingBytes = 0
+    if (this.#world.link.send(requestFrames.encode(requests))) return
+    for (const { request } of requests) {
+      this.#pending.fail(
+        request,
+        new VirgaError('Busy', 'the node does not take requests as fast as they are made'),
+      )
+    }
+  }
+
+  #receive(frame: Uint8Array): void {
+    let replies: readonly Reply[]
+    try {
+      replies = replyFrames.decode(frame)
+    } catch (error) {
+      const refusal = VirgaError.is(error)
+        ? error
+        : new VirgaError('Malformed', 'an answer that can not be read')
+      this.#pending.failAll(
+        () => new VirgaError(refusal.code, refusal.message, { outcome: 'indefinite', cause: error }),
+      )
+      return
+    }
+    for (const reply of replies) {
+      if (reply.type === 'welcome') this.#welcomed(reply)
+      else if (reply.type === 'error' && reply.code === 'SessionLost' && this.#isUp) {
+        this.#lose('the node does not know this session any more')
+        this.#greet()
+      } else this.#pending.settle(reply)
+    }
+  }
+
+  #greet(): void {
+    if (this.#closed || this.#greeting) return
+    this.#greeting = true
+    const { pid, namespace, startedAt } = this.#world.processes.self()
+    const request = ++this.#lastRequest
+    const hello: Request = { type: 'hello', request, client: this.#client, pid, namespace, startedAt }
+    const greeting = this.#pending.add(request, 'greeting', this.#options.connectTimeoutMs, undefined)
+    this.#world.link.send(requestFrames.encode([hello]))
+    greeting.then(
+      (reply) => {
+        this.#greeting = false
+        if (reply.type === 'error') this.#refused(errorOf(reply))
+      },
+      () => {
+        this.#greeting = false
+        // No answer, though there is a connection: greet again, unless the connection broke meanwhile.
+        if (!this.#closed && !this.#isUp)
+          this.#world.clock.timer(this.#options.retryDelayMsMax, () => this.#greet())
+      },
+    )
+  }
+
+  #welcomed(welcome: ReplyOf<'welcome'>): void {
+    this.#welcome = welcome
+    this.#epoch++
+    this.#isUp = true
+    this.#pending.settle(welcome)
+    for (const wake of this.#waitingForUp.splice(0)) wake()
+    this.#keepUp(Math.min(PING_MS_MAX, welcome.sessionTimeoutMs / PINGS_PER_TIMEOUT))
+  }
+
+  /** The node is there and will not have this client: nobody need wait for it. */
+  #refused(error: VirgaError): void {
+    for (const wake of this.#waitingForUp.splice(0)) wake(error)
+  }
+
+  #lose(why: string): void {
+    this.#isUp = false
+    this.#greeting = false
+    this.#ping?.cancel()
+    this.#outgoing = []
+    this.#outgoingBytes = 0
+    this.#pending.failAll(() => new VirgaError('SessionLost', why, { outcome: 'indefinite' }))
+  }
+
+  #keepUp(everyMs: number): void {
+    this.#ping?.cancel()
+    this.#ping = this.#world.clock.timer(everyMs, () => {
+      // Its failure shows in other ways: this is only for the node to hear of this client.
+      if (this.#isUp) this.request({ type: 'ping' }).catch(() => undefined)
+      this.#keepUp(everyMs)
+    })
+  }
+
+  #waitForUp(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { clock } = this.#world
+      const timer = clock.timer(this.#options.connectTimeoutMs, () => settle(unavailable()))
+      const onAbort = (): void => settle(interrupted(signal!))
+      const settle = (error?: VirgaError): void => {
+        timer.cancel()
+        signal?.removeEventListener('abort', onAbort)
+        this.#waitingForUp = this.#waitingForUp.filter((other) => other !== settle)
+        if (error === undefined) resolve()
+        else reject(error)
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#waitingForUp.push(settle)
+    })
+  }
+}
+
+function errorOf(reply: ReplyOf<'error'>): VirgaError {
+  return new VirgaError(reply.code, reply.message, { outcome: reply.indefinite ? 'indefinite' : 'definite' })
+}
+
+function closed(): VirgaError {
+  return new VirgaError('Closed', 'this client was closed')
+}
+
+function unavailable(): VirgaError {
+  return new VirgaError(
+    'NodeUnavailable',
+    'no node answers: is one running (virga serve), with the same socket path?',
+  )
+}
+
+/** About how many bytes a request takes in a frame. */
+function requestBytes(request: Request): number {
+  let bytes = 64
+  if ('writes' in request)
+    for (const [key, value] of request.writes) bytes += key.length * 3 + (value?.length ?? 0) + 12
+  else if (request.type === 'read') for (const key of request.keys) bytes += key.length * 3 + 5
+  else if (request.type === 'resume') for (const context of request.contexts) bytes += context.length
+  return bytes
+}

@@ -1,0 +1,270 @@
+import type { Attempt, TxnId } from '../core/ids.js'
+import { checkKey } from '../core/keys.js'
+import { VirgaError } from '../errors.js'
+import { limitExceeded } from '../limits.js'
+import type { Reply, ReplyOf, Request } from '../wire/messages.js'
+import { decodeValue, encodeValue } from '../wire/value.js'
+import { findOutcome, losesSight } from './commit-outcome.js'
+import type { ClientOptions } from './options.js'
+import type { Session, Unnumbered } from './session.js'
+import type { ClientWorld } from './world.js'
+import { WriteBuffer } from './write-buffer.js'
+
+/** What a commit came to. */
+export interface CommitReceipt<R = unknown> {
+  /** The transaction's id. */
+  readonly id: string
+  readonly status: 'committed'
+  /** Another attempt at the same id had committed: `result` is that one's, and this one's writes were not applied. */
+  readonly replayed: boolean
+  /** The result that stands for the transaction; undefined if none was recorded. */
+  readonly result: R | undefined
+  /** Shown as `after` to any node, makes this commit visible there. Undefined if nothing had to be recorded. */
+  readonly session: string | undefined
+}
+
+export interface CommitOptions {
+  /** The function's result, recorded with the decision: what a retry of the same id gets. */
+  readonly result?: unknown
+}
+
+export interface HandoffOptions {
+  /** Put into storage what the context needs, so that it survives the crash of every node. Default false. */
+  readonly durable?: boolean
+}
+
+/** Where a transaction stands when it is given to its user. */
+export interface TransactionState {
+  readonly id: TxnId
+  readonly handle: number
+  readonly epoch: number
+  readonly keyed: boolean
+  readonly signal: AbortSignal | undefined
+  /** Known once the node has answered the begin. */
+  readonly begun: Promise<{ readonly attempt: Attempt }>
+  /** What was written upstream: the encoded value, null for a deletion, `ahead` if the node must be asked. */
+  readonly upstream: ReadonlyMap<string, Uint8Array | null | 'ahead'>
+}
+
+/**
+ * One function execution in a transaction. Reads come from one snapshot, overlaid by what was written upstream and here.
+ * Writes stay here until `commit` or `handoff`, one of which ends it; `abort` ends it without a trace.
+ */
+export class Transaction implements AsyncDisposable {
+  readonly #session: Session
+  readonly #world: ClientWorld
+  readonly #options: Required<ClientOptions>
+  readonly #state: TransactionState
+  readonly #writes: WriteBuffer
+  readonly #ahead: Promise<Reply>[] = []
+  #attempt: Attempt | undefined
+  #isOpen = true
+
+  /** @internal */
+  constructor(
+    session: Session,
+    world: ClientWorld,
+    options: Required<ClientOptions>,
+    state: TransactionState,
+  ) {
+    this.#session = session
+    this.#world = world
+    this.#options = options
+    this.#state = state
+    this.#writes = new WriteBuffer(session.limits)
+    // A begin that fails is told to whoever uses the transaction next.
+    state.begun.then(
+      ({ attempt }) => {
+        this.#attempt = attempt
+      },
+      () => undefined,
+    )
+  }
+
+  /** The transaction's id: the same in every function of a DAG, and in every retry. */
+  get id(): string {
+    return this.#state.id
+  }
+
+  /** @internal */
+  get attempt(): Attempt | undefined {
+    return this.#attempt
+  }
+
+  /** The value of a key; undefined if it is absent. */
+  async get<T = unknown>(key: string): Promise<T | undefined> {
+    const [value] = await this.getMany<T>([key])
+    return value
+  }
+
+  /** Values in the order of `keys`; undefined where absent. Keys that are absent do not keep others from being read. */
+  async getMany<T = unknown>(keys: readonly string[]): Promise<(T | undefined)[]> {
+    this.#checkOpen()
+    const values: (T | undefined)[] = new Array(keys.length)
+    const asked: number[] = []
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!
+      checkKey(key, this.#session.limits)
+      const written = this.#written(key)
+      if (written === undefined || written === 'ahead') asked.push(i)
+      else values[i] = written === null ? undefined : (decodeValue(written) as T)
+    }
+    for (let done = 0; done < asked.length; ) {
+      const some = asked.slice(done)
+      const reply = await this.#request({
+        type: 'read',
+        handle: this.#state.handle,
+        keys: some.map((i) => keys[i]!),
+      })
+      const read = (reply as ReplyOf<'values'>).values
+      for (const [j, value] of read.entries()) {
+        values[some[j]!] = value === null ? undefined : (decodeValue(value) as T)
+      }
+      if (read.length === 0) throw new VirgaError('Malformed', 'the node answered a read with nothing')
+      done += read.length
+    }
+    return values
+  }
+
+  /** Writes a value. Nobody else sees it before the transaction commits. No message is sent. */
+  put(key: string, value: unknown): void {
+    this.#checkOpen()
+    this.#write(key, encodeValue(value))
+  }
+
+  /** Deletes a key. One that is absent may be deleted as well. */
+  delete(key: string): void {
+    this.#checkOpen()
+    this.#write(key, null)
+  }
+
+  /**
+   * Ends this function's part: seals what it wrote, and returns the context to be passed along the caller's own DAG
+   * edges, to `resume`.
+   */
+  async handoff(options: HandoffOptions = {}): Promise<string> {
+    this.#end()
+    await this.#settled()
+    const { handle, signal } = this.#state
+    const reply = await this.#send(
+      { type: 'handoff', handle, writes: [...this.#writes.take()], durable: options.durable ?? false },
+      this.#options.commitTimeoutMs,
+      signal,
+    )
+    return (reply as ReplyOf<'handed'>).context
+  }
+
+  /**
+   * Commits all that the transaction wrote, in this function and upstream of it, at once. If another attempt at the same
+   * id has committed, that one's result is the answer. A lost answer is looked into before this settles; when nobody can
+   * tell, it rejects with `OutcomeUnknown`, and committing again under the same id is safe.
+   */
+  async commit<R = unknown>(options: CommitOptions = {}): Promise<CommitReceipt<R>> {
+    return this.#receipt(await this.commitEncoded(this.#encodeResult(options.result)))
+  }
+
+  /** @internal Undefined: nothing had to be recorded. */
+  async commitEncoded(result: Uint8Array | null): Promise<ReplyOf<'committed'> | undefined> {
+    this.#end()
+    const { id, handle, keyed, upstream, signal } = this.#state
+    if (this.#writes.isEmpty && upstream.size === 0 && !keyed && result === null) {
+      this.#session.post({ type: 'end', handle })
+      return undefined
+    }
+    await this.#settled()
+    try {
+      const message = { type: 'commit', handle, writes: [...this.#writes.take()], result } as const
+      return (await this.#send(message, this.#options.commitTimeoutMs, signal)) as ReplyOf<'committed'>
+    } catch (error) {
+      if (!losesSight(error)) throw error
+      return findOutcome(this.#session, this.#world, this.#options, id, this.#attempt, error, signal)
+    }
+  }
+
+  /** Ends the transaction here without a trace. What was handed off upstream stays, for another try at this function. */
+  async abort(): Promise<void> {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    if (this.#session.epoch === this.#state.epoch)
+      this.#session.post({ type: 'end', handle: this.#state.handle })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.abort()
+  }
+
+  /** @internal Shared with whoever shows a receipt. */
+  #receipt<R>(reply: ReplyOf<'committed'> | undefined): CommitReceipt<R> {
+    if (reply !== undefined) return receiptOf(reply)
+    return { id: this.id, status: 'committed', replayed: false, result: undefined, session: undefined }
+  }
+
+  #written(key: string): Uint8Array | null | 'ahead' | undefined {
+    const own = this.#writes.get(key)
+    return own !== undefined ? own : this.#state.upstream.get(key)
+  }
+
+  #write(key: string, value: Uint8Array | null): void {
+    this.#writes.set(key, value)
+    if (this.#writes.keptBytes <= this.#options.spillBytes) return
+    const ahead = this.#request({
+      type: 'spill',
+      handle: this.#state.handle,
+      writes: [...this.#writes.take()],
+    })
+    // Its failure is told by the commit or handoff, which waits for it.
+    ahead.catch(() => undefined)
+    this.#ahead.push(ahead)
+    this.#writes.sentAhead()
+  }
+
+  #encodeResult(result: unknown): Uint8Array | null {
+    if (result === undefined) return null
+    const encoded = encodeValue(result)
+    const { resultBytesMax } = this.#session.limits
+    if (encoded.length > resultBytesMax)
+      throw limitExceeded('a result', encoded.length, resultBytesMax, 'bytes')
+    return encoded
+  }
+
+  /** What was sent ahead must have arrived. */
+  async #settled(): Promise<void> {
+    if (this.#ahead.length > 0) await Promise.all(this.#ahead)
+  }
+
+  #request(message: Unnumbered<Request>): Promise<Reply> {
+    return this.#send(message, this.#options.requestTimeoutMs, this.#state.signal)
+  }
+
+  async #send(
+    message: Unnumbered<Request>,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Reply> {
+    if (this.#session.epoch !== this.#state.epoch || !this.#session.isUp) {
+      throw new VirgaError('SessionLost', 'the node that knew this transaction is gone, or forgot it')
+    }
+    return this.#session.request(message, { timeoutMs, signal })
+  }
+
+  #checkOpen(): void {
+    if (!this.#isOpen)
+      throw new VirgaError('TransactionClosed', `${this.id} was committed, handed off or aborted here`)
+  }
+
+  #end(): void {
+    this.#checkOpen()
+    this.#isOpen = false
+  }
+}
+
+/** @internal */
+export function receiptOf<R>(reply: ReplyOf<'committed'>): CommitReceipt<R> {
+  return {
+    id: reply.id,
+    status: 'committed',
+    replayed: reply.replayed,
+    result: reply.result === null ? undefined : (decodeValue(reply.result) as R),
+    session: reply.session ?? undefined,
+  }
+}

@@ -1,0 +1,277 @@
+import { makeTxnId, parseTxnId, TXN_ID_ENTROPY_BYTES, type TxnId } from '../core/ids.js'
+import { checkKey } from '../core/keys.js'
+import type { Consistency } from '../core/modes.js'
+import { VirgaError } from '../errors.js'
+import type { Reply, ReplyOf } from '../wire/messages.js'
+import { decodeValue, encodeValue } from '../wire/value.js'
+import { AttemptResults } from './attempt-results.js'
+import { backoffMs, pause } from './backoff.js'
+import { type ClientOptions, DEFAULT_CLIENT_OPTIONS } from './options.js'
+import { Session } from './session.js'
+import { type CommitReceipt, receiptOf, Transaction } from './transaction.js'
+import type { ClientWorld } from './world.js'
+
+export interface BeginOptions {
+  /**
+   * The transaction's id, a UUIDv7: one that the request carries, or `transactionId(key, at)`. All attempts under one id
+   * apply once. Default: a new one.
+   */
+  readonly id?: string | undefined
+  /** How long the transaction may take until it is decided. Default: the node's, 5 minutes. */
+  readonly deadlineMs?: number | undefined
+  /** Default: the node's, `read-atomic`. */
+  readonly consistency?: Consistency | undefined
+  /** The `session` of a commit, made on any node, that must be visible. */
+  readonly after?: string | undefined
+  /** Ends waiting. The transaction is aborted, or its commit goes on without its caller (`Interrupted`, indefinite). */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ResumeOptions {
+  /** Two branches wrote one key, neither upstream of the other: take the one sealed later, or fail with `BranchConflict`. */
+  readonly onBranchConflict?: 'latest' | 'error'
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface StepOptions extends BeginOptions, ResumeOptions {
+  readonly durable?: boolean
+}
+
+export interface StepResult<R> {
+  /** For the downstream functions, or for `commit`. */
+  readonly context: string
+  readonly result: R
+  readonly id: string
+}
+
+export interface CommitContextOptions extends ResumeOptions {
+  readonly result?: unknown
+}
+
+export interface TransactionStatus<R = unknown> {
+  readonly status: 'committed' | 'open' | 'aborted' | 'expired'
+  readonly result: R | undefined
+  readonly session: string | undefined
+}
+
+/** A connection to this machine's node. Made by `connect`. */
+export class Virga implements AsyncDisposable {
+  readonly #session: Session
+  readonly #world: ClientWorld
+  readonly #options: Required<ClientOptions>
+  #lastHandle = 0
+
+  /** @internal */
+  constructor(world: ClientWorld, options: ClientOptions = {}) {
+    this.#world = world
+    this.#options = { ...DEFAULT_CLIENT_OPTIONS, ...options }
+    this.#session = new Session(world, this.#options)
+  }
+
+  /** @internal Resolves when the node has greeted. */
+  up(signal?: AbortSignal): Promise<void> {
+    return this.#session.up(signal)
+  }
+
+  /**
+   * Runs one function as one transaction: commits when it returns, aborts when it throws, and runs it again when what
+   * failed may go better next time. With an `id`, a decision that stands already is the answer, and the function is not
+   * run; its result must then be a value that can be stored.
+   */
+  async transaction<R>(run: (tx: Transaction) => R | Promise<R>, options: BeginOptions = {}): Promise<R> {
+    const keyed = options.id !== undefined
+    const id = keyed ? parseTxnId(options.id) : this.#newId()
+    const results = new AttemptResults<R>()
+    for (let round = 0; ; round++) {
+      try {
+        const tx = await this.#begin(id, keyed, keyed || round > 0, options)
+        if (!(tx instanceof Transaction)) return this.#replayed(tx, keyed, results)
+        return await this.#attempt(tx, keyed, run, results)
+      } catch (error) {
+        if (!VirgaError.is(error) || !error.retryable || round + 1 >= this.#options.attemptsMax) throw error
+      }
+      const { retryDelayMs, retryDelayMsMax } = this.#options
+      await pause(
+        this.#world.clock,
+        backoffMs(round, retryDelayMs, retryDelayMsMax, this.#world.random),
+        options.signal,
+      )
+    }
+  }
+
+  /** Begins a transaction by hand. Dispose of it, or end it by `commit`, `handoff` or `abort`. */
+  async begin(options: BeginOptions = {}): Promise<Transaction> {
+    const keyed = options.id !== undefined
+    const id = keyed ? parseTxnId(options.id) : this.#newId()
+    return (await this.#begin(id, keyed, false, options)) as Transaction
+  }
+
+  /** Goes on with a handed-off transaction, here or on any node; with several contexts, joins parallel branches. */
+  async resume(context: string | readonly string[], options: ResumeOptions = {}): Promise<Transaction> {
+    const { signal, onBranchConflict = 'latest' } = options
+    const contexts = typeof context === 'string' ? [context] : [...context]
+    if (contexts.length === 0 || contexts.some((text) => typeof text !== 'string')) {
+      throw new VirgaError('InvalidArgument', 'resume takes a context, or a list of one or more')
+    }
+    await this.#session.up(signal)
+    const handle = ++this.#lastHandle
+    const { epoch } = this.#session
+    const reply = (await this.#session
+      .request({ type: 'resume', handle, contexts, onBranchConflict }, { signal })
+      .catch((error: unknown) => this.#giveUp(handle, error))) as ReplyOf<'resumed'>
+    const upstream = new Map<string, Uint8Array | null | 'ahead'>()
+    for (const [key, isHere, value] of reply.upstream) upstream.set(key, isHere ? value : 'ahead')
+    const begun = Promise.resolve({ attempt: reply.attempt })
+    const { id, keyed } = reply
+    return new Transaction(this.#session, this.#world, this.#options, {
+      id,
+      handle,
+      epoch,
+      keyed,
+      signal,
+      begun,
+      upstream,
+    })
+  }
+
+  /**
+   * One function of a DAG: begins (`undefined`) or resumes its upstream contexts, runs, and hands off. When the function
+   * throws, its writes are gone, and the same step may be run again from the same contexts.
+   */
+  async step<R>(
+    upstream: undefined | string | readonly string[],
+    run: (tx: Transaction) => R | Promise<R>,
+    options: StepOptions = {},
+  ): Promise<StepResult<Awaited<R>>> {
+    const tx = upstream === undefined ? await this.begin(options) : await this.resume(upstream, options)
+    try {
+      const result = await run(tx)
+      const context = await tx.handoff({ durable: options.durable ?? false })
+      return { context, result, id: tx.id }
+    } finally {
+      await tx.abort()
+    }
+  }
+
+  /** Commits a DAG from the context of its last function, or of its last functions. */
+  async commit<R = unknown>(
+    context: string | readonly string[],
+    options: CommitContextOptions = {},
+  ): Promise<CommitReceipt<R>> {
+    const tx = await this.resume(context, options)
+    return tx.commit<R>({ result: options.result })
+  }
+
+  /** Reads the newest value of one key, outside any transaction; undefined if it is absent. */
+  async get<T = unknown>(
+    key: string,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<T | undefined> {
+    await this.#session.up(options.signal)
+    checkKey(key, this.#session.limits)
+    const reply = await this.#session.request(
+      { type: 'read', handle: 0, keys: [key] },
+      { signal: options.signal },
+    )
+    const value = (reply as ReplyOf<'values'>).values[0] ?? null
+    return value === null ? undefined : (decodeValue(value) as T)
+  }
+
+  /**
+   * What is known of a transaction: `committed` with its result; `open`, if an attempt may yet commit; `aborted`, if none
+   * will; `expired`, if the id is older than what is kept.
+   */
+  async status<R = unknown>(id: string): Promise<TransactionStatus<R>> {
+    await this.#session.up()
+    const reply = (await this.#session.request({ type: 'status', id: parseTxnId(id) })) as ReplyOf<'state'>
+    const result = reply.result === null ? undefined : (decodeValue(reply.result) as R)
+    return { status: reply.status, result, session: reply.session ?? undefined }
+  }
+
+  /** Sees to it that no attempt under this id commits any more. Rejects with `AlreadyCommitted` if one has. */
+  async cancel(id: string): Promise<void> {
+    await this.#session.up()
+    await this.#session.request({ type: 'cancel', id: parseTxnId(id) })
+  }
+
+  /** What the node counts and holds, by name. For people and dashboards; names may change between versions. */
+  async inspect(): Promise<Readonly<Record<string, number | string>>> {
+    await this.#session.up()
+    const reply = (await this.#session.request({ type: 'inspect' })) as ReplyOf<'inspected'>
+    return Object.fromEntries([...reply.notes, ...reply.counters])
+  }
+
+  /** Says goodbye: what is open is aborted. Idempotent. */
+  async close(): Promise<void> {
+    await this.#session.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #begin(
+    id: TxnId,
+    keyed: boolean,
+    lookup: boolean,
+    options: BeginOptions,
+  ): Promise<Transaction | ReplyOf<'committed'>> {
+    const { signal, deadlineMs = null, consistency = null, after = null } = options
+    if (deadlineMs !== null && !(Number.isSafeInteger(deadlineMs) && deadlineMs > 0)) {
+      throw new VirgaError('InvalidArgument', `deadlineMs is a positive whole number, got ${deadlineMs}`)
+    }
+    await this.#session.up(signal)
+    const handle = ++this.#lastHandle
+    const { epoch } = this.#session
+    const request = this.#session.request(
+      { type: 'begin', handle, id, keyed, deadlineMs, consistency, after, lookup },
+      { signal },
+    )
+    // Where the node has nothing to look up, what follows travels in the same frame as the begin.
+    if (lookup || after !== null) {
+      const reply = await request.catch((error: unknown) => this.#giveUp(handle, error))
+      if (reply.type === 'committed') return reply
+    }
+    const begun = request as Promise<ReplyOf<'begun'>>
+    const state = { id, handle, epoch, keyed, signal, begun, upstream: new Map() }
+    return new Transaction(this.#session, this.#world, this.#options, state)
+  }
+
+  async #attempt<R>(
+    tx: Transaction,
+    keyed: boolean,
+    run: (tx: Transaction) => R | Promise<R>,
+    results: AttemptResults<R>,
+  ): Promise<R> {
+    try {
+      const value = await run(tx)
+      const result = keyed && value !== undefined ? encodeValue(value) : null
+      const committing = tx.commitEncoded(result)
+      const reply = await committing.catch((error: unknown) => {
+        if (!keyed && VirgaError.is(error) && error.outcome === 'indefinite')
+          results.keep(tx.attempt, value, error)
+        throw error
+      })
+      return reply?.replayed ? this.#replayed(reply, keyed, results) : value
+    } finally {
+      await tx.abort()
+    }
+  }
+
+  /** The result of an attempt that committed earlier: recorded, if others may ask for it; else it was one of this call. */
+  #replayed<R>(reply: ReplyOf<'committed'>, keyed: boolean, results: AttemptResults<R>): R {
+    if (!keyed) return results.of(reply.attempt)
+    return receiptOf<R>(reply).result as R
+  }
+
+  /** The node keeps the place of a begin that failed until it is told that nobody uses it. */
+  #giveUp(handle: number, error: unknown): Promise<Reply> {
+    this.#session.post({ type: 'end', handle })
+    return Promise.reject(error)
+  }
+
+  #newId(): TxnId {
+    const { clock, random } = this.#world
+    return makeTxnId(Math.floor(clock.now()), random.bytes(TXN_ID_ENTROPY_BYTES))
+  }
+}

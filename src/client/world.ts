@@ -1,0 +1,12 @@
+import type { Clock } from '../ports/clock.js'
+import type { Processes } from '../ports/processes.js'
+import type { Random } from '../ports/random.js'
+import type { Link } from '../ports/transport.js'
+
+/** All that a client touches outside itself. */
+export interface ClientWorld {
+  readonly clock: Clock
+  readonly random: Random
+  readonly processes: Processes
+  readonly link: Link
+}

@@ -1,0 +1,34 @@
+import type { ClientOptions } from '../client/options.js'
+import { Virga } from '../client/virga.js'
+import { DEFAULT_LIMITS } from '../limits.js'
+import { systemClock } from '../platform/clock.js'
+import { systemProcesses } from '../platform/processes.js'
+import { systemRandom } from '../platform/random.js'
+import { checkSocketPath, defaultSocketPath } from '../platform/socket-path.js'
+import { zeromqLink } from '../transport/zeromq-link.js'
+
+export interface ConnectOptions extends ClientOptions {
+  /** Path of the node's socket. Default: $VIRGA_SOCKET, else `virga/node.sock` in the user's runtime folder. */
+  readonly socket?: string | undefined
+  /** Ends waiting for the node. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Connects to this machine's node. Rejects with `NodeUnavailable` if none answers in time. The connection then mends
+ * itself when the node restarts; what was open is lost with it (`SessionLost`).
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Virga> {
+  const { socket, signal, ...rest } = options
+  const path = checkSocketPath(socket ?? defaultSocketPath())
+  const link = zeromqLink({ path, frameBytesMax: DEFAULT_LIMITS.frameBytesMax })
+  const world = { clock: systemClock(), random: systemRandom(), processes: systemProcesses(), link }
+  const virga = new Virga(world, rest)
+  try {
+    await virga.up(signal)
+    return virga
+  } catch (error) {
+    await virga.close()
+    throw error
+  }
+}

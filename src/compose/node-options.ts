@@ -1,0 +1,138 @@
+import { z } from 'zod'
+import { CONSISTENCIES } from '../core/modes.js'
+import { VirgaError } from '../errors.js'
+import { DEFAULT_LIMITS } from '../limits.js'
+import { DEFAULT_CONFIG, type NodeConfig } from '../node/config.js'
+
+/**
+ * Every option of a node, once: this table drives the flags, the `VIRGA_*` variables, the keys of the JSON file, the
+ * types, the help and the errors.
+ */
+const positive = z.number().int().positive().safe()
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+
+interface Option<T> {
+  readonly schema: z.ZodType<T>
+  readonly default: T
+  /** Text that flags and variables give is turned into this before it is checked. */
+  readonly kind: 'text' | 'number'
+  readonly help: string
+}
+
+function text<T extends string>(schema: z.ZodType<T>, fallback: T, help: string): Option<T> {
+  return { schema, default: fallback, kind: 'text', help }
+}
+
+function count(fallback: number, help: string): Option<number> {
+  return { schema: positive, default: fallback, kind: 'number', help }
+}
+
+export const NODE_OPTIONS = {
+  storage: text(
+    z.string().min(1),
+    'lmdb:./virga-data',
+    'where decisions are kept: memory:, lmdb:PATH, redis://HOST, redis+cluster://A,B,C, redis+sentinel://A,B/NAME',
+  ),
+  socket: text(
+    z.string(),
+    '',
+    'path of the socket for executors (default: $XDG_RUNTIME_DIR/virga/node.sock)',
+  ),
+  nodeId: text(z.string(), '', 'name of this node, unique in its cluster (default: the host name)'),
+  logLevel: text(z.enum(LOG_LEVELS), 'info', `one of ${LOG_LEVELS.join(', ')}`),
+  consistency: text(
+    z.enum(CONSISTENCIES as ['read-atomic', 'lww']),
+    DEFAULT_CONFIG.consistency,
+    `for transactions that don't say: ${CONSISTENCIES.join(', ')}`,
+  ),
+  deadlineMs: count(DEFAULT_CONFIG.deadlineMs, 'how long a transaction may take, if its caller does not say'),
+  deadlineMsMax: count(DEFAULT_CONFIG.deadlineMsMax, 'how long a transaction may take at most'),
+  idempotencyWindowMs: count(DEFAULT_CONFIG.idempotencyWindowMs, 'how old a transaction id may be'),
+  clockSkewMsMax: count(DEFAULT_CONFIG.clockSkewMsMax, "how far ahead of this node's clock an id may be"),
+  sessionTimeoutMs: count(
+    DEFAULT_CONFIG.sessionTimeoutMs,
+    'silence after which an executor that can not be watched is given up',
+  ),
+  requestsPerSessionMax: count(
+    DEFAULT_CONFIG.requestsPerSessionMax,
+    'requests of one executor under way; one more is Busy',
+  ),
+  sessionsMax: count(DEFAULT_CONFIG.sessionsMax, 'executors connected at once'),
+  transactionsMax: count(DEFAULT_CONFIG.transactionsMax, 'transactions open at once'),
+  cacheBytesMax: count(DEFAULT_CONFIG.cacheBytesMax, 'memory for cached values'),
+  heldBytesMax: count(
+    DEFAULT_CONFIG.heldBytesMax,
+    'memory for handed-off write sets that are too large to travel',
+  ),
+  inlineValueBytesMax: count(
+    DEFAULT_CONFIG.inlineValueBytesMax,
+    'a larger value is stored apart from its decision',
+  ),
+  inlineDecisionBytesMax: count(DEFAULT_CONFIG.inlineDecisionBytesMax, 'values inside one decision, in sum'),
+  inlineWriteSetBytesMax: count(
+    DEFAULT_CONFIG.inlineWriteSetBytesMax,
+    'a larger write set does not travel inside the context',
+  ),
+  inlineContextBytesMax: count(DEFAULT_CONFIG.inlineContextBytesMax, 'write sets inside one context, in sum'),
+  resolveMsMax: count(
+    DEFAULT_CONFIG.resolveMsMax,
+    'how long an unknown outcome is looked into before the caller is told',
+  ),
+  drainMsMax: count(DEFAULT_CONFIG.drainMsMax, 'how long a stopping node waits for open transactions'),
+  keyBytesMax: count(DEFAULT_LIMITS.keyBytesMax, 'bytes of a key'),
+  valueBytesMax: count(DEFAULT_LIMITS.valueBytesMax, 'bytes of a value'),
+  writeSetBytesMax: count(DEFAULT_LIMITS.writeSetBytesMax, 'bytes that one function writes'),
+  writeSetKeysMax: count(DEFAULT_LIMITS.writeSetKeysMax, 'keys that one function writes'),
+  resultBytesMax: count(DEFAULT_LIMITS.resultBytesMax, "bytes of a function's result"),
+} as const satisfies Record<string, Option<never> | Option<string> | Option<number>>
+
+export type NodeOptionName = keyof typeof NODE_OPTIONS
+export type NodeSettings = { readonly [K in NodeOptionName]: z.infer<(typeof NODE_OPTIONS)[K]['schema']> }
+
+export const NODE_OPTION_NAMES = Object.keys(NODE_OPTIONS) as readonly NodeOptionName[]
+
+/** Checks options by name and fills in the defaults. Throws `InvalidArgument`, which names what is wrong. */
+export function nodeSettings(given: Readonly<Record<string, unknown>>): NodeSettings {
+  const settings: Record<string, unknown> = {}
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(NODE_OPTIONS, name)) {
+      throw new VirgaError(
+        'InvalidArgument',
+        `there is no option ${name}; there are ${NODE_OPTION_NAMES.join(', ')}`,
+      )
+    }
+  }
+  for (const name of NODE_OPTION_NAMES) {
+    const option: Option<unknown> = NODE_OPTIONS[name]
+    const value = given[name]
+    if (value === undefined) {
+      settings[name] = option.default
+      continue
+    }
+    const result = option.schema.safeParse(value)
+    if (!result.success) {
+      const why = result.error.issues.map((issue) => issue.message).join('; ')
+      throw new VirgaError(
+        'InvalidArgument',
+        `option ${name} (${option.help}) is ${JSON.stringify(value)}: ${why}`,
+      )
+    }
+    settings[name] = result.data
+  }
+  return settings as NodeSettings
+}
+
+/** The part of the settings that the node itself goes by. */
+export function nodeConfig(settings: NodeSettings, nodeId: string): NodeConfig {
+  const { keyBytesMax, valueBytesMax, writeSetBytesMax, writeSetKeysMax, resultBytesMax, ...rest } = settings
+  const { storage: _storage, socket: _socket, logLevel: _logLevel, ...config } = rest
+  // A frame has room for a value of the largest size, with its key and what surrounds them.
+  const frameBytesMax = Math.max(DEFAULT_LIMITS.frameBytesMax, valueBytesMax + 2 * FRAME_SLACK_BYTES)
+  return {
+    ...config,
+    nodeId,
+    limits: { keyBytesMax, valueBytesMax, writeSetBytesMax, writeSetKeysMax, resultBytesMax, frameBytesMax },
+  }
+}
+
+const FRAME_SLACK_BYTES = 1024 * 1024

@@ -1,0 +1,92 @@
+import { createHmac } from 'node:crypto'
+import { hostname } from 'node:os'
+import { VirgaError } from '../errors.js'
+import { CacheNode } from '../node/node.js'
+import { systemClock } from '../platform/clock.js'
+import { acquireLock } from '../platform/lock.js'
+import { systemProcesses } from '../platform/processes.js'
+import { systemRandom } from '../platform/random.js'
+import { checkSocketPath, defaultSocketPath, makeSocketFolder } from '../platform/socket-path.js'
+import { type Log, SILENT } from '../ports/log.js'
+import type { Storage } from '../ports/storage.js'
+import { zeromqListener } from '../transport/zeromq-listener.js'
+import { type NodeSettings, nodeConfig, nodeSettings } from './node-options.js'
+import { openStorage } from './open-storage.js'
+
+export interface NodeOptions extends Partial<Omit<NodeSettings, 'storage' | 'logLevel'>> {
+  /** A storage URL, or an engine that is open already. The node closes it when it stops. */
+  readonly storage?: string | Storage
+  /** Default: silent. pino fits. */
+  readonly log?: Log
+}
+
+export interface RunningNode {
+  /** Path of the socket that executors connect to. */
+  readonly socket: string
+  /** What the node counts and holds, by name. */
+  inspect(): Readonly<Record<string, number | string>>
+  /** Begins nothing more, waits for what is open, closes. Idempotent. */
+  stop(): Promise<void>
+}
+
+/** Starts a node inside this process. Resolves when it serves; rejects with everything closed if it can't. */
+export async function startNode(options: NodeOptions = {}): Promise<RunningNode> {
+  const { storage, log = SILENT, ...given } = options
+  const settings = nodeSettings(typeof storage === 'string' ? { ...given, storage } : given)
+  const config = nodeConfig(settings, settings.nodeId === '' ? defaultNodeId() : settings.nodeId)
+  const socket = checkSocketPath(settings.socket === '' ? defaultSocketPath() : settings.socket)
+  makeSocketFolder(socket)
+  const lock = await acquireLock(`${socket}.lock`)
+  const opened: { close(): Promise<void> }[] = []
+  try {
+    const engine = typeof storage === 'object' ? storage : await openStorage(settings.storage, log)
+    opened.push(engine)
+    const clock = systemClock()
+    const listener = zeromqListener({ path: socket, clock, frameBytesMax: config.limits.frameBytesMax })
+    opened.push(listener)
+    const world = {
+      clock,
+      random: systemRandom(),
+      processes: systemProcesses(),
+      storage: engine,
+      listener,
+      log,
+    }
+    const node = await CacheNode.start(world, config, macOf)
+    const stop = async (): Promise<void> => {
+      await node.stop()
+      await lock.release()
+    }
+    let stopping: Promise<void> | undefined
+    return {
+      socket,
+      inspect: () => {
+        const { counters, notes } = node.inspect()
+        return Object.fromEntries([...notes, ...counters])
+      },
+      stop: () => {
+        stopping ??= stop()
+        return stopping
+      },
+    }
+  } catch (error) {
+    for (const part of opened.reverse()) await part.close()
+    await lock.release()
+    throw VirgaError.is(error)
+      ? error
+      : new VirgaError('Internal', `the node did not start: ${String(error)}`, { cause: error })
+  }
+}
+
+function macOf(key: Uint8Array): (payload: Uint8Array) => Uint8Array {
+  return (payload) => createHmac('sha256', key).update(payload).digest()
+}
+
+/** The host name, as far as a node id may hold it. */
+function defaultNodeId(): string {
+  return (
+    hostname()
+      .replaceAll(/[^A-Za-z0-9._-]/g, '-')
+      .slice(0, 64) || 'node'
+  )
+}
