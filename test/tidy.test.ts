@@ -130,6 +130,8 @@ describe('the rules themselves', () => {
     ['src/client/a.ts', `import { connect } from 'virga'`, 'its own package'],
     ['src/client/a.ts', `import { a } from '../../test/support/a.js'`, 'outside the folders of src'],
     ['src/testing/a.ts', `import { a } from '../cli/a.js'`, 'testing imports cli'],
+    ['src/compose/a.ts', `import { a } from '../testing/a.js'`, 'compose imports testing'],
+    ['src/node/a.ts', `import { a } from '../compose/a.js'`, 'node imports compose'],
     ['src/index.ts', `export { main } from './cli/main.js'`, 'entry imports cli'],
     ['src/helpers/a.ts', '', 'a folder that the arrows do not know'],
   ])('arrows: %s: %s', (path, text, expected) => {
@@ -168,10 +170,11 @@ describe('the rules themselves', () => {
   })
 
   test.each([
-    ['src/node/a.ts', `import { Dealer } from 'zeromq'`, 'src/transport/zeromq*.ts'],
-    ['src/transport/memory.ts', `import zmq from 'zeromq/draft'`, 'src/transport/zeromq*.ts'],
-    ['src/storage/memory.ts', `import { open } from 'lmdb'`, 'src/storage/lmdb*.ts'],
-    ['src/cli/main.ts', `const { Redis } = await import('ioredis')`, 'src/storage/redis*.ts'],
+    ['src/node/a.ts', `import { Dealer } from 'zeromq'`, 'src/transport/zeromq*'],
+    ['src/transport/memory.ts', `import zmq from 'zeromq/draft'`, 'src/transport/zeromq*'],
+    ['src/storage/memory.ts', `import { open } from 'lmdb'`, 'src/storage/lmdb*'],
+    ['src/storage/redistribute.ts', `import { Redis } from 'ioredis'`, 'src/storage/redis*'],
+    ['src/cli/main.ts', `const { Redis } = await import('ioredis')`, 'src/storage/redis*'],
   ])('packages: %s: %s', (path, text, expected) => {
     expect(says(packagesAtHome!, path, text)).toEqual([expect.stringContaining(expected)])
   })
@@ -240,7 +243,8 @@ describe('the rules themselves', () => {
   ])('time through ports: %s', (text, expected) => {
     for (const path of [
       'src/node/a.ts',
-      'src/storage/redis.ts',
+      'src/storage/memory.ts',
+      'src/transport/zeromq.ts',
       'src/client/a.ts',
       'src/errors.ts',
       'src/index.ts',
@@ -263,6 +267,9 @@ describe('the rules themselves', () => {
       expect.stringContaining('re-exports'),
     ])
     expect(says(barrelsAtEntries!, 'src/core/a.ts', `export { b } from './b.js'`)).toHaveLength(1)
+    expect(
+      says(barrelsAtEntries!, 'src/core/a.ts', `export { b } from './b.js'\nexport const a = 1`),
+    ).toEqual([])
     expect(says(barrelsAtEntries!, 'src/core/a.ts', 'const b = 1\nexport { b }')).toEqual([])
     for (const entry of ENTRIES) expect(says(barrelsAtEntries!, entry, `export * from './b.js'`)).toEqual([])
   })

@@ -79,7 +79,7 @@ export const adaptersApart: CodeRule = (file) => {
 function adapterOf(path: string): string | undefined {
   const zone = zoneOf(path)
   const names = zone && ADAPTERS[zone]
-  return names?.find((name) => new RegExp(`^${name}(?![a-z])`).test(basename(path)))
+  return names?.find((name) => new RegExp(`^${name}(?![a-z])`).test(path.split('/')[2] ?? ''))
 }
 
 /** Each native or network package is wrapped once. */
@@ -217,19 +217,13 @@ export const barrelsAtEntries: CodeRule = (file) => {
       },
     ]
   }
-  return file.nodes.flatMap(({ node }) => {
-    const isReExport =
-      node.type === 'ExportAllDeclaration' || (node.type === 'ExportNamedDeclaration' && isNode(node.source))
-    return isReExport
-      ? [
-          {
-            path: file.path,
-            line: file.lineOf(node),
-            says: 're-exports another file; let users import that file itself',
-          },
-        ]
-      : []
-  })
+  const top = file.nodes.filter(({ parent }) => parent?.type === 'Program').map(({ node }) => node)
+  const stars = top.filter((node) => node.type === 'ExportAllDeclaration')
+  const isReExport = (node: SyntaxNode) => node.type === 'ExportNamedDeclaration' && isNode(node.source)
+  const own = top.filter((node) => node.type !== 'ImportDeclaration' && !isReExport(node))
+  const offenders = stars.length > 0 || own.length > 0 ? stars : top.filter(isReExport).slice(0, 1)
+  const says = 're-exports other files and adds nothing; let users import those files themselves'
+  return offenders.map((node) => ({ path: file.path, line: file.lineOf(node), says }))
 }
 
 export const CODE_RULES: Readonly<Record<string, CodeRule>> = {
