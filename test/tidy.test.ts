@@ -60,6 +60,14 @@ describe('the tree', () => {
     expect(files).toContain('.ci/run')
   })
 
+  test('has the entry points that the package exports', () => {
+    const { exports } = JSON.parse(read('package.json') ?? '') as {
+      exports: Record<string, { default?: string }>
+    }
+    const built = Object.values(exports).flatMap((entry) => (entry.default ? [entry.default] : []))
+    expect(ENTRIES).toEqual(built.map((path) => path.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts')))
+  })
+
   for (const [name, rule] of Object.entries(CODE_RULES)) {
     test(`${name} holds in src`, () => {
       expectTidy(inFolders('src'), (path, text) => rule(parseSource(path, text)))
@@ -123,7 +131,7 @@ describe('the rules themselves', () => {
     ['src/wire/a.ts', `import { a } from '../ports/a.js'`, 'wire imports ports'],
     ['src/storage/redis.ts', `import { a } from '../wire/a.js'`, 'storage imports wire'],
     ['src/node/a.ts', `export { a } from '../storage/lmdb.js'`, 'node imports storage'],
-    ['src/node/a.ts', `import { startNode } from './index.js'`, 'node imports entry'],
+    ['src/node/a.ts', `import { startNode } from '../compose/node.js'`, 'node imports entry'],
     ['src/client/a.ts', `const { a } = await import('../node/a.js')`, 'client imports node'],
     ['src/client/a.ts', `const a = require('../node/a.js')`, 'client imports node'],
     ['src/client/a.ts', 'const a = await import(name)', 'computed name'],
@@ -143,10 +151,10 @@ describe('the rules themselves', () => {
       ['src/core/a.ts', `import { VirgaError } from '../errors.js'\nimport { b } from './b.js'`],
       ['src/wire/a.ts', `import type { b } from '../core/b.js'\nimport { Packr } from 'msgpackr'`],
       ['src/node/a.ts', `import { b } from '../core/b.js'\nimport type { Clock } from '../ports/clock.js'`],
-      ['src/node/index.ts', `const { b } = await import('../storage/lmdb.js')`],
+      ['src/compose/node.ts', `const { b } = await import('../storage/lmdb.js')`],
       [
         'src/cli/main.ts',
-        `import { startNode } from '../node/index.js'\nimport { parseArgs } from 'node:util'`,
+        `import { startNode } from '../compose/node.js'\nimport { parseArgs } from 'node:util'`,
       ],
       ['src/core/b.ts', `// import { a } from '../node/a.js'\nconst text = "import a from '../node/a.js'"`],
     ]

@@ -65,7 +65,7 @@ test('publishes what users need', () => {
     'protocol/README.md',
     'dist/cli/main.js',
   ]
-  const entries = ['dist/index', 'dist/node/index', 'dist/testing/index'].flatMap((path) => [
+  const entries = ['dist/index', 'dist/compose/node', 'dist/testing/index'].flatMap((path) => [
     `${path}.js`,
     `${path}.d.ts`,
   ])

@@ -17,7 +17,7 @@ export type Zone =
   | 'entry'
 
 /** Package entry points: the only barrels. */
-export const ENTRIES: readonly string[] = ['src/index.ts', 'src/node/index.ts', 'src/testing/index.ts']
+export const ENTRIES: readonly string[] = ['src/index.ts', 'src/compose/node.ts', 'src/testing/index.ts']
 
 const INNER = ['core', 'wire', 'ports', 'storage', 'transport', 'platform', 'node', 'client', 'leaf'] as const
 
