@@ -116,16 +116,23 @@ export class Session {
     const request = { ...message, request: ++this.#lastRequest } as Request
     const bytes = requestBytes(request)
     if (this.#outgoingBytes + bytes > FRAME_BYTES) this.#flush()
+    // Where the node owes no answer, whoever waits for this one waits alone: it need not wait for others to share its frame.
+    // A begin is not waited for, and goes with what follows it.
+    if (request.type !== 'begin' && this.#pending.size === this.#outgoing.length)
+      queueMicrotask(() => this.#flush())
     this.#outgoing.push(request)
     this.#outgoingBytes += bytes
-    if (!this.#flushDeferred) {
-      this.#flushDeferred = true
-      this.#world.clock.defer(() => {
-        this.#flushDeferred = false
-        this.#flush()
-      })
-    }
+    this.#flushLater()
     return request
+  }
+
+  #flushLater(): void {
+    if (this.#flushDeferred) return
+    this.#flushDeferred = true
+    this.#world.clock.defer(() => {
+      this.#flushDeferred = false
+      this.#flush()
+    })
   }
 
   #flush(): void {

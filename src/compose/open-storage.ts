@@ -1,22 +1,27 @@
 import { VirgaError } from '../errors.js'
 import type { Log } from '../ports/log.js'
 import type { Storage } from '../ports/storage.js'
-import { lmdbStorageFromUrl } from '../storage/lmdb.js'
-import { memoryStorageFromUrl } from '../storage/memory.js'
 
-/** Opens the engine that a URL names. Engines are loaded when they are asked for. */
+/** Opens the engine that a URL names. Engines are loaded when they are asked for. Throws `InvalidArgument`. */
 export async function openStorage(url: string, log: Log): Promise<Storage> {
-  void log
   const scheme = url.slice(0, url.indexOf(':') + 1).toLowerCase()
+  const onWarning = (message: string, details: object): void => log.warn(details, message)
   switch (scheme) {
     case 'memory:':
-      return memoryStorageFromUrl(url)
+      return (await import('../storage/memory.js')).memoryStorageFromUrl(url)
     case 'lmdb:':
-      return lmdbStorageFromUrl(url)
+      return (await import('../storage/lmdb.js')).lmdbStorageFromUrl(url)
+    case 'redis:':
+    case 'rediss:':
+    case 'redis+cluster:':
+    case 'rediss+cluster:':
+    case 'redis+sentinel:':
+    case 'rediss+sentinel:':
+      return (await import('../storage/redis.js')).redisStorageFromUrl(url, onWarning)
     default:
       throw new VirgaError(
         'InvalidArgument',
-        `no storage engine for ${JSON.stringify(scheme)}: use memory:, lmdb: or redis:`,
+        `a storage URL begins with memory:, lmdb:, redis:, rediss:, redis+cluster: or redis+sentinel:, not ${JSON.stringify(scheme)}`,
       )
   }
 }

@@ -31,6 +31,7 @@ export function committedReply(request: number, committed: Committed): ReplyOf<'
     type: 'committed',
     request,
     id: txn,
+    attempt: decision.attempt,
     hlc: decision.hlc,
     replayed,
     result: decision.result ?? null,

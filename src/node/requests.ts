@@ -169,8 +169,9 @@ export class Requests {
   /** Nothing to make durable: its snapshot was whole, and it leaves no trace. */
   #commitReadOnly({ request }: RequestOf<'commit'>, { start }: OpenTransaction): Reply {
     this.#ended(start.txn)
+    const { txn: id, attempt } = start
     const hlc = this.#clock.last
-    return { type: 'committed', request, id: start.txn, hlc, replayed: false, result: null, session: null }
+    return { type: 'committed', request, id, attempt, hlc, replayed: false, result: null, session: null }
   }
 
   async #handoff(
@@ -234,7 +235,10 @@ export class Requests {
   async #resolve(request: RequestOf<'resolve'>): Promise<Reply> {
     const attempt = request.attempt ?? attemptCeiling(this.#clock.tick(this.#world.clock.now()))
     const decision = await this.#decisions.fence(request.id, attempt)
-    if (decision !== undefined) return committedReply(request.request, this.#adopted(request.id, decision))
+    if (decision !== undefined) {
+      const replayed = decision.attempt !== request.attempt
+      return committedReply(request.request, { ...this.#adopted(request.id, decision), replayed })
+    }
     return { type: 'state', request: request.request, status: 'open', result: null, session: null }
   }
 

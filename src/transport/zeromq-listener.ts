@@ -129,6 +129,7 @@ class ZeromqListener implements Listener {
         outbox,
         stalledAt: undefined,
         retry: undefined,
+        leaving: false,
       })
     }
     return id

@@ -87,6 +87,8 @@ export const REPLIES = {
   values: message(67, 'values', { values: list(nullable(bytes)) }),
   committed: message(68, 'committed', {
     id: txnId,
+    /** The attempt that committed. */
+    attempt,
     hlc,
     replayed: bool,
     result: nullable(bytes),
