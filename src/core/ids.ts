@@ -50,7 +50,8 @@ export function txnTimeMs(id: TxnId): number {
 export type Attempt = string & { readonly brand: 'Attempt' }
 
 export const ATTEMPT_ENTROPY_BYTES = 5
-const ATTEMPT = /^[0-9a-f]{24}$/
+/** A clock is below 2^53: what was beyond would stop the clock of whoever hears of it. */
+const ATTEMPT = /^[01][0-9a-f]{23}$/
 
 export function isAttempt(text: string): text is Attempt {
   return ATTEMPT.test(text)
@@ -76,7 +77,7 @@ export function attemptCeiling(at: Hlc): Attempt {
 export type Origin = string & { readonly brand: 'Origin' }
 
 const NODE_ID = /^[A-Za-z0-9._-]{1,64}$/
-const ORIGIN = /^[A-Za-z0-9._-]{1,64}@[0-9a-f]{14}[0-9a-f]{10}$/
+const ORIGIN = /^[A-Za-z0-9._-]{1,64}@[01][0-9a-f]{23}$/
 
 export function isNodeId(text: string): boolean {
   return NODE_ID.test(text)

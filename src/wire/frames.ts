@@ -1,4 +1,5 @@
 import { VirgaError } from '../errors.js'
+import { limitExceeded } from '../limits.js'
 import {
   type MessageType,
   PROTOCOL_VERSION,
@@ -16,12 +17,19 @@ import type { Fields } from './schema.js'
  */
 type Table = Readonly<Record<string, MessageType<string, Fields>>>
 
+/** Messages in one frame, either way. */
+export const FRAME_MESSAGES_MAX = 16_384
+/** MessagePack values in one frame of requests, arrays included. Answers come from the node, which is trusted. */
+export const REQUEST_VALUES_MAX = 1_048_576
+
 /** Encodes and decodes the frames of one direction. */
 class FrameCodec<M extends { readonly type: string; readonly request: number }> {
   readonly #byName: ReadonlyMap<string, MessageType<string, Fields>>
   readonly #byNumber: ReadonlyMap<number, MessageType<string, Fields>>
+  readonly #valuesMax: number
 
-  constructor(table: Table) {
+  constructor(table: Table, valuesMax: number) {
+    this.#valuesMax = valuesMax
     this.#byName = new Map(Object.values(table).map((type) => [type.name, type]))
     this.#byNumber = new Map(Object.values(table).map((type) => [type.number, type]))
   }
@@ -37,14 +45,17 @@ class FrameCodec<M extends { readonly type: string; readonly request: number }> 
     return pack(frame)
   }
 
-  /** Throws `Malformed` or `UnsupportedVersion`. Byte strings in the messages are views into `frame`. */
+  /** Throws `Malformed`, `LimitExceeded` or `UnsupportedVersion`. Byte strings in the messages are views into `frame`. */
   decode(frame: Uint8Array): readonly M[] {
-    const items = unpack(frame)
+    const items = unpack(frame, this.#valuesMax)
     if (!Array.isArray(items)) throw new VirgaError('Malformed', 'a frame that is no array')
+    if (items.length - 1 > FRAME_MESSAGES_MAX) {
+      throw limitExceeded('a frame', items.length - 1, FRAME_MESSAGES_MAX, 'messages')
+    }
     if (items[0] !== PROTOCOL_VERSION) {
       throw new VirgaError(
         'UnsupportedVersion',
-        `a frame of protocol version ${String(items[0])}; this side speaks ${PROTOCOL_VERSION}`,
+        `a frame of protocol version ${shown(items[0])}; this side speaks ${PROTOCOL_VERSION}`,
       )
     }
     const messages: M[] = []
@@ -56,20 +67,31 @@ class FrameCodec<M extends { readonly type: string; readonly request: number }> 
     if (!Array.isArray(items)) throw new VirgaError('Malformed', 'a message that is no array')
     const type = this.#byNumber.get(items[0] as number)
     if (type === undefined)
-      throw new VirgaError('Malformed', `a message of unknown number ${String(items[0])}`)
+      throw new VirgaError('Malformed', `a message of unknown number ${shown(items[0])}`)
     const request: unknown = items[1]
-    if (!Number.isSafeInteger(request) || (request as number) < 0) {
+    if (!isRequestNumber(request)) {
       throw new VirgaError('Malformed', 'a request number that is no unsigned integer')
     }
     const message = type.fields.read(items, 2) as Record<string, unknown>
-    message['type'] = type.name
-    message['request'] = request
+    message.type = type.name
+    message.request = request
     return message as unknown as M
   }
 }
 
-export const requestFrames: FrameCodec<Request> = new FrameCodec<Request>(REQUESTS)
-export const replyFrames: FrameCodec<Reply> = new FrameCodec<Reply>(REPLIES)
+export const requestFrames: FrameCodec<Request> = new FrameCodec<Request>(REQUESTS, REQUEST_VALUES_MAX)
+export const replyFrames: FrameCodec<Reply> = new FrameCodec<Reply>(REPLIES, Number.POSITIVE_INFINITY)
+
+/** What stands where a number is due. Never more than a few characters: it goes into answers and logs. */
+function shown(value: unknown): string {
+  return typeof value === 'number'
+    ? String(value)
+    : `of type ${Array.isArray(value) ? 'array' : typeof value}`
+}
+
+function isRequestNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
 
 /**
  * The request numbers of a frame of another version, as far as they can be read: whoever sent them is told in vain
@@ -77,11 +99,11 @@ export const replyFrames: FrameCodec<Reply> = new FrameCodec<Reply>(REPLIES)
  */
 export function requestNumbers(frame: Uint8Array): readonly number[] {
   try {
-    const items = unpack(frame)
+    const items = unpack(frame, REQUEST_VALUES_MAX)
     if (!Array.isArray(items)) return []
     return items
       .slice(1)
-      .flatMap((item) => (Array.isArray(item) && Number.isSafeInteger(item[1]) ? [item[1]] : []))
+      .flatMap((item) => (Array.isArray(item) && isRequestNumber(item[1]) ? [item[1]] : []))
   } catch {
     return []
   }

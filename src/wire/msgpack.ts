@@ -4,7 +4,8 @@ import { skim } from './skim.js'
 
 /**
  * Plain MessagePack: no records, no shared structures, 64-bit integers as numbers. Every MessagePack library reads what
- * this writes. Integers above 32 bits are written as float 64, which carries them exactly up to 2^53.
+ * this writes. Integers that take more than 32 bits are written as float 64, which carries them exactly up to 2^53; the
+ * 64-bit integers of other writers are read as well. protocol/README.md says so to them.
  */
 const packr = new Packr({ useRecords: false, int64AsType: 'number', variableMapSize: true })
 
@@ -14,10 +15,11 @@ export function pack(value: unknown): Uint8Array {
 
 /**
  * Decodes one MessagePack value that fills `bytes`, and holds nothing but nil, booleans, numbers, text, byte strings and
- * arrays. Throws `Malformed`. Byte strings in the result are views into `bytes`.
+ * arrays; at most `valuesMax` of them. Throws `Malformed` or `LimitExceeded`. Byte strings in the result are views into
+ * `bytes`.
  */
-export function unpack(bytes: Uint8Array): unknown {
-  skim(bytes)
+export function unpack(bytes: Uint8Array, valuesMax?: number): unknown {
+  skim(bytes, valuesMax)
   try {
     return packr.unpack(bytes)
   } catch (cause) {

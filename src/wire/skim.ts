@@ -1,4 +1,6 @@
+import { isUtf8 } from 'node:buffer'
 import { VirgaError } from '../errors.js'
+import { limitExceeded } from '../limits.js'
 
 /** Arrays within arrays. The deepest message of the protocol needs 6. */
 const DEPTH_MAX = 12
@@ -6,13 +8,18 @@ const DEPTH_MAX = 12
 /**
  * Walks over one MessagePack value without decoding it, and refuses (`Malformed`) what a decoder would choke on before it
  * could see that it is wrong: lengths that promise more than there is (a decoder allocates first), nesting without
- * end, types that the protocol doesn't use (maps, extensions), and bytes left over. Byte strings are stepped over, so
- * the cost is a few nanoseconds per field.
+ * end, types that the protocol doesn't use (maps, extensions), text that is no UTF-8 (a decoder makes the same
+ * replacement character of all of it, so that two keys would become one), and bytes left over. Byte strings are stepped
+ * over, so the cost is a few nanoseconds per field.
+ *
+ * More than `valuesMax` values, arrays included, are `LimitExceeded`: an empty array takes one byte here, and forty in
+ * memory.
  */
-export function skim(bytes: Uint8Array): void {
+export function skim(bytes: Uint8Array, valuesMax: number = Number.POSITIVE_INFINITY): void {
   /** How many values each open array still waits for. */
   const open: number[] = [1]
   let at = 0
+  let values = 0
   while (open.length > 0) {
     const left = open[open.length - 1]!
     if (left === 0) {
@@ -21,6 +28,7 @@ export function skim(bytes: Uint8Array): void {
     }
     open[open.length - 1] = left - 1
     if (at >= bytes.length) throw malformed('ends too early')
+    if (++values > valuesMax) throw limitExceeded('MessagePack', values, valuesMax, 'values')
     const type = bytes[at++]!
     const items = arrayLength(bytes, type, at)
     if (items === undefined) {
@@ -46,7 +54,26 @@ function arrayLength(bytes: Uint8Array, type: number, at: number): number | unde
 function skipScalar(bytes: Uint8Array, type: number, at: number): number {
   const end = at + scalarBytes(bytes, type, at)
   if (end > bytes.length) throw malformed('ends too early')
+  const prefix = textPrefix(type)
+  if (prefix !== undefined && !isText(bytes, at + prefix, end)) throw malformed('has text that is no UTF-8')
   return end
+}
+
+/** Bytes of the length that stands before a text; undefined for what is no text. */
+function textPrefix(type: number): number | undefined {
+  if (type >= 0xa0 && type <= 0xbf) return 0
+  if (type === 0xd9) return 1
+  if (type === 0xda) return 2
+  return type === 0xdb ? 4 : undefined
+}
+
+/** Up to this many bytes of ASCII are looked at here: a call of `isUtf8` costs as much. */
+const SHORT_TEXT_BYTES = 48
+
+function isText(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start
+  if (end - start <= SHORT_TEXT_BYTES) while (at < end && bytes[at]! < 0x80) at++
+  return at === end || isUtf8(bytes.subarray(at, end))
 }
 
 function scalarBytes(bytes: Uint8Array, type: number, at: number): number {

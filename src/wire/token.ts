@@ -12,6 +12,8 @@ export interface SessionToken {
 }
 
 const TOKEN_VERSION = 1
+/** A token of the longest node id takes fewer than 200. */
+const TOKEN_CHARS_MAX = 512
 const TOKEN = new Struct({ origin, seq: uint, txn: txnId })
 
 export function encodeToken({ txn, at }: SessionToken): string {
@@ -23,6 +25,7 @@ export function encodeToken({ txn, at }: SessionToken): string {
 /** Throws `InvalidArgument`. */
 export function decodeToken(token: string): SessionToken {
   try {
+    if (token.length > TOKEN_CHARS_MAX) throw new VirgaError('Malformed', 'too long')
     const items = unpack(Buffer.from(token, 'base64url'))
     if (!Array.isArray(items) || items[0] !== TOKEN_VERSION)
       throw new VirgaError('Malformed', 'another version')

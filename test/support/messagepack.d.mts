@@ -1,0 +1,2 @@
+export function encode(value: unknown): Buffer
+export function decode(bytes: Uint8Array): unknown
