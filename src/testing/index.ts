@@ -1,0 +1,14 @@
+/** For those who test an engine, or their own code, against virga: `virga/testing`. */
+export {
+  createFaultyStorage,
+  type Fault,
+  type FaultKind,
+  type FaultPlan,
+  type Faults,
+  type FaultyStorage,
+  type FaultyStorageOptions,
+  type Hold,
+  type StorageOperation,
+} from './faulty-storage.js'
+export { type SimClock, type Simulation, seededRandom, simulate } from './sim-clock.js'
+export { type StorageFixture, type StorageSuiteOptions, storageSuite } from './storage-suite.js'
