@@ -1,0 +1,12 @@
+// @ts-check
+import { startNode } from 'virga/node'
+
+const [socket, storage] = process.argv.slice(2)
+const node = await startNode({
+  socket: /** @type {string} */ (socket),
+  storage: /** @type {string} */ (storage),
+  nodeId: 'bench',
+})
+process.on('SIGTERM', () => node.stop().then(() => process.exit(0)))
+setInterval(() => {}, 60_000)
+console.log('ready')

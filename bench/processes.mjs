@@ -1,0 +1,90 @@
+// @ts-check
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { connect } from 'virga'
+
+/** @type {(() => unknown)[]} */
+const cleanups = []
+
+export function temporaryFolder() {
+  const folder = mkdtempSync(join(tmpdir(), 'virga-bench-'))
+  cleanups.push(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Ends everything that was started, latest first. */
+export async function cleanUp() {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+}
+
+/**
+ * Starts a module of this folder in a process of its own and waits for the line that it prints when it is ready.
+ *
+ * @param {string} file @param {readonly string[]} args
+ */
+export async function startModule(file, args) {
+  const path = fileURLToPath(new URL(file, import.meta.url))
+  const child = spawn(process.execPath, [...cpuProfile(file), path, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines = createInterface({ input: child.stdout })
+  const ready = await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => undefined)])
+  if (ready === undefined) throw new Error(`${file} ended before it was ready`)
+  const stop = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+  }
+  cleanups.push(stop)
+  return { ready: String(ready[0]), stop, pid: /** @type {number} */ (child.pid) }
+}
+
+/** @param {string} file `VIRGA_BENCH_PROFILE=folder` writes a CPU profile of each process there. */
+function cpuProfile(file) {
+  const folder = process.env.VIRGA_BENCH_PROFILE
+  return folder === undefined
+    ? []
+    : ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${file}.${Date.now()}.cpuprofile`]
+}
+
+/** A node on a storage, in a process of its own, and a client of it here. @param {string} storage */
+export async function startNodeAndClient(storage) {
+  const socket = join(temporaryFolder(), 'node.sock')
+  const node = await startModule('node-process.mjs', [socket, storage])
+  const virga = await connect({ socket })
+  const stop = async () => {
+    await virga.close()
+    await node.stop()
+  }
+  cleanups.push(stop)
+  return { virga, stop, pid: node.pid }
+}
+
+/** A redis-server of our own, without persistence: what is measured is not its disk. */
+export async function startRedis() {
+  const folder = temporaryFolder()
+  const port = 20_000 + Math.floor(Math.random() * 20_000)
+  const args = ['--port', String(port), '--save', '', '--appendonly', 'no', '--dir', folder]
+  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const stop = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+  cleanups.push(stop)
+  for await (const line of createInterface({ input: child.stdout }))
+    if (line.includes('Ready to accept connections')) break
+  child.stdout.resume()
+  return { url: `redis://127.0.0.1:${port}`, stop }
+}
+
+/** Resident bytes of a process. @param {number} pid */
+export function residentBytes(pid) {
+  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return Number(match?.[1]) * 1024
+}

@@ -1,0 +1,71 @@
+// @ts-check
+import { Redis } from 'ioredis'
+import { startEcho } from '../echo.mjs'
+import { sideBySide } from '../histogram.mjs'
+import { startNodeAndClient, startRedis } from '../processes.mjs'
+
+/** A commit of two small writes on Redis, against the sum of what it can't do without: one message there and back, and one SET. */
+export async function commitLatency(/** @type {import('../run.mjs').Options} */ { quick }) {
+  const echo = await startEcho()
+  const redis = await startRedis()
+  const direct = new Redis(redis.url)
+  const { virga } = await startNodeAndClient(redis.url)
+  let n = 0
+  const commit = () =>
+    virga.transaction((tx) => {
+      tx.put(`a${n % 1_000}`, n++)
+      tx.put(`b${n % 1_000}`, n)
+    })
+  const times = await sideBySide(
+    {
+      echo: () => echo.echo([1, [3, 1, 0, ['key']]]),
+      set: () => direct.set(`s${n++ % 1_000}`, 'v'.repeat(20)),
+      commit,
+    },
+    { rounds: quick ? 200 : 5_000, each: 1, warmup: quick ? 200 : 3_000 },
+  )
+  const commands = await commandsPerCommit(direct, commit)
+  direct.disconnect()
+  await echo.stop()
+  const [floor, set, own] = [times.echo, times.set, times.commit]
+  if (floor === undefined || set === undefined || own === undefined) throw new Error('nothing was measured')
+  const ratio = own.p50Us / (floor.p50Us + set.p50Us)
+  return [
+    {
+      name: 'commit of 2 small writes, Redis, p50, against echo + SET',
+      value: own.p50Us,
+      unit: 'µs',
+      against: floor.p50Us + set.p50Us,
+      ratio,
+      budget: '<= 1.25',
+      holds: ratio <= 1.25,
+    },
+    {
+      name: 'commit of 2 small writes, Redis, p99, against echo + SET',
+      value: own.p99Us,
+      unit: 'µs',
+      against: floor.p99Us + set.p99Us,
+      ratio: own.p99Us / (floor.p99Us + set.p99Us),
+    },
+    {
+      name: 'storage commands of a transaction of 2 small writes',
+      value: commands,
+      unit: 'commands',
+      budget: '1',
+      holds: commands === 1,
+    },
+  ]
+}
+
+/** As the server counts them. @param {Redis} redis @param {() => Promise<unknown>} commit */
+async function commandsPerCommit(redis, commit) {
+  const commits = 100
+  await redis.call('CONFIG', 'RESETSTAT')
+  for (let i = 0; i < commits; i++) await commit()
+  const stats = String(await redis.call('INFO', 'commandstats'))
+  let calls = 0
+  for (const [, command, count] of stats.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)) {
+    if (!/^(info|config|ping)/.test(command ?? '')) calls += Number(count)
+  }
+  return calls / commits
+}

@@ -1,0 +1,87 @@
+// @ts-check
+import { Redis } from 'ioredis'
+import { median, throughput } from '../histogram.mjs'
+import { startNodeAndClient, startRedis, temporaryFolder } from '../processes.mjs'
+
+const KEYS = 10_000
+
+/** Commits a second: 4 KiB writes on Redis against the same two SETs with no guarantee, and small ones on each engine. */
+export async function commitRates(/** @type {import('../run.mjs').Options} */ options) {
+  return [...(await largeOnRedis(options)), ...(await smallOnEach(options))]
+}
+
+/** @param {import('../run.mjs').Options} options */
+async function largeOnRedis({ quick }) {
+  const redis = await startRedis()
+  const direct = new Redis(redis.url)
+  const { virga, stop } = await startNodeAndClient(redis.url)
+  const value = 'v'.repeat(4_096)
+  const rows = []
+  for (const inFlight of [1, 10, 40, 256]) {
+    const own = []
+    const bare = []
+    for (let round = 0; round < (quick ? 1 : 5); round++) {
+      const total = (quick ? 200 : 2_000) * (inFlight === 1 ? 1 : 2)
+      own.push(
+        await throughput(inFlight, total, (i) =>
+          virga.transaction((tx) => {
+            tx.put(`a${i % 1_000}`, value)
+            tx.put(`b${i % 1_000}`, value)
+          }),
+        ),
+      )
+      bare.push(
+        await throughput(inFlight, total, (i) =>
+          Promise.all([direct.set(`a${i % 1_000}`, value), direct.set(`b${i % 1_000}`, value)]),
+        ),
+      )
+    }
+    const [a, b] = [median(own), median(bare)]
+    rows.push({
+      name: `commits of 2 writes of 4 KiB, Redis, ${inFlight} in flight, against 2 bare SETs`,
+      value: a,
+      unit: '/s',
+      against: b,
+      ratio: a / b,
+    })
+  }
+  direct.disconnect()
+  await stop()
+  return rows
+}
+
+/** @param {import('../run.mjs').Options} options */
+async function smallOnEach({ quick }) {
+  const redis = await startRedis()
+  const engines = {
+    'LMDB, fsync': `lmdb:${temporaryFolder()}/data`,
+    'LMDB, no fsync': `lmdb:${temporaryFolder()}/data?sync=false`,
+    Redis: redis.url,
+  }
+  const rows = []
+  for (const [name, storage] of Object.entries(engines)) {
+    const { virga, stop } = await startNodeAndClient(storage)
+    const rates = []
+    // The first round warms up, and is not counted.
+    for (let round = 0; round < (quick ? 2 : 8); round++) {
+      rates.push(
+        await throughput(256, quick ? 2_000 : 30_000, (i) =>
+          virga.transaction((tx) => {
+            tx.put(`a${i % KEYS}`, i)
+            tx.put(`b${i % KEYS}`, i)
+          }),
+        ),
+      )
+    }
+    await stop()
+    const rate = median(rates.slice(1))
+    const budget = name === 'LMDB, no fsync' ? { budget: '>= 25,000', holds: rate >= 25_000 } : {}
+    rows.push({
+      name: `commits of 2 small writes, ${name}, 256 in flight`,
+      value: rate,
+      unit: '/s',
+      ...budget,
+    })
+  }
+  return rows
+}

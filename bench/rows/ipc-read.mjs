@@ -1,0 +1,37 @@
+// @ts-check
+import { startEcho } from '../echo.mjs'
+import { sideBySide } from '../histogram.mjs'
+import { startNodeAndClient } from '../processes.mjs'
+
+/** A cached read through the node, against a bare echo of the same MessagePack over the same transport. */
+export async function ipcRead(/** @type {import('../run.mjs').Options} */ { quick }) {
+  const echo = await startEcho()
+  const { virga } = await startNodeAndClient('memory:')
+  await virga.transaction((tx) => tx.put('key', 'v'.repeat(20)))
+  const times = await sideBySide(
+    { echo: () => echo.echo([1, [3, 1, 0, ['key']]]), read: () => virga.get('key') },
+    { rounds: quick ? 200 : 5_000, each: 1, warmup: quick ? 200 : 3_000 },
+  )
+  await echo.stop()
+  const [read, floor] = [times.read, times.echo]
+  if (read === undefined || floor === undefined) throw new Error('nothing was measured')
+  const ratio = read.p50Us / floor.p50Us
+  return [
+    {
+      name: 'read over IPC, p50, against an echo',
+      value: read.p50Us,
+      unit: 'µs',
+      against: floor.p50Us,
+      ratio,
+      budget: '<= 1.3',
+      holds: ratio <= 1.3,
+    },
+    {
+      name: 'read over IPC, p99, against an echo',
+      value: read.p99Us,
+      unit: 'µs',
+      against: floor.p99Us,
+      ratio: read.p99Us / floor.p99Us,
+    },
+  ]
+}
