@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { VirgaError } from '../errors.js'
 import { CacheNode } from '../node/node.js'
@@ -55,6 +56,8 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
     const node = await CacheNode.start(world, config, macOf)
     const stop = async (): Promise<void> => {
       await node.stop()
+      // Still under the lock, so it is ours. A file left behind would have clients wait for a node that is not restarting.
+      rmSync(socket, { force: true })
       await lock.release()
     }
     let stopping: Promise<void> | undefined
