@@ -20,7 +20,6 @@
  * do not put it on a network file system.
  */
 import { randomInt } from 'node:crypto'
-import { mkdirSync, realpathSync } from 'node:fs'
 import { open, type RootDatabase } from 'lmdb'
 import { VirgaError } from '../errors.js'
 import type {
@@ -32,6 +31,7 @@ import type {
 } from '../ports/storage.js'
 import { GuardedStorage, type GuardLimits } from './guard.js'
 import { classified, translated } from './lmdb-errors.js'
+import { prepareDirectory } from './lmdb-files.js'
 import { Timeouts } from './timeouts.js'
 import { booleanOption, countOption, parseStorageUrl, sizeOption } from './url.js'
 
@@ -56,8 +56,7 @@ export async function openLmdbStorage(options: LmdbStorageOptions): Promise<Stor
   const sync = options.sync ?? true
   let release: (() => void) | undefined
   try {
-    mkdirSync(options.path, { recursive: true, mode: 0o700 })
-    const path = realpathSync(options.path)
+    const path = prepareDirectory(options.path)
     release = claim(path, sync)
     const db = open<Buffer, Buffer>({
       path,
@@ -123,6 +122,7 @@ class LmdbStorage extends GuardedStorage {
   readonly #timeouts: Timeouts
   readonly #release: () => void
   #underWay = 0
+  #covering = false
   /** Random at the start, so that no two processes give one version to two values. */
   #version = randomInt(1, 2 ** 47) * 32
 
@@ -147,7 +147,7 @@ class LmdbStorage extends GuardedStorage {
       if (from > 0) await nextTurn()
       const to = Math.min(from + READ_CHUNK, keys.length)
       this.#fresh(() => {
-        for (let n = from; n < to; n += 1) found.push(this.#db.getBinary(encodeKey(keys[n]!)))
+        for (let n = from; n < to; n += 1) found.push(plain(this.#db.getBinary(encodeKey(keys[n]!))))
       })
     }
     return found
@@ -192,7 +192,7 @@ class LmdbStorage extends GuardedStorage {
       }
       const { value: current, version } = standing
       if (expected === undefined || Buffer.compare(current, expected) !== 0)
-        return { swapped: false, current }
+        return { swapped: false, current: plain(current) }
       const swapped = await this.#submit(1, () =>
         value === undefined
           ? this.#db.remove(encoded, version!)
@@ -213,7 +213,7 @@ class LmdbStorage extends GuardedStorage {
       this.#fresh(() => {
         for (const key of this.#db.getKeys({ start, end, limit: PAGE_ENTRIES })) {
           const id = key.toString('utf8', prefixBytes)
-          const value = values ? this.#db.getBinary(key) : undefined
+          const value = values ? plain(this.#db.getBinary(key)) : undefined
           page.push(value === undefined ? { id } : { id, value })
           bytes += key.byteLength + (value?.byteLength ?? 0)
           // The next key in this order.
@@ -256,13 +256,29 @@ class LmdbStorage extends GuardedStorage {
     }
     this.#underWay += count
     try {
-      const settled = start().finally(() => {
+      const written = start()
+      this.#coverBatch()
+      const settled = written.finally(() => {
         this.#underWay -= count
       })
       return await this.#timeouts.bound(settled, this.#late)
     } catch (error) {
       throw await translated(error, 'writing to LMDB', 'indefinite')
     }
+  }
+
+  /**
+   * lmdb-js makes one promise more for each event turn with writes, which nobody sees and which rejects with them: as an
+   * unhandled rejection it would end the process when the disk is full. It is there once lmdb-js's own task of this
+   * turn, set by the first write, has run.
+   */
+  #coverBatch(): void {
+    if (this.#covering) return
+    this.#covering = true
+    setImmediate(() => {
+      this.#covering = false
+      this.#db.committed.then(undefined, () => {})
+    })
   }
 
   readonly #late = (): VirgaError =>
@@ -283,6 +299,13 @@ const NUL = Buffer.from([0])
 /** Sorts by bucket, then id, and nothing of another bucket lies between: no bucket holds a NUL. */
 function encodeKey(key: StorageKey): Buffer {
   return Buffer.from(`${key.bucket}\0${key.id}`)
+}
+
+/** Not a Buffer, as of no engine: whoever compares or prints would tell them apart. */
+function plain<T extends Buffer | undefined>(value: T): Uint8Array | (T & undefined) {
+  return (
+    value === undefined ? undefined : new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  ) as Uint8Array | (T & undefined)
 }
 
 function nextTurn(): Promise<void> {

@@ -93,6 +93,7 @@ export function pattern(size: number, seed: number): Uint8Array {
 
 export function assertBytes(actual: Uint8Array | undefined, expected: Uint8Array): void {
   assert.ok(actual !== undefined, 'a value was expected')
+  assert.ok(!Buffer.isBuffer(actual), 'a plain Uint8Array was expected')
   assert.equal(actual.byteLength, expected.byteLength)
   // Not deepEqual: it takes seconds on a mebibyte.
   assert.equal(Buffer.compare(actual, expected), 0, 'the bytes differ')
