@@ -16,7 +16,7 @@
  */
 import { text } from 'node:stream/consumers'
 import { connect } from 'virga'
-import * as functions from './functions.mjs'
+import { functions } from './functions.mjs'
 
 /** @type {Task} */
 const task = JSON.parse(await text(process.stdin))
@@ -24,7 +24,7 @@ const task = JSON.parse(await text(process.stdin))
 const virga = await connect()
 const tx =
   task.contexts === undefined ? await virga.begin({ id: task.id }) : await virga.resume(task.contexts)
-const run = /** @type {(tx: unknown, input: unknown, wrote: functions.Wrote) => unknown} */ (
+const run = /** @type {(tx: unknown, input: unknown, wrote: import('./functions.mjs').Wrote) => unknown} */ (
   functions[task.name]
 )
 const result = await run(tx, task.input, wrote)
@@ -37,7 +37,7 @@ function tell(told) {
   process.stdout.write(`${JSON.stringify(told)}\n`)
 }
 
-/** @type {functions.Wrote} */
+/** @type {import('./functions.mjs').Wrote} */
 async function wrote(key, value) {
   tell({ wrote: { key, value } })
   if (task.hang) await new Promise((resolve) => setTimeout(resolve, 60_000))

@@ -11,13 +11,13 @@
  */
 
 /** @param {Transaction} tx @param {Order} order */
-export function open(tx, order) {
+function open(tx, order) {
   const total = order.lines.reduce((sum, { count, price }) => sum + count * price, 0)
   tx.put(`order:${order.number}`, { status: 'open', customer: order.customer, total })
 }
 
 /** @param {Transaction} tx @param {Line} line */
-export async function reserve(tx, line) {
+async function reserve(tx, line) {
   const key = `stock:${line.item}`
   const stock = /** @type {number} */ (await tx.get(key))
   if (stock < line.count) throw new Error(`only ${stock} of ${line.item} are left`)
@@ -28,7 +28,7 @@ export async function reserve(tx, line) {
  *
  * @param {Transaction} tx @param {Order} order @param {Wrote} wrote
  */
-export async function charge(tx, order, wrote) {
+async function charge(tx, order, wrote) {
   const { total } = /** @type {{ total: number }} */ (await tx.get(`order:${order.number}`))
   const wallet = `wallet:${order.customer}`
   const money = /** @type {number} */ (await tx.get(wallet))
@@ -40,10 +40,12 @@ export async function charge(tx, order, wrote) {
 }
 
 /** @param {Transaction} tx @param {Order} order @returns {Promise<Receipt>} */
-export async function confirm(tx, order) {
+async function confirm(tx, order) {
   const key = `order:${order.number}`
   const placed = /** @type {{ customer: string, total: number }} */ (await tx.get(key))
   tx.put(key, { ...placed, status: 'confirmed' })
   const left = /** @type {number} */ (await tx.get(`wallet:${placed.customer}`))
   return { order: order.number, total: placed.total, left }
 }
+
+export const functions = { open, reserve, charge, confirm }
