@@ -43,7 +43,8 @@ export function decodeValue(encoded: Uint8Array): unknown {
   if (encoded[0] === RAW) return new Uint8Array(encoded.subarray(1))
   if (encoded[0] !== MESSAGE_PACK) throw corrupt()
   try {
-    return packr.unpack(encoded.subarray(1))
+    // Of a Buffer, byte strings would be cut out as Buffers: what comes back must not depend on the way that it took.
+    return packr.unpack(new Uint8Array(encoded.buffer, encoded.byteOffset + 1, encoded.length - 1))
   } catch (cause) {
     throw corrupt(cause)
   }
