@@ -4,6 +4,7 @@ import type { HybridClock } from '../core/hlc.js'
 import type { TxnId } from '../core/ids.js'
 import { blobKey, blobName, lateKey, MINUTE_OPEN_MS, minuteAt, txnClosesAtMs } from '../core/layout.js'
 import type { Writes } from '../core/write-set.js'
+import { VirgaError } from '../errors.js'
 import type { StorageEntry } from '../ports/storage.js'
 import type { NodeConfig } from './config.js'
 import type { Counters } from './counters.js'
@@ -59,13 +60,25 @@ export class Coordinator {
     const { txn, attempt, cut } = transaction.start
     const { writes, blobs } = this.#place(transaction)
     const early = this.#latePointer(txn)
-    if (blobs.length + early.length > 0) await this.#world.storage.put([...blobs, ...early])
+    if (blobs.length + early.length > 0) await this.#prepare([...blobs, ...early])
     // Looked at as late as can be: from here on only the decision itself is awaited.
     transaction.checkDeadline(this.#world.clock.now())
     const hlc = this.#clock.tick(this.#world.clock.now())
     const decision: Decision = { status: 'committed', attempt, hlc, cut, writes, result }
     const stands = await this.#decisions.decide(txn, decision, (late) => this.#ledger.adopt(txn, late))
-    return this.#apply(txn, stands, stands !== decision && stands.attempt !== attempt)
+    // One context may be committed twice, which is one attempt; its clock tells whether it is this very decision.
+    const replayed = stands.attempt !== attempt || stands.hlc !== hlc
+    return this.#apply(txn, stands, replayed)
+  }
+
+  /** Whatever becomes of these writes, there is no decision yet: a failure here is a definite one. */
+  async #prepare(entries: readonly StorageEntry[]): Promise<void> {
+    try {
+      await this.#world.storage.put(entries)
+    } catch (error) {
+      if (!VirgaError.is(error) || error.outcome === 'definite') throw error
+      throw new VirgaError(error.code, `${error.message}; nothing was decided`, { cause: error })
+    }
   }
 
   #apply(txn: TxnId, decision: Decision, replayed: boolean): Committed {
