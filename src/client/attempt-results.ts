@@ -7,17 +7,21 @@ import { VirgaError } from '../errors.js'
  */
 export class AttemptResults<R> {
   readonly #known = new Map<Attempt, R>()
+  /** Of attempts that died with their node before it could name them. */
+  readonly #nameless: R[] = []
 
-  /** Throws `fate` if the attempt can't be told from others later: going on could end in a guess. */
-  keep(attempt: Attempt | undefined, result: R, fate: VirgaError): void {
-    if (attempt === undefined) throw new VirgaError('OutcomeUnknown', fate.message, { cause: fate })
-    this.#known.set(attempt, result)
+  keep(attempt: Attempt | undefined, result: R): void {
+    if (attempt === undefined) this.#nameless.push(result)
+    else this.#known.set(attempt, result)
   }
 
-  /** The result of the attempt that committed. */
+  /** The result of the attempt that committed. Throws `OutcomeUnknown` if it can't be told from others. */
   of(attempt: Attempt): R {
-    if (!this.#known.has(attempt))
-      throw new VirgaError('Internal', `attempt ${attempt} committed, and is not of this call`)
-    return this.#known.get(attempt) as R
+    if (this.#known.has(attempt)) return this.#known.get(attempt) as R
+    if (this.#nameless.length === 1) return this.#nameless[0] as R
+    throw new VirgaError(
+      'OutcomeUnknown',
+      `attempt ${attempt} committed, and its result can't be told from those of ${this.#nameless.length} others`,
+    )
   }
 }

@@ -43,7 +43,8 @@ export async function findOutcome(
 
 class NotCommitted extends VirgaError {}
 
-/** Errors that tell nothing of what the node did: the commit may have gone through. */
+/** Errors that tell nothing of what the node did: the commit may have gone through. What was never sent is definite. */
 export function losesSight(error: unknown): error is VirgaError {
-  return VirgaError.is(error) && (error.code === 'SessionLost' || error.code === 'Timeout')
+  if (!VirgaError.is(error) || error.outcome === 'definite') return false
+  return error.code === 'SessionLost' || error.code === 'Timeout'
 }

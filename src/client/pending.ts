@@ -28,6 +28,10 @@ export class Pending {
     return this.#waiting.size
   }
 
+  has(request: number): boolean {
+    return this.#waiting.has(request)
+  }
+
   add(request: number, what: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const onAbort = signal === undefined ? undefined : () => this.fail(request, interrupted(signal))

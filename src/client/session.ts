@@ -163,8 +163,10 @@ export class Session {
       return
     }
     for (const reply of replies) {
-      if (reply.type === 'welcome') this.#welcomed(reply)
-      else if (reply.type === 'error' && reply.code === 'SessionLost' && this.#isUp) {
+      if (reply.type === 'welcome') {
+        // One that nobody waits for was meant for a connection that is gone.
+        if (this.#pending.has(reply.request)) this.#welcomed(reply)
+      } else if (reply.type === 'error' && reply.code === 'SessionLost' && this.#isUp) {
         this.#lose('the node does not know this session any more')
         this.#greet()
       } else this.#pending.settle(reply)
@@ -188,7 +190,9 @@ export class Session {
         this.#greeting = false
         // No answer, though there is a connection: greet again, unless the connection broke meanwhile.
         if (!this.#closed && !this.#isUp)
-          this.#world.clock.timer(this.#options.retryDelayMsMax, () => this.#greet())
+          this.#world.clock.timer(this.#options.retryDelayMsMax, () => {
+            if (!this.#isUp) this.#greet()
+          })
       },
     )
   }

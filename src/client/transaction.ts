@@ -109,6 +109,8 @@ export class Transaction implements AsyncDisposable {
       if (written === undefined || written === 'ahead') asked.push(i)
       else values[i] = written === null ? undefined : (decodeValue(written) as T)
     }
+    // Else the node would answer with what the transaction had not yet overwritten.
+    if (asked.length > 0) await this.#settled()
     for (let done = 0; done < asked.length; ) {
       const some = asked.slice(done)
       const reply = await this.#request({
@@ -144,14 +146,19 @@ export class Transaction implements AsyncDisposable {
    */
   async handoff(options: HandoffOptions = {}): Promise<string> {
     this.#end()
-    await this.#settled()
     const { handle, signal } = this.#state
-    const reply = await this.#send(
-      { type: 'handoff', handle, writes: [...this.#writes.take()], durable: options.durable ?? false },
-      this.#options.commitTimeoutMs,
-      signal,
-    )
-    return (reply as ReplyOf<'handed'>).context
+    try {
+      await this.#settled()
+      const reply = await this.#send(
+        { type: 'handoff', handle, writes: [...this.#writes.take()], durable: options.durable ?? false },
+        this.#options.commitTimeoutMs,
+        signal,
+      )
+      return (reply as ReplyOf<'handed'>).context
+    } catch (error) {
+      this.#letGo()
+      throw error
+    }
   }
 
   /**
@@ -171,12 +178,15 @@ export class Transaction implements AsyncDisposable {
       this.#session.post({ type: 'end', handle })
       return undefined
     }
-    await this.#settled()
+    let isSent = false
     try {
+      await this.#settled()
       const message = { type: 'commit', handle, writes: [...this.#writes.take()], result } as const
+      isSent = true
       return (await this.#send(message, this.#options.commitTimeoutMs, signal)) as ReplyOf<'committed'>
     } catch (error) {
-      if (!losesSight(error)) throw error
+      this.#letGo()
+      if (!isSent || !losesSight(error)) throw error
       return findOutcome(this.#session, this.#world, this.#options, id, this.#attempt, error, signal)
     }
   }
@@ -185,12 +195,17 @@ export class Transaction implements AsyncDisposable {
   async abort(): Promise<void> {
     if (!this.#isOpen) return
     this.#isOpen = false
-    if (this.#session.epoch === this.#state.epoch)
-      this.#session.post({ type: 'end', handle: this.#state.handle })
+    this.#letGo()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.abort()
+  }
+
+  /** The node keeps a transaction that it refused to go on with until it is told that nobody uses it. */
+  #letGo(): void {
+    if (this.#session.epoch === this.#state.epoch)
+      this.#session.post({ type: 'end', handle: this.#state.handle })
   }
 
   /** @internal Shared with whoever shows a receipt. */
@@ -244,7 +259,13 @@ export class Transaction implements AsyncDisposable {
     if (this.#session.epoch !== this.#state.epoch || !this.#session.isUp) {
       throw new VirgaError('SessionLost', 'the node that knew this transaction is gone, or forgot it')
     }
-    return this.#session.request(message, { timeoutMs, signal })
+    try {
+      return await this.#session.request(message, { timeoutMs, signal })
+    } catch (error) {
+      // Says only that it did not begin. The begin, which was answered before, says why.
+      if (VirgaError.is(error) && error.code === 'TransactionUnknown') await this.#state.begun
+      throw error
+    }
   }
 
   #checkOpen(): void {

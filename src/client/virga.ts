@@ -248,11 +248,13 @@ export class Virga implements AsyncDisposable {
       const result = keyed && value !== undefined ? encodeValue(value) : null
       const committing = tx.commitEncoded(result)
       const reply = await committing.catch((error: unknown) => {
-        if (!keyed && VirgaError.is(error) && error.outcome === 'indefinite')
-          results.keep(tx.attempt, value, error)
+        if (!keyed && VirgaError.is(error) && error.outcome === 'indefinite') results.keep(tx.attempt, value)
         throw error
       })
-      return reply?.replayed ? this.#replayed(reply, keyed, results) : value
+      if (!reply?.replayed) return value
+      // Its node may have died before it named the attempt, which then is found as if it were another one's.
+      if (!keyed && tx.attempt === undefined) results.keep(undefined, value)
+      return this.#replayed(reply, keyed, results)
     } finally {
       await tx.abort()
     }
