@@ -15,6 +15,7 @@ import { blobKey, blobName, orderKey, pinKey } from '../core/layout.js'
 import { modeOf } from '../core/modes.js'
 import { WriteSetBuilder, type Writes } from '../core/write-set.js'
 import { VirgaError } from '../errors.js'
+import { limitExceeded } from '../limits.js'
 import type { StorageEntry } from '../ports/storage.js'
 import { decodeContext, encodeContext, type Mac } from '../wire/context.js'
 import { decodeWriteSet, encodeOrder, encodePin, encodeWriteSet } from '../wire/records.js'
@@ -24,6 +25,9 @@ import type { Ledger } from './ledger.js'
 import type { Pins } from './pins.js'
 import { deadlineExceeded, type OpenTransaction, type TransactionStart } from './transaction.js'
 import type { World } from './world.js'
+
+/** Branches joined at once. Each pair of them is compared. More can be joined in stages. */
+const CONTEXTS_MAX = 1_000
 
 export type OnBranchConflict = 'latest' | 'error'
 
@@ -90,7 +94,9 @@ export class Handoffs {
 
   /** Takes up contexts. Throws whatever keeps them from being served here. */
   async resume(encoded: readonly string[], onBranchConflict: OnBranchConflict): Promise<TransactionStart> {
-    const contexts = encoded.map((text) => decodeContext(text, this.#mac))
+    if (encoded.length > CONTEXTS_MAX)
+      throw limitExceeded('a resume', encoded.length, CONTEXTS_MAX, 'contexts')
+    const contexts = [...new Set(encoded)].map((text) => decodeContext(text, this.#mac))
     const context = joinContexts(contexts)
     if (this.#world.clock.now() > context.deadlineMs) throw deadlineExceeded(context.txn)
     if (!covers(this.#history.cut(), context.cut)) {

@@ -12,7 +12,8 @@ export function errorReply(request: number, error: unknown): ReplyOf<'error'> {
       request,
       code: error.code,
       indefinite: error.outcome === 'indefinite',
-      message: error.message,
+      // What it quotes may be as long as whatever was sent.
+      message: error.message.slice(0, MESSAGE_CHARS_MAX).toWellFormed(),
     }
   }
   // Nothing is known of what an unforeseen error had done before.
@@ -24,6 +25,8 @@ export function errorReply(request: number, error: unknown): ReplyOf<'error'> {
     message: 'an unforeseen error; the log of the node tells more',
   }
 }
+
+const MESSAGE_CHARS_MAX = 1_000
 
 export function committedReply(request: number, committed: Committed): ReplyOf<'committed'> {
   const { txn, decision, at, replayed } = committed

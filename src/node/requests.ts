@@ -1,4 +1,4 @@
-import type { HybridClock } from '../core/hlc.js'
+import { type HybridClock, hlcAt } from '../core/hlc.js'
 import { attemptCeiling, type TxnId } from '../core/ids.js'
 import { checkKey } from '../core/keys.js'
 import { VirgaError } from '../errors.js'
@@ -82,10 +82,7 @@ export class Requests {
       case 'read':
         return this.#read(session, request)
       case 'spill':
-        return this.#with(session, request, (transaction) => {
-          this.#write(transaction, request.writes)
-          return done(request)
-        })
+        return this.#with(session, request, (transaction) => this.#spill(session, request, transaction))
       case 'commit':
         return this.#with(session, request, (transaction) => this.#commit(session, request, transaction))
       case 'end':
@@ -136,6 +133,17 @@ export class Requests {
       checkKey(key, this.#config.limits)
       transaction.own.set(key, value)
     }
+  }
+
+  #spill(session: Session, request: RequestOf<'spill'>, transaction: OpenTransaction): Reply {
+    try {
+      this.#write(transaction, request.writes)
+    } catch (error) {
+      // A commit may be on its way already: it must not commit the half that was taken.
+      this.#transactions.fail(session, request.handle, error)
+      throw error
+    }
+    return done(request)
   }
 
   async #commit(
@@ -233,7 +241,12 @@ export class Requests {
 
   /** An executor lost sight of a commit: from now on its attempt has committed, or never will. */
   async #resolve(request: RequestOf<'resolve'>): Promise<Reply> {
-    const attempt = request.attempt ?? attemptCeiling(this.#clock.tick(this.#world.clock.now()))
+    const now = this.#world.clock.now()
+    const attempt = request.attempt ?? attemptCeiling(this.#clock.tick(now))
+    // A fence far ahead of all clocks would keep every later attempt from committing.
+    if (attempt > attemptCeiling(hlcAt(now + this.#config.clockSkewMsMax))) {
+      throw new VirgaError('InvalidArgument', 'an attempt of a time that is far ahead of this node')
+    }
     const decision = await this.#decisions.fence(request.id, attempt)
     if (decision !== undefined) {
       const replayed = decision.attempt !== request.attempt

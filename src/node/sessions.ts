@@ -1,4 +1,5 @@
 import { VirgaError } from '../errors.js'
+import { limitExceeded } from '../limits.js'
 import type { PeerId } from '../ports/transport.js'
 import { replyFrames, requestFrames, requestNumbers } from '../wire/frames.js'
 import type { Reply, Request, RequestOf } from '../wire/messages.js'
@@ -16,6 +17,8 @@ const QUANTUM = 32
 const TURN_MS_MAX = 2
 /** Replies that share a frame. */
 const FRAME_BYTES = 1024 * 1024
+/** Each text of a hello. */
+const HELLO_CHARS_MAX = 256
 /** Malformed frames are logged this often at most; all are counted. */
 const REFUSALS_LOGGED_EVERY_MS = 10_000
 
@@ -109,10 +112,7 @@ export class Sessions {
     }
     if (session === undefined) {
       // A node that was started again hears from executors of its last incarnation.
-      this.#sendNow(
-        peer,
-        errorReply(request.request, new VirgaError('SessionLost', 'the node does not know this session')),
-      )
+      this.#turnAway(peer, request, new VirgaError('SessionLost', 'the node does not know this session'))
       return
     }
     session.lastHeardMs = this.#world.clock.monotonic()
@@ -122,8 +122,10 @@ export class Sessions {
       this.#close(session)
       return
     }
-    // What frees a place is never refused.
-    if (session.load >= this.#config.requestsPerSessionMax && request.type !== 'end') {
+    // What frees a place is not refused, unless there can't be as many places.
+    const { requestsPerSessionMax, transactionsMax } = this.#config
+    const loadMax = request.type === 'end' ? requestsPerSessionMax + transactionsMax : requestsPerSessionMax
+    if (session.load >= loadMax) {
       this.#counters.refusedBusy++
       this.#reply(session, errorReply(request.request, busy(session.load)))
       return
@@ -221,23 +223,24 @@ export class Sessions {
       this.#counters.repliesDropped += replies.length
   }
 
-  #sendNow(peer: PeerId, reply: Reply): void {
-    this.#send(peer, [reply])
+  /** Answers who has no session, and keeps nothing of them. */
+  #turnAway(peer: PeerId, { request }: Request, why: VirgaError): void {
+    this.#send(peer, [errorReply(request, why)])
+    this.#world.listener.forget(peer)
   }
 
   #hello(peer: PeerId, known: Session | undefined, request: RequestOf<'hello'>): void {
+    const refusal = this.#refusalOf(request, known)
+    if (refusal !== undefined) {
+      if (known === undefined) this.#turnAway(peer, request, refusal)
+      else this.#reply(known, errorReply(request.request, refusal))
+      return
+    }
     const former = this.#byClient.get(request.client)
     if (former !== undefined && former !== known) this.#lose(former)
     let session = known
-    if (session === undefined) {
-      if (this.#sessions.size >= this.#config.sessionsMax) {
-        this.#counters.refusedBusy++
-        this.#sendNow(
-          peer,
-          errorReply(request.request, new VirgaError('Busy', 'the node has as many sessions as it may')),
-        )
-        return
-      }
+    if (session !== undefined) this.#startAfresh(session)
+    else {
       session = new Session(peer, this.#world.clock.monotonic())
       this.#sessions.set(peer, session)
       this.#counters.sessionsOpened++
@@ -247,6 +250,26 @@ export class Sessions {
     this.#byClient.set(request.client, session)
     this.#reply(session, { ...this.#welcome, request: request.request })
     this.flush()
+  }
+
+  #refusalOf(hello: RequestOf<'hello'>, known: Session | undefined): VirgaError | undefined {
+    for (const name of ['client', 'namespace', 'startedAt'] as const) {
+      const { length } = hello[name]
+      if (length > HELLO_CHARS_MAX) return limitExceeded(name, length, HELLO_CHARS_MAX, 'characters')
+    }
+    const isFull = this.#sessions.size >= this.#config.sessionsMax
+    if (known !== undefined || !isFull || this.#byClient.has(hello.client)) return undefined
+    this.#counters.refusedBusy++
+    return new VirgaError('Busy', 'the node has as many sessions as it may')
+  }
+
+  /** An executor greets again: it has forgotten what it had open. What is under way is still answered. */
+  #startAfresh(session: Session): void {
+    for (const { request } of session.queue.splice(0)) {
+      this.#reply(session, errorReply(request, new VirgaError('SessionLost', 'the executor greeted again')))
+    }
+    this.#transactions.endAll(session)
+    this.#byClient.delete(session.client)
   }
 
   /** Malformed frames, and those of another version: told as far as they can be read, counted, now and then logged. */
@@ -262,9 +285,8 @@ export class Sessions {
       this.#world.log.warn({ reason: refusal.message, bytes: frame.length }, 'a frame was refused')
     }
     const numbers = requestNumbers(frame)
-    const replies = (numbers.length > 0 ? numbers.slice(0, QUANTUM) : [0]).map((number) =>
-      errorReply(number, refusal),
-    )
+    const told = numbers.length > 0 ? numbers.slice(0, this.#config.requestsPerSessionMax) : [0]
+    const replies = told.map((number) => errorReply(number, refusal))
     this.#send(peer, replies)
     if (!this.#sessions.has(peer)) this.#world.listener.forget(peer)
   }

@@ -86,6 +86,10 @@ export class Transactions {
     const starting = this.#handoffs
       .resume(request.contexts, request.onBranchConflict)
       .then((start) => new OpenTransaction(start, this.#config.limits))
+      .catch((error: unknown) => {
+        if (VirgaError.is(error) && error.code === 'ContextInvalid') this.#counters.refusedContexts++
+        throw error
+      })
     const transaction = await this.#settle(session, request.handle, starting)
     const { txn, attempt, deadlineMs, keyed, upstream } = transaction.start
     const entries: [string, boolean, Uint8Array | null][] = []
@@ -115,6 +119,11 @@ export class Transactions {
     if (VirgaError.is(found)) throw found
     if (found instanceof Promise) return found.then((transaction) => this.#usable(transaction))
     return this.#usable(found)
+  }
+
+  /** Requests that follow on a handle are told what went wrong, as those that follow a failed begin are. */
+  fail(session: Session, handle: number, error: unknown): void {
+    if (session.handles.has(handle)) session.handles.set(handle, asVirgaError(error))
   }
 
   /** Forgets a handle, whatever became of it. */
@@ -181,7 +190,7 @@ export class Transactions {
   }
 
   #start(request: RequestOf<'begin'>): OpenTransaction {
-    if (request.keyed) this.checkAge(request.id)
+    this.checkAge(request.id)
     const now = this.#world.clock.now()
     const { deadlineMs, deadlineMsMax, consistency, limits } = this.#config
     const wanted = request.deadlineMs ?? deadlineMs
@@ -206,7 +215,7 @@ export class Transactions {
   async #beginLater(session: Session, request: RequestOf<'begin'>): Promise<Reply> {
     let standing: Standing | undefined
     const starting = (async () => {
-      if (request.keyed) this.checkAge(request.id)
+      this.checkAge(request.id)
       if (request.after !== null) await this.#catchUp(request.after)
       if (request.lookup) standing = await this.#lookUp(request.id)
       return this.#start(request)
