@@ -127,7 +127,7 @@ class RedisStorage extends GuardedStorage {
         ])) as (Buffer | null)[]
         for (const [n, place] of places.entries()) found[place] = own(values[n])
       })
-      await all(commands)
+      await Promise.all(commands)
       return found
     })
   }
@@ -337,6 +337,12 @@ function disconnected(redis: RedisLike): Promise<void> {
       clearTimeout(timer)
       resolve()
     })
+    const { status } = redis
     redis.disconnect()
+    // Between two connections there is nothing to close, and ioredis tells of no end.
+    if (status === 'reconnecting' || status === 'wait' || status === 'close') {
+      clearTimeout(timer)
+      resolve()
+    }
   })
 }

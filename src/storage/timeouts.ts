@@ -29,7 +29,8 @@ export class Timeouts {
       const entry: Waiting = { expire: () => reject(late()) }
       slot.add(entry)
       this.#waiting += 1
-      this.#interval ??= setInterval(() => this.#turn(), this.timeoutMs / STEPS)
+      // Unreferenced: what is waited for keeps the process alive by itself, and a turn too many must not.
+      this.#interval ??= setInterval(() => this.#turn(), this.timeoutMs / STEPS).unref()
       promise.then(
         (value) => {
           this.#leave(slot, entry)

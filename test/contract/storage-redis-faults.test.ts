@@ -1,0 +1,498 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
+import { afterEach, describe, expect, test } from 'vitest'
+import { VirgaError } from '../../src/errors.js'
+import type { Storage } from '../../src/ports/storage.js'
+import { openRedisStorage, type RedisStorageOptions } from '../../src/storage/redis.js'
+import { type RedisServer, type RedisServerOptions, startRedis, startRedisCluster } from '../support/redis.js'
+
+const cleanUps: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  // Storages first: they are the latest.
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
+})
+
+async function server(config: RedisServerOptions['config'] = {}): Promise<RedisServer> {
+  const started = await startRedis({ config })
+  cleanUps.push(() => started.stop())
+  return started
+}
+
+async function opened(url: string, options: Omit<RedisStorageOptions, 'url'> = {}): Promise<Storage> {
+  const storage = await openRedisStorage({
+    url,
+    operationTimeoutMs: 500,
+    connectTimeoutMs: 2_000,
+    ...options,
+  })
+  cleanUps.push(() => storage.close())
+  return storage
+}
+
+const AOF = { appendonly: 'yes', appendfsync: 'always' }
+const bytes = (text: string) => new TextEncoder().encode(text)
+const key = (id: string, bucket = 'decision/1/0') => ({ bucket, id })
+
+/** What asking for the counts adds to them. */
+const NOT_OURS = ['config|resetstat', 'info', 'hello']
+
+const definite = { code: 'StorageUnavailable', outcome: 'definite' }
+const indefinite = { code: 'StorageUnavailable', outcome: 'indefinite' }
+
+async function timed<T>(
+  run: () => Promise<T>,
+): Promise<{ readonly settled: PromiseSettledResult<T>; readonly ms: number }> {
+  const start = performance.now()
+  const [settled] = await Promise.allSettled([run()])
+  return { settled: settled!, ms: performance.now() - start }
+}
+
+/** Until the storage answers again. */
+async function recovered(storage: Storage): Promise<void> {
+  for (const end = performance.now() + 15_000; ; ) {
+    try {
+      await storage.compareAndSwap(key('probe', 'probe'), undefined, bytes('x'))
+      return
+    } catch (error) {
+      if (performance.now() > end) throw error
+    }
+  }
+}
+
+describe('what it costs', () => {
+  test('a compare-and-swap from absent is one command, and a refused one two', async () => {
+    const redis = await server()
+    const storage = await opened(redis.url)
+    await redis.command('CONFIG', 'RESETSTAT')
+    await Promise.all(
+      Array.from({ length: 200 }, (_, n) => storage.compareAndSwap(key(`k${n}`), undefined, bytes('v'))),
+    )
+    const counts = await redis.commandCounts()
+    expect(Object.fromEntries(counts)).toMatchObject({ hsetnx: 200 })
+    for (const name of counts.keys()) expect(['hsetnx', ...NOT_OURS]).toContain(name)
+
+    await redis.command('CONFIG', 'RESETSTAT')
+    await storage.compareAndSwap(key('k0'), undefined, bytes('w'))
+    await storage.compareAndSwap(key('k0'), bytes('v'), bytes('w'))
+    await storage.get(Array.from({ length: 200 }, (_, n) => key(`k${n}`)))
+    await storage.put(Array.from({ length: 200 }, (_, n) => ({ ...key(`k${n}`), value: bytes('p') })))
+    const others = await redis.commandCounts()
+    expect(others.get('hsetnx')).toBe(1)
+    expect(others.get('hmget')).toBe(1)
+    // One of the put, one within the script.
+    expect(others.get('hset')).toBe(2)
+    // One after the refusal, one within the script.
+    expect(others.get('hget')).toBe(2)
+  })
+
+  test('the script is loaded anew where the server has lost it', async () => {
+    const redis = await server()
+    const storage = await opened(redis.url)
+    await storage.put([{ ...key('k'), value: bytes('0') }])
+    for (let n = 0; n < 3; n += 1) {
+      await redis.command('SCRIPT', 'FLUSH')
+      const swap = await storage.compareAndSwap(key('k'), bytes(`${n}`), bytes(`${n + 1}`))
+      expect(swap).toEqual({ swapped: true })
+    }
+  })
+})
+
+describe('a server that stands still', () => {
+  test('writes fail indefinite, reads definite, all within the time-out; then all is well again', async () => {
+    const redis = await server()
+    const storage = await opened(redis.url)
+    await storage.put([{ ...key('k'), value: bytes('v') }])
+    redis.pause()
+    const runs = await Promise.all([
+      timed(() => storage.compareAndSwap(key('new'), undefined, bytes('v'))),
+      timed(() => storage.compareAndSwap(key('k'), bytes('v'), bytes('w'))),
+      timed(() => storage.put([{ ...key('p'), value: bytes('v') }])),
+      timed(() => storage.delete([key('q')])),
+    ])
+    const read = await timed(() => storage.get([key('k')]))
+    for (const { settled, ms } of runs) {
+      expect(settled).toMatchObject({ status: 'rejected', reason: indefinite })
+      expect(ms).toBeLessThan(1_000)
+    }
+    expect(read.settled).toMatchObject({ status: 'rejected', reason: definite })
+    expect(read.ms).toBeLessThan(1_000)
+    redis.resume()
+    await recovered(storage)
+    await storage.put([{ ...key('later'), value: bytes('v') }])
+  })
+
+  test('closing does not hang', async () => {
+    const redis = await server()
+    const storage = await opened(redis.url)
+    redis.pause()
+    const write = timed(() => storage.put([{ ...key('p'), value: bytes('v') }]))
+    const { ms } = await timed(() => storage.close())
+    expect(ms).toBeLessThan(4_500)
+    expect((await write).settled).toMatchObject({ status: 'rejected', reason: indefinite })
+  })
+})
+
+describe('a server that dies', () => {
+  test('under load, again and again: what was acknowledged stays, what failed definite is not there', async () => {
+    const redis = await server(AOF)
+    const warnings: string[] = []
+    const storage = await opened(redis.url, { onWarning: (message) => warnings.push(message) })
+    const outcomes = new Map<string, string>()
+    let running = true
+    let next = 0
+    const load = Array.from({ length: 64 }, async () => {
+      while (running) {
+        const id = `w${next++}`
+        const outcome = await storage.compareAndSwap(key(id), undefined, bytes(id)).then(
+          ({ swapped }) => (swapped ? 'acknowledged' : 'standing'),
+          (error) => {
+            expect(VirgaError.is(error)).toBe(true)
+            expect(error.code).toBe('StorageUnavailable')
+            return error.outcome as string
+          },
+        )
+        outcomes.set(id, outcome)
+      }
+    })
+    for (let round = 0; round < 4; round += 1) {
+      await sleep(100 + round * 7)
+      await redis.kill()
+      await sleep(50 + round * 200)
+      await redis.restart()
+    }
+    await recovered(storage)
+    running = false
+    await Promise.all(load)
+
+    const found = new Set<string>()
+    for await (const { id } of storage.list('decision/1/0')) found.add(id)
+    const tally: Record<string, number> = {}
+    for (const [id, outcome] of outcomes) {
+      tally[outcome] = (tally[outcome] ?? 0) + 1
+      if (outcome === 'acknowledged') expect(found.has(id), `${id} was acknowledged`).toBe(true)
+      if (outcome === 'definite') expect(found.has(id), `${id} failed, definite`).toBe(false)
+    }
+    // Nobody else writes: a write that found itself standing would have been sent twice.
+    expect(tally.standing).toBeUndefined()
+    expect(tally.acknowledged).toBeGreaterThan(100)
+    expect(tally.indefinite).toBeGreaterThan(0)
+    expect(warnings.some((warning) => warning.includes('lost'))).toBe(true)
+    expect(warnings.some((warning) => warning.includes('again'))).toBe(true)
+  })
+
+  test('while it is away: definite within the time-out; what waits is done once it is back', async () => {
+    const redis = await server(AOF)
+    const storage = await opened(redis.url)
+    await redis.kill()
+    await sleep(50)
+    const { settled, ms } = await timed(() => storage.compareAndSwap(key('k'), undefined, bytes('v')))
+    expect(settled).toMatchObject({ status: 'rejected', reason: definite })
+    expect(ms).toBeGreaterThan(400)
+    expect(ms).toBeLessThan(1_000)
+    expect((await timed(() => storage.get([key('k')]))).settled).toMatchObject({ reason: definite })
+
+    const patient = await opened((await restarted(redis)).url, { operationTimeoutMs: 10_000 })
+    await redis.kill()
+    await sleep(50)
+    const waiting = patient.compareAndSwap(key('k'), undefined, bytes('v'))
+    await sleep(300)
+    await redis.restart()
+    expect(await waiting).toEqual({ swapped: true })
+  })
+
+  test('while it is away: no more than 10,000 operations wait', async () => {
+    const redis = await server()
+    const storage = await opened(redis.url)
+    await redis.kill()
+    await sleep(50)
+    let early = 0
+    const start = performance.now()
+    const all = Array.from({ length: 12_000 }, (_, n) =>
+      storage.compareAndSwap(key(`${n}`), undefined, bytes('v')).catch((error) => {
+        expect(error).toMatchObject(definite)
+        if (performance.now() - start < 400) early += 1
+      }),
+    )
+    await Promise.all(all)
+    expect(early).toBe(2_000)
+  })
+
+  test('opening: a typed error when nobody is there, and no unhandled error event', async () => {
+    const redis = await server()
+    await redis.kill()
+    const { settled, ms } = await timed(() => openRedisStorage({ url: redis.url, connectTimeoutMs: 300 }))
+    expect(settled).toMatchObject({ status: 'rejected', reason: definite })
+    expect(String((settled as PromiseRejectedResult).reason.message)).toMatch(/ECONNREFUSED/)
+    expect(ms).toBeLessThan(1_500)
+  })
+})
+
+async function restarted(redis: RedisServer): Promise<RedisServer> {
+  await redis.restart()
+  return redis
+}
+
+describe('a server that refuses', () => {
+  test('out of memory: definite, and reads go on', async () => {
+    const redis = await server()
+    const storage = await opened(redis.url)
+    await storage.put([{ ...key('k'), value: bytes('v') }])
+    await redis.command('CONFIG', 'SET', 'maxmemory', 1)
+    for (const write of [
+      () => storage.compareAndSwap(key('new'), undefined, bytes('v')),
+      () => storage.compareAndSwap(key('k'), bytes('v'), bytes('w')),
+      () => storage.put([{ ...key('new'), value: bytes('v') }]),
+    ]) {
+      await expect(write()).rejects.toMatchObject({
+        ...definite,
+        message: expect.stringContaining('out of memory'),
+      })
+    }
+    expect(await storage.get([key('k'), key('new')])).toEqual([bytes('v'), undefined])
+    await storage.delete([key('k')])
+    await redis.command('CONFIG', 'SET', 'maxmemory', 0)
+    expect(await storage.compareAndSwap(key('k'), undefined, bytes('v'))).toEqual({ swapped: true })
+  })
+
+  test('read-only, too few replicas, a foreign key under our name: definite', async () => {
+    const redis = await server()
+    const storage = await opened(redis.url)
+    await redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1)
+    await expect(storage.compareAndSwap(key('k'), undefined, bytes('v'))).rejects.toMatchObject({
+      ...definite,
+      message: expect.stringContaining('replicas'),
+    })
+    await redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0)
+    await redis.command('SET', 'virga:foreign', 'x')
+    await expect(storage.put([{ ...key('k', 'foreign'), value: bytes('v') }])).rejects.toMatchObject(definite)
+    await expect(storage.get([key('k', 'foreign')])).rejects.toMatchObject(definite)
+
+    await redis.command('REPLICAOF', '127.0.0.1', 1)
+    await expect(storage.compareAndSwap(key('k'), undefined, bytes('v'))).rejects.toMatchObject({
+      ...definite,
+      message: expect.stringContaining('replica'),
+    })
+    await expect(openRedisStorage({ url: redis.url })).rejects.toMatchObject({ code: 'InvalidArgument' })
+    await redis.command('REPLICAOF', 'NO', 'ONE')
+    await recovered(storage)
+  })
+
+  test('a password: refused without, served with, and in no message', async () => {
+    const redis = await server()
+    await redis.command('ACL', 'SETUSER', 'virga', 'on', '>s3cret', '~*', '+@all')
+    await redis.command('ACL', 'SETUSER', 'default', 'off')
+    const host = `127.0.0.1:${redis.port}`
+    for (const url of [`redis://${host}`, `redis://virga:wr0ng@${host}`]) {
+      const { settled } = await timed(() => openRedisStorage({ url, connectTimeoutMs: 500 }))
+      expect(settled).toMatchObject({ status: 'rejected', reason: definite })
+      expect(inspect(settled, { depth: 9, showHidden: true })).not.toContain('wr0ng')
+    }
+    const storage = await opened(`redis://virga:s3cret@${host}`)
+    await storage.put([{ ...key('k'), value: bytes('v') }])
+    const other = await opened(`redis://${host}`, { username: 'virga', password: 's3cret' })
+    expect(await other.get([key('k')])).toEqual([bytes('v')])
+  })
+
+  test('part of a batch: the whole put fails, and tells that some may be written', async () => {
+    const redis = await server()
+    const storage = await opened(redis.url)
+    await redis.command('SET', 'virga:foreign', 'x')
+    const batch = ['a', 'foreign', 'b'].map((bucket) => ({ ...key('k', bucket), value: bytes('v') }))
+    await expect(storage.put(batch)).rejects.toMatchObject(indefinite)
+    await expect(storage.delete(batch)).rejects.toMatchObject(indefinite)
+    await expect(storage.get(batch)).rejects.toMatchObject(definite)
+    await expect(storage.put([batch[1]!])).rejects.toMatchObject(definite)
+  })
+})
+
+describe('what it promises', () => {
+  test('a policy that evicts is refused unless it is allowed', async () => {
+    const redis = await server({ 'maxmemory-policy': 'allkeys-lru' })
+    await expect(openRedisStorage({ url: redis.url })).rejects.toMatchObject({
+      code: 'InvalidArgument',
+      message: expect.stringContaining('allkeys-lru'),
+    })
+    const storage = await opened(redis.url, { allowEviction: true })
+    expect(storage.durability).toContain('allkeys-lru')
+    const byUrl = await opened(`${redis.url}?allowEviction=true`)
+    expect(byUrl.durability).toContain('allkeys-lru')
+  })
+
+  test.each([
+    [{}, /no AOF.*loses all.*no replica/],
+    [{ appendonly: 'yes', appendfsync: 'everysec' }, /everysec.*a second/],
+    [AOF, /always, commits survive/],
+  ])('%o', async (config, expected) => {
+    const redis = await server(config)
+    expect((await opened(redis.url)).durability).toMatch(expected)
+  })
+
+  test('where CONFIG and INFO are forbidden, that is said, and the service is the same', async () => {
+    const redis = await server(AOF)
+    await redis.command('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', '+@all', '-config')
+    await redis.command('ACL', 'SETUSER', 'less', 'on', '>pw', '~*', '+@all', '-config', '-info')
+    const host = `127.0.0.1:${redis.port}`
+    expect((await opened(`redis://app:pw@${host}`)).durability).toMatch(
+      /appendfsync unknown \(CONFIG is forbidden\)/,
+    )
+    const storage = await opened(`redis://less:pw@${host}`)
+    expect(storage.durability).toMatch(/does not tell/)
+    expect(await storage.compareAndSwap(key('k'), undefined, bytes('v'))).toEqual({ swapped: true })
+  })
+
+  test('wait=1: acknowledged once a replica has it; without one the outcome is unknown', async () => {
+    const redis = await server()
+    const replica = await server({ replicaof: `127.0.0.1 ${redis.port}`, 'repl-diskless-sync-delay': '0' })
+    for (let n = 0; !String(await redis.command('INFO', 'replication')).includes('state=online'); n += 1) {
+      expect(n).toBeLessThan(1_000)
+      await sleep(10)
+    }
+    const storage = await opened(`${redis.url}?wait=1&waitTimeoutMs=200`)
+    expect(storage.durability).toMatch(/waits for 1 of 1 replicas/)
+    await redis.command('CONFIG', 'RESETSTAT')
+    const swaps = Array.from({ length: 100 }, (_, n) =>
+      storage.compareAndSwap(key(`k${n}`), undefined, bytes('v')),
+    )
+    expect((await Promise.all(swaps)).every(({ swapped }) => swapped)).toBe(true)
+    expect(await replica.command('HLEN', 'virga:decision/1/0')).toBe(100)
+    // One for all that were asked in one tick.
+    expect((await redis.commandCounts()).get('wait')).toBe(1)
+    expect((await redis.commandCounts()).get('hsetnx')).toBe(100)
+
+    replica.pause()
+    const { settled, ms } = await timed(() => storage.compareAndSwap(key('new'), undefined, bytes('v')))
+    expect(settled).toMatchObject({ status: 'rejected', reason: indefinite })
+    expect(ms).toBeLessThan(450)
+    await expect(storage.put([{ ...key('p'), value: bytes('v') }])).rejects.toMatchObject(indefinite)
+    // Reads do not stand behind the WAIT.
+    const write = timed(() => storage.compareAndSwap(key('slow'), undefined, bytes('v')))
+    expect((await timed(() => storage.get([key('k0')]))).ms).toBeLessThan(100)
+    await write
+    replica.resume()
+    await recovered(storage)
+    expect(await storage.compareAndSwap(key('last'), undefined, bytes('v'))).toEqual({ swapped: true })
+  })
+
+  test('wait that cannot be: refused at opening', async () => {
+    const redis = await server(AOF)
+    await expect(openRedisStorage({ url: `${redis.url}?waitTimeoutMs=9000&wait=1` })).rejects.toMatchObject({
+      code: 'InvalidArgument',
+    })
+    // 7.0 has no WAITAOF, and without AOF no later one has.
+    const plain = await server()
+    await expect(openRedisStorage({ url: `${plain.url}?waitAof=true` })).rejects.toMatchObject({
+      code: 'InvalidArgument',
+    })
+  })
+})
+
+describe('Cluster', () => {
+  const buckets = Array.from({ length: 24 }, (_, n) => `base/${n}`)
+  const batch = buckets.map((bucket) => ({ ...key('k', bucket), value: bytes(bucket) }))
+
+  test('buckets are spread over all masters, and a compare-and-swap is one command there too', async () => {
+    const cluster = await startRedisCluster()
+    cleanUps.push(() => cluster.stop())
+    const storage = await opened(cluster.url)
+    for (const master of cluster.masters) await master.command('CONFIG', 'RESETSTAT')
+    const swaps = await Promise.all(batch.map((each) => storage.compareAndSwap(each, undefined, each.value)))
+    expect(swaps.every(({ swapped }) => swapped)).toBe(true)
+    let hsetnx = 0
+    for (const master of cluster.masters) {
+      const counts = await master.commandCounts()
+      expect(counts.get('hsetnx')).toBeGreaterThan(2)
+      hsetnx += counts.get('hsetnx')!
+    }
+    expect(hsetnx).toBe(batch.length)
+    expect(storage.durability).toMatch(/Cluster of 3 masters/)
+
+    // No replicas: WAIT goes where the write went, and says so.
+    const waiting = await opened(`${cluster.url}?wait=1&waitTimeoutMs=50`)
+    await expect(waiting.compareAndSwap(key('new'), undefined, bytes('v'))).rejects.toMatchObject({
+      ...indefinite,
+      message: expect.stringContaining('0 of 1 replicas'),
+    })
+  })
+
+  test('one master away: batches fail as a whole, the others go on, and all is well when it is back', async () => {
+    const cluster = await startRedisCluster()
+    cleanUps.push(() => cluster.stop())
+    for (const master of cluster.masters) {
+      await master.command('CONFIG', 'SET', 'appendonly', 'yes')
+      await master.command('CONFIG', 'SET', 'appendfsync', 'always')
+      await master.command('CONFIG', 'SET', 'cluster-require-full-coverage', 'no')
+    }
+    const storage = await opened(cluster.url)
+    await storage.put(batch)
+    const [victim] = cluster.masters
+    victim!.pause()
+    await expect(storage.put(batch)).rejects.toMatchObject(indefinite)
+    await expect(storage.get(batch)).rejects.toMatchObject(definite)
+    const singles = await Promise.all(batch.map((each) => timed(() => storage.get([each]))))
+    const served = singles.filter(({ settled }) => settled.status === 'fulfilled').length
+    expect(served).toBeGreaterThan(8)
+    expect(served).toBeLessThan(batch.length)
+    for (const { ms } of singles) expect(ms).toBeLessThan(1_000)
+    victim!.resume()
+    for (const each of batch) await recoveredRead(storage, each)
+    await storage.put(batch)
+    expect(await storage.get(batch)).toEqual(batch.map(({ value }) => value))
+  })
+
+  test('a bucket that moves to another master while it is used: nothing fails, nothing is lost', async () => {
+    const cluster = await startRedisCluster()
+    cleanUps.push(() => cluster.stop())
+    const storage = await opened(cluster.url, { operationTimeoutMs: 5_000 })
+    const other = await opened(`${cluster.url}?wait=0&prefix=virga:`, { operationTimeoutMs: 5_000 })
+    const bucket = 'moving'
+    const slot = Number(await cluster.masters[0]!.command('CLUSTER', 'KEYSLOT', `virga:${bucket}`))
+    const owner = Math.min(2, Math.floor(slot / (16_384 / 3)))
+    const from = cluster.masters[owner]!
+    const to = cluster.masters[(owner + 1) % 3]!
+    const [fromId, toId] = [
+      String(await from.command('CLUSTER', 'MYID')),
+      String(await to.command('CLUSTER', 'MYID')),
+    ]
+
+    let running = true
+    let written = 0
+    const load = Array.from({ length: 16 }, async (_, worker) => {
+      while (running) {
+        const id = `${worker}-${written++}`
+        const via = worker % 2 === 0 ? storage : other
+        expect(await via.compareAndSwap(key(id, bucket), undefined, bytes(id))).toEqual({ swapped: true })
+      }
+    })
+    await sleep(100)
+    await to.command('CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId)
+    await from.command('CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId)
+    await sleep(50)
+    await from.command('MIGRATE', '127.0.0.1', to.port, `virga:${bucket}`, 0, 5_000)
+    await sleep(50)
+    for (const master of cluster.masters) await master.command('CLUSTER', 'SETSLOT', slot, 'NODE', toId)
+    await sleep(100)
+    running = false
+    await Promise.all(load)
+    let found = 0
+    for await (const { id, value } of storage.list(bucket, { values: true })) {
+      expect(value).toEqual(bytes(id))
+      found += 1
+    }
+    expect(found).toBe(written)
+    expect(written).toBeGreaterThan(100)
+  })
+})
+
+async function recoveredRead(
+  storage: Storage,
+  entry: { readonly bucket: string; readonly id: string },
+): Promise<void> {
+  for (const end = performance.now() + 15_000; ; ) {
+    try {
+      await storage.get([entry])
+      return
+    } catch (error) {
+      if (performance.now() > end) throw error
+    }
+  }
+}
