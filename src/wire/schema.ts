@@ -94,7 +94,8 @@ export class Struct<F extends Fields> {
     return out as Shape<F>
   }
 
-  describe(): readonly string[] {
-    return this.#names.map((name, i) => `${name}: ${this.#types[i]!.describe}`)
+  /** Names and types, in the order in which they are written. */
+  describeFields(): readonly { readonly name: string; readonly type: string }[] {
+    return this.#names.map((name, i) => ({ name, type: this.#types[i]!.describe }))
   }
 }
