@@ -14,9 +14,7 @@ export async function openStorage(url: string, log: Log): Promise<Storage> {
     case 'redis:':
     case 'rediss:':
     case 'redis+cluster:':
-    case 'rediss+cluster:':
     case 'redis+sentinel:':
-    case 'rediss+sentinel:':
       return (await import('../storage/redis.js')).redisStorageFromUrl(url, onWarning)
     default:
       throw new VirgaError(

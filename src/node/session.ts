@@ -19,6 +19,8 @@ export class Session {
   lastHeardMs: number
   /** Requests that have had their turn and are not answered yet. */
   underWay = 0
+  /** There are replies that somebody waits for. */
+  isDirty = false
   closed = false
 
   constructor(peer: PeerId, nowMs: number) {

@@ -82,6 +82,7 @@ export class Sessions {
     const monotonicMs = this.#world.clock.monotonic()
     for (const session of [...this.#sessions.values()]) {
       this.#transactions.expire(session, nowMs)
+      if (session.replies.length > 0) this.#flushSession(session)
       if (this.#isDead(session, monotonicMs)) this.#lose(session)
     }
   }
@@ -164,7 +165,9 @@ export class Sessions {
       return
     }
     if (!(answer instanceof Promise)) {
-      this.#reply(session, answer)
+      // Nobody waits for the answer to a begin that had nothing to wait for itself: it goes with the next one.
+      if (answer.type === 'begun') session.replies.push(answer)
+      else this.#reply(session, answer)
       return
     }
     session.underWay++
@@ -191,18 +194,24 @@ export class Sessions {
   #reply(session: Session, reply: Reply): void {
     if (session.closed) return
     session.replies.push(reply)
-    if (session.replies.length === 1) this.#dirty.push(session)
+    if (!session.isDirty) {
+      session.isDirty = true
+      this.#dirty.push(session)
+    }
     if (this.#pumping || this.#flushDeferred) return
-    // Answers that become ready together, as those of one group commit do, go out together.
+    // Answers that become ready together, as those of one group commit do, go out together. One alone goes at once.
     this.#flushDeferred = true
-    this.#world.clock.defer(() => {
+    const flush = (): void => {
       this.#flushDeferred = false
       this.flush()
-    })
+    }
+    if (session.underWay === 0) queueMicrotask(flush)
+    else this.#world.clock.defer(flush)
   }
 
   #flushSession(session: Session): void {
     const { replies } = session
+    session.isDirty = false
     let first = 0
     let bytes = 0
     for (let i = 0; i < replies.length; i++) {

@@ -185,8 +185,7 @@ export class Transactions {
       throw new VirgaError('Busy', `the node has ${this.#open} transactions open, as many as it may`)
     }
     this.#open++
-    // Holds the place until the begin has come to something.
-    session.handles.set(handle, new VirgaError('TransactionUnknown', 'the transaction did not begin'))
+    session.handles.set(handle, NOT_BEGUN)
   }
 
   #start(request: RequestOf<'begin'>): OpenTransaction {
@@ -269,6 +268,9 @@ export class Transactions {
     }
   }
 }
+
+/** Holds the place of a handle until its begin has come to something. Made once: an error records its stack. */
+const NOT_BEGUN = new VirgaError('TransactionUnknown', 'the transaction did not begin')
 
 /** Upstream writes that a resuming executor is sent at once; it asks for others when it reads them. */
 const UPSTREAM_BYTES_MAX = 256 * 1024
