@@ -15,7 +15,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -120,6 +120,50 @@ export async function startRedisCluster({ masters = 3 } = {}): Promise<RedisClus
   }
 }
 
+export interface RedisSentinel {
+  /** `redis+sentinel://127.0.0.1:PORT/mymaster` */
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** One sentinel that watches `master`, and alone decides that it is down, after half a second. */
+export async function startRedisSentinel(master: RedisServer): Promise<RedisSentinel> {
+  const directory = await mkdtemp(join(tmpdir(), 'virga-sentinel-'))
+  const port = await freePort()
+  const file = join(directory, 'sentinel.conf')
+  const lines = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `dir ${directory}`,
+    `sentinel monitor mymaster 127.0.0.1 ${master.port} 1`,
+    'sentinel down-after-milliseconds mymaster 500',
+    'sentinel failover-timeout mymaster 2000',
+  ]
+  await writeFile(file, `${lines.join('\n')}\n`)
+  const child = spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' })
+  child.once('error', () => {})
+  running.add(child)
+  const stop = async (): Promise<void> => {
+    running.delete(child)
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit')
+      child.kill('SIGKILL')
+      await ended
+    }
+    await rm(directory, { recursive: true, force: true })
+  }
+  try {
+    await until(`the sentinel on port ${port}`, async () => {
+      const replicas = await commandAt(port, 'SENTINEL', ['REPLICAS', 'mymaster'])
+      return Array.isArray(replicas) && replicas.length > 0
+    })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { url: `redis+sentinel://127.0.0.1:${port}/mymaster`, stop }
+}
+
 async function agreed(server: RedisServer, nodes: number): Promise<void> {
   await until(`the cluster around port ${server.port}`, async () => {
     const info = String(await server.command('CLUSTER', 'INFO'))
@@ -149,21 +193,8 @@ class Server implements RedisServer {
     return this.#child?.pid
   }
 
-  async command(name: string, ...args: readonly (string | number)[]): Promise<unknown> {
-    const redis = new Redis({
-      port: this.port,
-      host: '127.0.0.1',
-      lazyConnect: true,
-      retryStrategy: () => null,
-      disableClientInfo: true,
-    })
-    redis.on('error', () => {})
-    try {
-      await redis.connect()
-      return await redis.call(name, ...args)
-    } finally {
-      redis.disconnect()
-    }
+  command(name: string, ...args: readonly (string | number)[]): Promise<unknown> {
+    return commandAt(this.port, name, args)
   }
 
   async commandCounts(): Promise<Map<string, number>> {
@@ -223,6 +254,23 @@ class Server implements RedisServer {
   async stop(): Promise<void> {
     await this.kill()
     await rm(this.directory, { recursive: true, force: true })
+  }
+}
+
+async function commandAt(port: number, name: string, args: readonly (string | number)[]): Promise<unknown> {
+  const redis = new Redis({
+    port,
+    host: '127.0.0.1',
+    lazyConnect: true,
+    retryStrategy: () => null,
+    disableClientInfo: true,
+  })
+  redis.on('error', () => {})
+  try {
+    await redis.connect()
+    return await redis.call(name, ...args)
+  } finally {
+    redis.disconnect()
   }
 }
 

@@ -7,9 +7,9 @@ import { booleanOption, countOption, type ParsedStorageUrl, parseStorageUrl, red
 export interface RedisStorageOptions extends GuardLimits {
   /**
    * `redis://[user:password@]host[:port][/db]`, `rediss://…` (TLS), `redis+cluster://[user:password@]a:port,b:port,…`,
-   * `redis+sentinel://[user:password@]a:port,b:port/name[/db]`. Options may stand in its query too, by the names below
-   * without `Ms`' counterpart: `prefix`, `timeoutMs`, `connectTimeoutMs`, `wait`, `waitTimeoutMs`, `waitAof`,
-   * `allowEviction`, `tls`.
+   * `redis+sentinel://[user:password@]a:port,b:port/name[/db]`. Its query may hold `prefix`, `timeoutMs` (of an
+   * operation), `connectTimeoutMs`, `wait`, `waitTimeoutMs`, `waitAof`, `allowEviction`, and of Cluster and Sentinel `tls`.
+   * Fields of this object go before it.
    */
   readonly url: string
   /** Instead of those of the URL, which other users of the machine may see in the list of processes. */
