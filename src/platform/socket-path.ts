@@ -27,7 +27,12 @@ export function checkSocketPath(path: string): string {
   return path
 }
 
-/** Makes the folder of a socket, for its user alone. One that exists is left as it is. */
+/** Makes the folder of a socket, for its user alone. One that exists is left as it is. Throws `InvalidArgument`. */
 export function makeSocketFolder(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    const why = (cause as Error).message
+    throw new VirgaError('InvalidArgument', `can't make the folder of the socket ${path}: ${why}`, { cause })
+  }
 }
