@@ -277,7 +277,11 @@ class LmdbStorage extends GuardedStorage {
     this.#covering = true
     setImmediate(() => {
       this.#covering = false
-      this.#db.committed.then(undefined, () => {})
+      // It calls what it is given without looking whether that is a function.
+      this.#db.committed.then(
+        () => {},
+        () => {},
+      )
     })
   }
 
