@@ -114,7 +114,7 @@ describe('records', () => {
     order: [records.encodeOrder, records.decodeOrder],
     writeSet: [records.encodeWriteSet, records.decodeWriteSet],
     format: [records.encodeFormat, records.decodeFormat],
-    checkpoint: [records.encodeCheckpoint, records.decodeCheckpoint],
+    minute: [records.encodeMinute, records.decodeMinute],
   }
   const file = load<Vector & { readonly kind: string; readonly record: unknown }>('records')
   const recordOf = ({ kind, record }: { readonly kind: string; readonly record: unknown }): never => {
