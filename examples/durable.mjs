@@ -21,7 +21,7 @@ const options = {
 }
 
 let node = await startNode(options)
-const virga = await connect({ socket: options.socket })
+let virga = await connect({ socket: options.socket })
 
 let parsed = 0
 const parse = await virga.step(
@@ -35,8 +35,11 @@ const parse = await virga.step(
 )
 console.log('handed off a context of', parse.context.length, 'bytes')
 
+// Node and executor are gone. All that is left is what storage holds, and the context in the caller's queue.
+await virga.close()
 await node.stop()
 node = await startNode(options)
+virga = await connect({ socket: options.socket })
 console.log('the node was restarted')
 
 let runs = 0
