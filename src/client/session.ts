@@ -102,7 +102,8 @@ export class Session {
     this.#closed = true
     this.#isUp = false
     this.#ping?.cancel()
-    this.#pending.failAll(closed)
+    // What was sent may still take effect.
+    this.#pending.failAll(() => new VirgaError('Closed', 'this client was closed', { outcome: 'indefinite' }))
     for (const wake of this.#waitingForUp.splice(0)) wake(closed())
     await this.#world.link.close()
   }

@@ -82,13 +82,16 @@ export class Virga implements AsyncDisposable {
     const keyed = options.id !== undefined
     const id = keyed ? parseTxnId(options.id) : this.#newId()
     const results = new AttemptResults<R>()
+    let unsure = false
     for (let round = 0; ; round++) {
       try {
         const tx = await this.#begin(id, keyed, keyed || round > 0, options)
         if (!(tx instanceof Transaction)) return this.#replayed(tx, keyed, results)
         return await this.#attempt(tx, keyed, run, results)
       } catch (error) {
-        if (!VirgaError.is(error) || !error.retryable || round + 1 >= this.#options.attemptsMax) throw error
+        if (!VirgaError.is(error)) throw error
+        if (!error.retryable || round + 1 >= this.#options.attemptsMax) throw lastWord(error, unsure)
+        unsure ||= error.outcome === 'indefinite'
       }
       const { retryDelayMs, retryDelayMsMax } = this.#options
       await pause(
@@ -276,4 +279,14 @@ export class Virga implements AsyncDisposable {
     const { clock, random } = this.#world
     return makeTxnId(Math.floor(clock.now()), random.bytes(TXN_ID_ENTROPY_BYTES))
   }
+}
+
+/** The last attempt surely had no effect, and yet an earlier one, of which nobody could tell, may have had one. */
+function lastWord(error: VirgaError, unsure: boolean): VirgaError {
+  // A cancelled transaction is one of which no attempt has committed or ever will.
+  if (!unsure || error.outcome === 'indefinite' || error.code === 'TransactionAborted') return error
+  return new VirgaError(error.code, `${error.message}; an earlier attempt may have committed`, {
+    outcome: 'indefinite',
+    cause: error,
+  })
 }

@@ -89,9 +89,12 @@ export function orderBucket(origin: Origin): string {
 
 /** The cluster's key: contexts are signed with it. */
 export const CLUSTER_KEY: Place = { bucket: 'cluster', id: 'key' }
-/** The layout version, and the minute before which no decision can be that has not been compacted. */
+/** The layout version. */
 export const CLUSTER_FORMAT: Place = { bucket: 'cluster', id: 'format' }
+/** No decision is under an id of an earlier minute, unless it is announced in a `late` bucket. */
 export const CLUSTER_CHECKPOINT: Place = { bucket: 'cluster', id: 'checkpoint' }
+/** No decision is under an id of a later minute, and no announcement in a later one. */
+export const CLUSTER_CEILING: Place = { bucket: 'cluster', id: 'ceiling' }
 
 function decisionBucket(minute: number, shard: number): string {
   return `decision/${minute}/${shard}`

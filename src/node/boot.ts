@@ -2,46 +2,27 @@ import type { Decision } from '../core/decision.js'
 import type { History } from '../core/history.js'
 import { isOrigin, isTxnId, type Origin, type TxnId } from '../core/ids.js'
 import {
-  CLUSTER_CHECKPOINT,
   CLUSTER_FORMAT,
   CLUSTER_KEY,
   decisionBuckets,
   decisionKey,
   LAYOUT_VERSION,
   lateBucket,
-  MINUTE_OPEN_MS,
-  minuteAt,
   orderBucket,
-  type Place,
   pinBuckets,
 } from '../core/layout.js'
 import { compareStamps } from '../core/version.js'
 import { VirgaError } from '../errors.js'
 import type { Storage } from '../ports/storage.js'
-import {
-  decodeCheckpoint,
-  decodeFormat,
-  decodeOrder,
-  decodePin,
-  decodeStanding,
-  encodeCheckpoint,
-  encodeFormat,
-} from '../wire/records.js'
+import { decodeFormat, decodeOrder, decodePin, decodeStanding, encodeFormat } from '../wire/records.js'
 import type { Ledger } from './ledger.js'
+import type { Minutes } from './minutes.js'
 import type { Pins } from './pins.js'
+import { readOrMake } from './read-or-make.js'
 
 /** Listings under way at once while a node boots. */
 const LISTINGS_MAX = 64
 const CLUSTER_KEY_BYTES = 32
-
-/** Reads a record, or makes it: of several nodes that start at once, one makes it and all use that one. */
-async function readOrMake(storage: Storage, place: Place, make: () => Uint8Array): Promise<Uint8Array> {
-  const [found] = await storage.get([place])
-  if (found !== undefined) return found
-  const made = make()
-  const result = await storage.compareAndSwap(place, undefined, made)
-  return result.swapped ? made : (result.current ?? made)
-}
 
 /** Refuses a storage that is laid out in another way. Throws `StorageCorrupt`. */
 export async function checkFormat(storage: Storage): Promise<void> {
@@ -69,22 +50,19 @@ export async function clusterKey(
  */
 export async function restore(
   storage: Storage,
+  minutes: Minutes,
   ledger: Ledger,
   history: History,
-  nowMs: number,
-  skewMs: number,
   pins: Pins,
+  nowMs: number,
 ): Promise<void> {
-  const oldest = minuteAt(nowMs - MINUTE_OPEN_MS) - 1
-  const checkpointRecord = await readOrMake(storage, CLUSTER_CHECKPOINT, () => encodeCheckpoint(oldest))
-  const checkpoint = decodeCheckpoint(checkpointRecord)
-  const found = await listDecisions(storage, checkpoint, minuteAt(nowMs + skewMs))
+  const found = await listDecisions(storage, minutes.checkpoint, minutes.ceiling)
   found.decisions.sort(([a, left], [b, right]) =>
     compareStamps({ hlc: left.hlc, txn: a }, { hlc: right.hlc, txn: b }),
   )
   for (const [txn, decision] of found.decisions) ledger.publish(txn, decision)
   await restoreOrders(storage, history, pins)
-  await advanceCheckpoint(storage, checkpointRecord, checkpoint, Math.min(found.firstMinute, oldest))
+  await minutes.advance(found.firstMinute, nowMs)
 }
 
 interface Found {
@@ -146,18 +124,6 @@ async function pinnedOrigins(storage: Storage, pins: Pins): Promise<ReadonlySet<
     }
   }
   return origins
-}
-
-/** Minutes that are closed and empty stay empty: the next boot need not look there. */
-async function advanceCheckpoint(
-  storage: Storage,
-  record: Uint8Array,
-  from: number,
-  to: number,
-): Promise<void> {
-  if (to <= from) return
-  // Lost to another node that advances it as well: either is right.
-  await storage.compareAndSwap(CLUSTER_CHECKPOINT, record, encodeCheckpoint(to))
 }
 
 async function eachLimited<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {

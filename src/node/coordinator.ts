@@ -2,7 +2,7 @@ import type { Coordinates } from '../core/cut.js'
 import type { Decision, StoredValue, StoredWrite } from '../core/decision.js'
 import type { HybridClock } from '../core/hlc.js'
 import type { TxnId } from '../core/ids.js'
-import { blobKey, blobName, lateKey, MINUTE_OPEN_MS, minuteAt, txnClosesAtMs } from '../core/layout.js'
+import { blobKey, blobName, lateKey, txnMinute } from '../core/layout.js'
 import type { Writes } from '../core/write-set.js'
 import { VirgaError } from '../errors.js'
 import type { StorageEntry } from '../ports/storage.js'
@@ -10,6 +10,7 @@ import type { NodeConfig } from './config.js'
 import type { Counters } from './counters.js'
 import type { Decisions } from './decisions.js'
 import type { Ledger } from './ledger.js'
+import type { Minutes } from './minutes.js'
 import type { OpenTransaction } from './transaction.js'
 import type { World } from './world.js'
 
@@ -22,9 +23,6 @@ export interface Committed {
   readonly replayed: boolean
 }
 
-/** A pause between looking at the clock and writing must not carry a decision past the closing of its minute. */
-const LATE_MARGIN_MS = MINUTE_OPEN_MS / 2
-
 /**
  * Commits transactions: large values first, then one decision, then the history (DESIGN: prepare, decide, apply).
  *
@@ -36,6 +34,7 @@ export class Coordinator {
   readonly #world: World
   readonly #config: NodeConfig
   readonly #clock: HybridClock
+  readonly #minutes: Minutes
   readonly #decisions: Decisions
   readonly #ledger: Ledger
   readonly #counters: Counters
@@ -44,6 +43,7 @@ export class Coordinator {
     world: World,
     config: NodeConfig,
     clock: HybridClock,
+    minutes: Minutes,
     decisions: Decisions,
     ledger: Ledger,
     counters: Counters,
@@ -51,6 +51,7 @@ export class Coordinator {
     this.#world = world
     this.#config = config
     this.#clock = clock
+    this.#minutes = minutes
     this.#decisions = decisions
     this.#ledger = ledger
     this.#counters = counters
@@ -59,8 +60,7 @@ export class Coordinator {
   async commit(transaction: OpenTransaction, result: Uint8Array | undefined): Promise<Committed> {
     const { txn, attempt, cut } = transaction.start
     const { writes, blobs } = this.#place(transaction)
-    const early = this.#latePointer(txn)
-    if (blobs.length + early.length > 0) await this.#prepare([...blobs, ...early])
+    await this.#prepare(txn, blobs)
     // Looked at as late as can be: from here on only the decision itself is awaited.
     transaction.checkDeadline(this.#world.clock.now())
     const hlc = this.#clock.tick(this.#world.clock.now())
@@ -72,9 +72,10 @@ export class Coordinator {
   }
 
   /** Whatever becomes of these writes, there is no decision yet: a failure here is a definite one. */
-  async #prepare(entries: readonly StorageEntry[]): Promise<void> {
+  async #prepare(txn: TxnId, blobs: readonly StorageEntry[]): Promise<void> {
     try {
-      await this.#world.storage.put(entries)
+      const early = [...blobs, ...(await this.#announcement(txn))]
+      if (early.length > 0) await this.#world.storage.put(early)
     } catch (error) {
       if (!VirgaError.is(error) || error.outcome === 'definite') throw error
       throw new VirgaError(error.code, `${error.message}; nothing was decided`, { cause: error })
@@ -130,10 +131,11 @@ export class Coordinator {
     return outside
   }
 
-  /** A decision whose minute is closed, or may close while it is being written, is announced first. */
-  #latePointer(txn: TxnId): readonly StorageEntry[] {
-    const now = this.#world.clock.now()
-    if (now < txnClosesAtMs(txn) - LATE_MARGIN_MS) return []
-    return [{ ...lateKey(txn, minuteAt(now)), value: new Uint8Array(0) }]
+  /** A decision that a boot would not find by the minute of its id is announced first. */
+  async #announcement(txn: TxnId): Promise<readonly StorageEntry[]> {
+    const announced = this.#minutes.announcement(txn, this.#world.clock.now())
+    const minute = Math.max(txnMinute(txn), announced ?? 0)
+    if (!this.#minutes.covers(minute)) await this.#minutes.raise(minute)
+    return announced === undefined ? [] : [{ ...lateKey(txn, announced), value: new Uint8Array(0) }]
   }
 }

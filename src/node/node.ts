@@ -11,6 +11,7 @@ import { Counters } from './counters.js'
 import { Decisions } from './decisions.js'
 import { Handoffs } from './handoffs.js'
 import { Ledger } from './ledger.js'
+import { Minutes } from './minutes.js'
 import { Pins } from './pins.js'
 import { Reads } from './reads.js'
 import { type Inspection, Requests } from './requests.js'
@@ -38,6 +39,7 @@ export class CacheNode {
   readonly #decisions: Decisions
   readonly #handoffs: Handoffs
   readonly #pins: Pins
+  readonly #minutes: Minutes
   readonly #transactions: Transactions
   readonly #requests: Requests
   readonly #sessions: Sessions
@@ -55,9 +57,10 @@ export class CacheNode {
     const { storage, clock, random } = world
     await checkFormat(storage)
     const key = await clusterKey(storage, (bytes) => random.bytes(bytes))
-    const node = new CacheNode(world, config, macOf(key))
-    const ledger = node.#ledger
-    await restore(storage, ledger, node.#history, clock.now(), config.clockSkewMsMax, node.#pins)
+    const minutes = await Minutes.open(storage, clock.now(), config.clockSkewMsMax)
+    const node = new CacheNode(world, config, macOf(key), minutes)
+    await restore(storage, minutes, node.#ledger, node.#history, node.#pins, clock.now())
+    await minutes.keepAhead(clock.now())
     await world.listener.listen((peer, frame) => node.#sessions.receive(peer, frame))
     node.#sweepLater()
     world.log.info(
@@ -69,7 +72,12 @@ export class CacheNode {
 
   readonly #ledger: Ledger
 
-  private constructor(world: World, config: NodeConfig, mac: (payload: Uint8Array) => Uint8Array) {
+  private constructor(
+    world: World,
+    config: NodeConfig,
+    mac: (payload: Uint8Array) => Uint8Array,
+    minutes: Minutes,
+  ) {
     const { clock, random, storage } = world
     const hybrid = new HybridClock()
     const counters = new Counters()
@@ -80,7 +88,7 @@ export class CacheNode {
     const ledger = new Ledger(this.origin, history, hybrid, values, counters)
     const pins = new Pins(world)
     const handoffs = new Handoffs(world, config, hybrid, history, ledger, pins, mac)
-    const coordinator = new Coordinator(world, config, hybrid, decisions, ledger, counters)
+    const coordinator = new Coordinator(world, config, hybrid, minutes, decisions, ledger, counters)
     const transactions = new Transactions(
       world,
       config,
@@ -115,6 +123,7 @@ export class CacheNode {
       requestsMax: config.requestsPerSessionMax,
       ...config.limits,
     })
+    this.#minutes = minutes
     this.#world = world
     this.#config = config
     this.#counters = counters
@@ -183,6 +192,9 @@ export class CacheNode {
       this.#handoffs.held.dropExpired(now)
       this.#pins.endExpired(now)
       void this.#pins.sweep()
+      this.#minutes.keepAhead(now).catch((error: unknown) => {
+        this.#world.log.warn({ err: error }, 'the ceiling could not be raised ahead; commits will raise it')
+      })
       this.#sweepLater()
     })
   }

@@ -34,7 +34,7 @@ const PIN = new Struct({ attempt, deadlineMs: uint, cut })
 const ORDER = new Struct({ first: uint, txns: list(txnId) })
 const WRITE_SET = new Struct({ writes })
 const FORMAT = new Struct({ layout: uint })
-const CHECKPOINT = new Struct({ minute: uint })
+const MINUTE = new Struct({ minute: uint })
 
 function encode<F extends Fields>(name: string, struct: Struct<F>, value: Shape<F>): Uint8Array {
   const items: unknown[] = [RECORD_VERSION, name]
@@ -186,10 +186,11 @@ export function decodeFormat(record: Uint8Array): number {
   return decode('format', FORMAT, record).layout
 }
 
-export function encodeCheckpoint(minute: number): Uint8Array {
-  return encode('checkpoint', CHECKPOINT, { minute })
+/** The checkpoint, and the ceiling: minutes since the Unix epoch. */
+export function encodeMinute(minute: number): Uint8Array {
+  return encode('minute', MINUTE, { minute })
 }
 
-export function decodeCheckpoint(record: Uint8Array): number {
-  return decode('checkpoint', CHECKPOINT, record).minute
+export function decodeMinute(record: Uint8Array): number {
+  return decode('minute', MINUTE, record).minute
 }

@@ -1,0 +1,114 @@
+import type { TxnId } from '../core/ids.js'
+import {
+  CLUSTER_CEILING,
+  CLUSTER_CHECKPOINT,
+  MINUTE_OPEN_MS,
+  minuteAt,
+  type Place,
+  txnClosesAtMs,
+  txnMinute,
+} from '../core/layout.js'
+import type { Storage } from '../ports/storage.js'
+import { decodeMinute, encodeMinute } from '../wire/records.js'
+import { readOrMake } from './read-or-make.js'
+
+/** The ceiling is raised by so much, so that it costs a write in a while and not one a commit. */
+const AHEAD_MINUTES = 10
+/** A pause between looking at the clock and writing must not carry a decision past the closing of its minute. */
+const LATE_MARGIN_MS = MINUTE_OPEN_MS / 2
+
+/**
+ * Which minutes a boot looks through: from the checkpoint, before which no decision is, to the ceiling, after which none
+ * is. Both are in storage, since no clock can be asked: one that was wrong for a while and was set right, either way,
+ * must not hide what was acknowledged meanwhile.
+ *
+ * So before a decision is written, its minute must be under the ceiling; and if it is below the checkpoint, or closed, or
+ * soon to be, the decision is announced in a `late` bucket of a minute that is looked through.
+ */
+export class Minutes {
+  readonly #storage: Storage
+  readonly #skewMs: number
+  #checkpoint: number
+  #ceiling: number
+  #raising: Promise<void> | undefined
+
+  static async open(storage: Storage, nowMs: number, skewMs: number): Promise<Minutes> {
+    const first = oldestOpen(nowMs)
+    const checkpoint = decodeMinute(await readOrMake(storage, CLUSTER_CHECKPOINT, () => encodeMinute(first)))
+    const above = minuteAt(nowMs + skewMs) + AHEAD_MINUTES
+    const ceiling = decodeMinute(await readOrMake(storage, CLUSTER_CEILING, () => encodeMinute(above)))
+    return new Minutes(storage, skewMs, checkpoint, ceiling)
+  }
+
+  private constructor(storage: Storage, skewMs: number, checkpoint: number, ceiling: number) {
+    this.#storage = storage
+    this.#skewMs = skewMs
+    this.#checkpoint = checkpoint
+    this.#ceiling = ceiling
+  }
+
+  get checkpoint(): number {
+    return this.#checkpoint
+  }
+
+  get ceiling(): number {
+    return this.#ceiling
+  }
+
+  /** The minute in whose `late` bucket a decision must be announced before it is written; undefined if it need not be. */
+  announcement(txn: TxnId, nowMs: number): number | undefined {
+    const minute = txnMinute(txn)
+    if (minute >= this.#checkpoint && nowMs < txnClosesAtMs(txn) - LATE_MARGIN_MS) return undefined
+    return Math.max(minuteAt(nowMs), this.#checkpoint)
+  }
+
+  /** Whether a decision of this minute will be found. If not, `raise` first. */
+  covers(minute: number): boolean {
+    return minute <= this.#ceiling
+  }
+
+  /** Raises the ceiling in storage above a minute. Concurrent raises are one. */
+  async raise(minute: number): Promise<void> {
+    while (!this.covers(minute)) {
+      this.#raising ??= this.#raiseTo(minute + AHEAD_MINUTES).finally(() => {
+        this.#raising = undefined
+      })
+      await this.#raising
+    }
+  }
+
+  /** Raises the ceiling ahead of need. */
+  async keepAhead(nowMs: number): Promise<void> {
+    await this.raise(minuteAt(nowMs + this.#skewMs) + AHEAD_MINUTES / 2)
+  }
+
+  /** Minutes that are closed and empty stay empty: the next boot need not look there. */
+  async advance(firstMinute: number, nowMs: number): Promise<void> {
+    const to = Math.min(firstMinute, oldestOpen(nowMs), this.#ceiling)
+    if (to <= this.#checkpoint) return
+    this.#checkpoint = await this.#move(CLUSTER_CHECKPOINT, to)
+  }
+
+  async #raiseTo(minute: number): Promise<void> {
+    this.#ceiling = await this.#move(CLUSTER_CEILING, minute)
+  }
+
+  /** Moves a record up, unless another node moved it further. Returns what stands. */
+  async #move(place: Place, to: number): Promise<number> {
+    let [record] = await this.#storage.get([place])
+    for (;;) {
+      if (record !== undefined) {
+        const stands = decodeMinute(record)
+        if (stands >= to) return stands
+      }
+      const result = await this.#storage.compareAndSwap(place, record, encodeMinute(to))
+      if (result.swapped) return to
+      record = result.current
+    }
+  }
+}
+
+/** The oldest minute of ids that may still be open. */
+function oldestOpen(nowMs: number): number {
+  return minuteAt(nowMs - MINUTE_OPEN_MS) - 1
+}
