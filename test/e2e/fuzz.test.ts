@@ -15,6 +15,8 @@ import { until } from '../support/until.js'
 const REFUSED = 80_000
 const WELL_FORMED = 20_000
 const SOCKETS = 8
+const COMMITTED = 68
+const HANDED = 69
 const GROWTH_BYTES_MAX = 48 * 1024 * 1024
 
 type Counted = Readonly<Record<string, number>>
@@ -131,7 +133,11 @@ test('well-formed frames that mean anything at all are answered, one by one', as
   const fuzzer = new Fuzzer(seedFor(context))
   const node = await WatchedNode.start()
   const calm = new Calm(await testClient(node.socket))
-  const dealers = Array.from({ length: SOCKETS }, () => new RawDealer(node.socket))
+  const onAnswer = (type: number, fields: readonly unknown[]): void => {
+    if (type === HANDED) fuzzer.learn('context', String(fields[0]))
+    else if (type === COMMITTED && fields[5] !== null) fuzzer.learn('token', String(fields[5]))
+  }
+  const dealers = Array.from({ length: SOCKETS }, () => new RawDealer(node.socket, { onAnswer }))
   for (const dealer of dealers) await dealer.hello()
   const last = dealers.map(() => 0)
   for (let i = 0; i < WELL_FORMED; i += SOCKETS) {
@@ -157,7 +163,10 @@ test('well-formed frames that mean anything at all are answered, one by one', as
   expect(await calm.stop()).toBeGreaterThan(10)
   const counted = await node.counted()
   expect(counted).toMatchObject({ refusedMalformed: 0, refusedVersion: 0, repliesDropped: 0 })
-  expect(dealers.reduce((sum, { others }) => sum + others, 0)).toBeGreaterThan(WELL_FORMED / 2)
+  // It was no use if nothing ever went through.
+  for (const name of ['commits', 'commitsReplayed', 'handoffs', 'resumes', 'refusedContexts'])
+    expect(counted[name], name).toBeGreaterThan(0)
+  expect(dealers.reduce((sum, { others }) => sum + others, 0)).toBeGreaterThan(WELL_FORMED)
   const told = dealers.flatMap(({ errors }) => [...errors.keys()])
   expect(told).not.toContain('Internal')
   expect(told).not.toContain('StorageCorrupt')

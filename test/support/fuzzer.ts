@@ -35,13 +35,24 @@ const SCALARS: readonly unknown[] = [
   Buffer.alloc(70),
 ]
 
+const LEARNT_MAX = 100
+
 export class Fuzzer {
   readonly #dice: Dice
   readonly #corpus: readonly Uint8Array[]
+  readonly #contexts: string[] = []
+  readonly #tokens: string[] = []
 
   constructor(seed: number) {
     this.#dice = new Dice(seed)
     this.#corpus = ['requests', 'replies'].flatMap((name) => vectorsOf(name))
+  }
+
+  /** Takes up what a node has answered, to be given back to it: as it was, or not quite. */
+  learn(kind: 'context' | 'token', text: string): void {
+    const known = kind === 'context' ? this.#contexts : this.#tokens
+    if (known.length < LEARNT_MAX) known.push(text)
+    else known[this.#below(LEARNT_MAX)] = text
   }
 
   /** A frame that no node takes: the codec itself is asked. */
@@ -63,15 +74,15 @@ export class Fuzzer {
   }
 
   #message(request: number): readonly unknown[] {
-    const handle = this.#pick([0, 1, 2, 3, 4, 5, MAX])
+    const handle = this.#chance(0.95) ? 1 + this.#below(30) : this.#pick([0, MAX])
     const id = this.#chance(0.7) ? freshId(this.#below(2 ** 30)) : IDS[this.#below(2)]
-    switch (this.#below(12)) {
+    switch (this.#below(16)) {
       case 0:
       case 1:
       case 2: {
-        const consistency = this.#pick([null, null, 'lww', 'read-atomic', 'constructor', ''])
-        const after = this.#pick([null, null, null, '', 'AAAA', 'kw'])
-        const deadlineMs = this.#pick([null, 0, 1, 5_000, 2 ** 40, MAX])
+        const consistency = this.#chance(0.95) ? this.#pick([null, 'lww', 'read-atomic']) : this.#pick(TEXTS)
+        const after = this.#chance(0.9) ? null : this.#oneOf(this.#tokens)
+        const deadlineMs = this.#chance(0.9) ? null : this.#pick([0, 1, 5_000, 2 ** 40, MAX])
         return [2, request, handle, id, this.#chance(0.5), deadlineMs, consistency, after, this.#chance(0.3)]
       }
       case 3:
@@ -85,7 +96,7 @@ export class Fuzzer {
       case 7:
         return [7, request, handle, this.#writes(), this.#chance(0.5)]
       case 8: {
-        const contexts = Array.from({ length: this.#below(4) }, () => this.#pick(TEXTS))
+        const contexts = Array.from({ length: this.#below(4) }, () => this.#oneOf(this.#contexts))
         return [8, request, handle, contexts, this.#pick(['latest', 'error'])]
       }
       case 9:
@@ -94,8 +105,12 @@ export class Fuzzer {
         return this.#chance(0.5)
           ? [10, request, id]
           : [11, request, id, this.#pick([null, '1'.padEnd(24, 'f')])]
-      default:
+      case 11:
         return this.#chance(0.5) ? [12, request] : [14, request]
+      case 12:
+        return [5, request, handle, this.#writes(), null]
+      default:
+        return [6, request, handle]
     }
   }
 
@@ -176,6 +191,15 @@ export class Fuzzer {
   #nested(): Uint8Array {
     const deep = Buffer.alloc(1 + this.#below(5_000), this.#pick([0x91, 0x92, 0x9f, 0xdc, 0xdd, 0x81, 0xc7]))
     return Buffer.concat([this.#pick(this.#corpus).subarray(0, this.#below(10)), deep])
+  }
+
+  /** Something learnt, most often; else with one character changed, or any text. */
+  #oneOf(learnt: readonly string[]): string {
+    if (learnt.length === 0 || this.#chance(0.1)) return this.#pick(TEXTS)
+    const text = this.#pick(learnt)
+    if (this.#chance(0.9)) return text
+    const at = this.#below(text.length)
+    return `${text.slice(0, at)}${this.#pick(['A', '_', '=', ''])}${text.slice(at + 1)}`
   }
 
   #pick<T>(from: readonly T[]): T {

@@ -3,6 +3,12 @@ import { Dealer } from 'zeromq'
 import { decode, encode } from './messagepack.mjs'
 import { until } from './until.js'
 
+export interface RawDealerOptions {
+  readonly reads?: boolean
+  /** Called with each answer that is no error: its number and its fields. */
+  readonly onAnswer?: (type: number, fields: readonly unknown[]) => void
+}
+
 /** A ZeroMQ socket of the running test that sends whatever bytes it is given, and notes what comes back. */
 export class RawDealer {
   readonly #socket: Dealer
@@ -12,10 +18,10 @@ export class RawDealer {
   #others = 0
 
   /** `reads: false`: it never takes an answer. */
-  constructor(path: string, options: { readonly reads?: boolean } = {}) {
+  constructor(path: string, options: RawDealerOptions = {}) {
     this.#socket = new Dealer({ linger: 0, sendHighWaterMark: 64 })
     this.#socket.connect(`ipc://${path}`)
-    if (options.reads !== false) void this.#read()
+    if (options.reads !== false) void this.#read(options.onAnswer)
     onTestFinished(() => this.#socket.close())
   }
 
@@ -49,14 +55,17 @@ export class RawDealer {
     return this.#answered.has(request)
   }
 
-  async #read(): Promise<void> {
+  async #read(onAnswer: RawDealerOptions['onAnswer']): Promise<void> {
     for await (const [frame] of this.#socket) {
       this.#frames++
       const [, ...messages] = decode(frame!) as [number, ...[number, number, string][]]
-      for (const [type, request, code] of messages) {
+      for (const [type, request, code, ...rest] of messages) {
         this.#answered.add(request)
         if (type === 73) this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1)
-        else this.#others++
+        else {
+          this.#others++
+          onAnswer?.(type, [code, ...rest])
+        }
       }
     }
   }
