@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest'
+import { makeTxnId } from '../../../src/core/ids.js'
+import type { VirgaError } from '../../../src/errors.js'
+import { seededRandom } from '../../../src/testing/sim-clock.js'
+import { type Cluster, withCluster } from '../../support/cluster-in-process.js'
+import { LossyLink } from '../../support/lossy-link.js'
+
+const entropy = seededRandom(3)
+const idOf = (cluster: Cluster): string => makeTxnId(cluster.clock.now(), entropy.bytes(10))
+
+function error(promise: Promise<unknown>): Promise<VirgaError> {
+  return promise.then(
+    () => {
+      throw new Error('it should have failed')
+    },
+    (thrown: VirgaError) => thrown,
+  )
+}
+
+describe('what transaction() tells of several attempts', () => {
+  test('is indefinite if the outcome of any is not known, whatever the last one met', async () => {
+    await withCluster(async (cluster) => {
+      await cluster.boot()
+      const virga = cluster.client({ attemptsMax: 2, commitTimeoutMs: 1_000, resolveTimeoutMs: 2_000 })
+      await cluster.until(virga.up())
+      const { faults } = cluster.storage
+      const id = idOf(cluster)
+      // The first attempt commits, unseen; the second can't even begin.
+      faults.next('compareAndSwap', 'after')
+      const failing = error(
+        virga.transaction(
+          (tx) => {
+            tx.put('a', 1)
+            // What is queued comes first; all that follows fails.
+            faults.plan({ probabilities: { before: 1 } })
+          },
+          { id },
+        ),
+      )
+      expect(await cluster.until(failing)).toMatchObject({ outcome: 'indefinite' })
+      faults.plan(undefined)
+      await cluster.clock.advance(30_000)
+      await cluster.crash()
+      await cluster.boot()
+      expect(await cluster.until(virga.status(id))).toMatchObject({ status: 'committed' })
+    })
+  })
+
+  test('is definite if a cancel stands: then no attempt has committed or ever will', async () => {
+    await withCluster(async (cluster) => {
+      await cluster.boot()
+      const virga = cluster.client()
+      const id = idOf(cluster)
+      await cluster.until(virga.cancel(id))
+      const failed = await cluster.until(error(virga.transaction((tx) => tx.put('a', 1), { id })))
+      expect(failed).toMatchObject({ code: 'TransactionAborted', outcome: 'definite', retryable: false })
+    })
+  })
+})
+
+describe('a commit whose answers were all lost', () => {
+  for (const keyed of [true, false]) {
+    test(`is found out, ${keyed ? 'under an id' : 'without an id'}`, async () => {
+      await withCluster(async (cluster) => {
+        await cluster.boot()
+        const link = new LossyLink(cluster.hub.link())
+        const virga = cluster.client({ commitTimeoutMs: 1_000 }, link)
+        await cluster.until(virga.up())
+        // Begin and commit travel in one frame; nothing that the node says of them arrives.
+        link.loses = ({ type }) =>
+          type === 'begun' || (type === 'committed' && cluster.clock.monotonic() < 500)
+        const id = keyed ? idOf(cluster) : undefined
+        let runs = 0
+        const run = virga.begin({ id }).then(async (tx) => {
+          runs++
+          tx.put('a', 'mine')
+          return tx.commit({ result: 'mine' })
+        })
+        expect(await cluster.until(run)).toMatchObject({ status: 'committed', result: 'mine' })
+        expect(await cluster.until(virga.get('a'))).toBe('mine')
+        expect(runs).toBe(1)
+      })
+    })
+  }
+
+  test('in transaction() without an id gives the result of the execution that counts', async () => {
+    await withCluster(async (cluster) => {
+      await cluster.boot()
+      const link = new LossyLink(cluster.hub.link())
+      const virga = cluster.client({ commitTimeoutMs: 1_000 }, link)
+      await cluster.until(virga.up())
+      link.loses = ({ type }) => type === 'begun' || (type === 'committed' && cluster.clock.monotonic() < 500)
+      let runs = 0
+      const result = virga.transaction((tx) => {
+        tx.put('a', ++runs)
+        return runs
+      })
+      expect(await cluster.until(result)).toBe(1)
+      expect(await cluster.until(virga.get('a'))).toBe(1)
+      expect(cluster.witness.committed.size).toBe(1)
+    })
+  })
+})
