@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import type { ClientOptions } from '../../src/client/options.js'
 import { Virga } from '../../src/client/virga.js'
+import { transactionId } from '../../src/compose/transaction-id.js'
 import { systemClock } from '../../src/platform/clock.js'
 import { systemProcesses } from '../../src/platform/processes.js'
 import { systemRandom } from '../../src/platform/random.js'
@@ -36,8 +37,15 @@ class LossyLink implements Link {
     })
   }
 
+  /** Swallows the next frame to the node. */
+  loseNext = false
+  swallowed: Uint8Array | undefined
+
   send(frame: Uint8Array): boolean {
-    return this.#link.send(frame)
+    if (!this.loseNext) return this.#link.send(frame)
+    this.loseNext = false
+    this.swallowed = frame
+    return true
   }
 
   close(): Promise<void> {
@@ -140,4 +148,33 @@ test('what the client did not hear fails by time-out, and the next request is no
   const right = virga.get('x')
   link.deliver()
   expect(await right).toBe('right')
+})
+
+test('a commit that got lost is fenced: neither it nor another commit of its attempt takes effect, a later attempt does', async () => {
+  const node = await testNode()
+  const { virga, link } = await lossyClient(node.socket, { commitTimeoutMs: 100 })
+  const other = await node.connect({ attemptsMax: 1 })
+  const id = transactionId('fenced', Date.now())
+  const step = await virga.step(undefined, (tx) => tx.put('x', 'lost'), { id })
+  const [tx, same] = [await virga.resume(step.context), await other.resume(step.context)]
+
+  link.loseNext = true
+  const error = await expectCode(tx.commit({ result: 'lost' }), 'Timeout')
+  expect(error).toMatchObject({ retryable: true, outcome: 'definite' })
+  expect(link.send(link.swallowed!)).toBe(true)
+  await expectCode(same.commit({ result: 'same attempt' }), 'AttemptFenced')
+  expect(await other.get('x')).toBeUndefined()
+  expect(await other.status(id)).toMatchObject({ status: 'open' })
+
+  const retry = other.transaction(
+    (t) => {
+      t.put('x', 'retried')
+      return 'retried'
+    },
+    { id },
+  )
+  expect(await retry).toBe('retried')
+  expect(await virga.get('x')).toBe('retried')
+  expect(await virga.commit(step.context)).toMatchObject({ replayed: true, result: 'retried' })
+  expect(await virga.get('x')).toBe('retried')
 })

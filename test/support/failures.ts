@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { expect } from 'vitest'
 import { type ErrorCode, VirgaError } from '../../src/errors.js'
 
@@ -5,7 +6,9 @@ import { type ErrorCode, VirgaError } from '../../src/errors.js'
 export async function failure(promise: Promise<unknown>): Promise<VirgaError> {
   const [settled] = await Promise.allSettled([promise])
   if (settled.status === 'fulfilled') {
-    throw new Error(`expected a failure, got ${JSON.stringify(settled.value)}`)
+    throw new Error(
+      `expected a failure, got ${inspect(settled.value, { breakLength: Infinity }).slice(0, 200)}`,
+    )
   }
   if (!VirgaError.is(settled.reason)) throw new Error('expected a VirgaError', { cause: settled.reason })
   return settled.reason
