@@ -18,7 +18,7 @@ const OPTIONS: Options & { readonly skipValues: readonly unknown[] } = {
 }
 const packr = new Packr(OPTIONS)
 
-/** Throws `InvalidArgument` for what can't be carried: undefined, functions, symbols, cycles, too large integers. */
+/** Throws `InvalidArgument` for what can't be carried: undefined, functions, symbols, cycles, too large integers. -0 becomes 0. */
 export function encodeValue(value: unknown): Uint8Array {
   if (value instanceof Uint8Array) {
     const out = new Uint8Array(value.length + 1)
@@ -75,7 +75,11 @@ function refuseUncarried(value: unknown, depth: number): void {
       }
       return
     case 'object':
-      if (value === null || value instanceof Uint8Array || value instanceof Date) return
+      if (value === null || value instanceof Uint8Array) return
+      if (value instanceof Date) {
+        if (Number.isNaN(value.getTime())) throw new VirgaError('InvalidArgument', 'a date that is none')
+        return
+      }
       if (depth > DEPTH_MAX)
         throw new VirgaError('InvalidArgument', 'a value that is nested too deep, or contains itself')
       if (Array.isArray(value)) {
