@@ -55,10 +55,15 @@ export function givenNodeOptions(args: Arguments, env: NodeJS.ProcessEnv): Given
   return given
 }
 
+/** What Kubernetes puts into the environment of every container for a service that is named virga. */
+const SERVICE_LINK = /_SERVICE_(HOST|PORT)(_|$)|_PORT$|_PORT_\d+_(TCP|UDP|SCTP)/
+
 /** A misspelt variable would otherwise be a setting that silently is not in force. */
 function refuseUnknownVariables(env: NodeJS.ProcessEnv): void {
   const known = new Set([CONFIG_VARIABLE, ...NODE_OPTION_NAMES.map(variableOf)])
-  const unknown = Object.keys(env).filter((name) => name.startsWith(PREFIX) && !known.has(name))
+  const unknown = Object.keys(env).filter(
+    (name) => name.startsWith(PREFIX) && !known.has(name) && !SERVICE_LINK.test(name),
+  )
   if (unknown.length === 0) return
   throw new UsageError(
     `the environment has ${unknown.sort().join(', ')}, which is no option: correct or unset it`,

@@ -2,12 +2,12 @@ import { makeTxnId, parseTxnId, TXN_ID_ENTROPY_BYTES, type TxnId } from '../core
 import { checkKey } from '../core/keys.js'
 import type { Consistency } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
-import type { Reply, ReplyOf } from '../wire/messages.js'
+import type { Reply, ReplyOf, Request } from '../wire/messages.js'
 import { decodeValue, encodeValue } from '../wire/value.js'
 import { AttemptResults } from './attempt-results.js'
 import { backoffMs, pause } from './backoff.js'
 import { type ClientOptions, DEFAULT_CLIENT_OPTIONS } from './options.js'
-import { Session } from './session.js'
+import { Session, type Unnumbered } from './session.js'
 import { type CommitReceipt, receiptOf, Transaction } from './transaction.js'
 import type { ClientWorld } from './world.js'
 
@@ -53,6 +53,9 @@ export interface TransactionStatus<R = unknown> {
   readonly result: R | undefined
   readonly session: string | undefined
 }
+
+/** How often a request is made that the node went away under. */
+const ASKED_MAX = 3
 
 /** A connection to this machine's node. Made by `connect`. */
 export class Virga implements AsyncDisposable {
@@ -111,30 +114,9 @@ export class Virga implements AsyncDisposable {
 
   /** Goes on with a handed-off transaction, here or on any node; with several contexts, joins parallel branches. */
   async resume(context: string | readonly string[], options: ResumeOptions = {}): Promise<Transaction> {
-    const { signal, onBranchConflict = 'latest' } = options
-    const contexts = typeof context === 'string' ? [context] : [...context]
-    if (contexts.length === 0 || contexts.some((text) => typeof text !== 'string')) {
-      throw new VirgaError('InvalidArgument', 'resume takes a context, or a list of one or more')
-    }
-    await this.#session.up(signal)
-    const handle = ++this.#lastHandle
-    const { epoch } = this.#session
-    const reply = (await this.#session
-      .request({ type: 'resume', handle, contexts, onBranchConflict }, { signal })
-      .catch((error: unknown) => this.#giveUp(handle, error))) as ReplyOf<'resumed'>
-    const upstream = new Map<string, Uint8Array | null | 'ahead'>()
-    for (const [key, isHere, value] of reply.upstream) upstream.set(key, isHere ? value : 'ahead')
-    const begun = Promise.resolve({ attempt: reply.attempt })
-    const { id, keyed } = reply
-    return new Transaction(this.#session, this.#world, this.#options, {
-      id,
-      handle,
-      epoch,
-      keyed,
-      signal,
-      begun,
-      upstream,
-    })
+    const tx = await this.#resume(context, options)
+    if (tx instanceof Transaction) return tx
+    throw new VirgaError('AlreadyCommitted', `the DAG of ${tx.id} has committed`)
   }
 
   /**
@@ -161,8 +143,8 @@ export class Virga implements AsyncDisposable {
     context: string | readonly string[],
     options: CommitContextOptions = {},
   ): Promise<CommitReceipt<R>> {
-    const tx = await this.resume(context, options)
-    return tx.commit<R>({ result: options.result })
+    const tx = await this.#resume(context, options)
+    return tx instanceof Transaction ? tx.commit<R>({ result: options.result }) : receiptOf<R>(tx)
   }
 
   /** Reads the newest value of one key, outside any transaction; undefined if it is absent. */
@@ -172,10 +154,7 @@ export class Virga implements AsyncDisposable {
   ): Promise<T | undefined> {
     await this.#session.up(options.signal)
     checkKey(key, this.#session.limits)
-    const reply = await this.#session.request(
-      { type: 'read', handle: 0, keys: [key] },
-      { signal: options.signal },
-    )
+    const reply = await this.#ask(() => ({ type: 'read', handle: 0, keys: [key] }), options.signal)
     const value = (reply as ReplyOf<'values'>).values[0] ?? null
     return value === null ? undefined : (decodeValue(value) as T)
   }
@@ -185,22 +164,21 @@ export class Virga implements AsyncDisposable {
    * will; `expired`, if the id is older than what is kept.
    */
   async status<R = unknown>(id: string): Promise<TransactionStatus<R>> {
-    await this.#session.up()
-    const reply = (await this.#session.request({ type: 'status', id: parseTxnId(id) })) as ReplyOf<'state'>
+    const txn = parseTxnId(id)
+    const reply = (await this.#ask(() => ({ type: 'status', id: txn }))) as ReplyOf<'state'>
     const result = reply.result === null ? undefined : (decodeValue(reply.result) as R)
     return { status: reply.status, result, session: reply.session ?? undefined }
   }
 
   /** Sees to it that no attempt under this id commits any more. Rejects with `AlreadyCommitted` if one has. */
   async cancel(id: string): Promise<void> {
-    await this.#session.up()
-    await this.#session.request({ type: 'cancel', id: parseTxnId(id) })
+    const txn = parseTxnId(id)
+    await this.#ask(() => ({ type: 'cancel', id: txn }))
   }
 
   /** What the node counts and holds, by name. For people and dashboards; names may change between versions. */
   async inspect(): Promise<Readonly<Record<string, number | string>>> {
-    await this.#session.up()
-    const reply = (await this.#session.request({ type: 'inspect' })) as ReplyOf<'inspected'>
+    const reply = (await this.#ask(() => ({ type: 'inspect' }))) as ReplyOf<'inspected'>
     return Object.fromEntries([...reply.notes, ...reply.counters])
   }
 
@@ -238,6 +216,45 @@ export class Virga implements AsyncDisposable {
     const begun = request as Promise<ReplyOf<'begun'>>
     const state = { id, handle, epoch, keyed, signal, begun, upstream: new Map() }
     return new Transaction(this.#session, this.#world, this.#options, state)
+  }
+
+  /** A decision that stands already is the answer where the contexts can't be served any more. */
+  async #resume(
+    context: string | readonly string[],
+    options: ResumeOptions,
+  ): Promise<Transaction | ReplyOf<'committed'>> {
+    const { signal, onBranchConflict = 'latest' } = options
+    const contexts = typeof context === 'string' ? [context] : [...context]
+    if (contexts.length === 0 || contexts.some((text) => typeof text !== 'string')) {
+      throw new VirgaError('InvalidArgument', 'resume takes a context, or a list of one or more')
+    }
+    let handle = 0
+    let epoch = 0
+    const ask = this.#ask(() => {
+      handle = ++this.#lastHandle
+      epoch = this.#session.epoch
+      return { type: 'resume', handle, contexts, onBranchConflict }
+    }, signal)
+    const reply = await ask.catch((error: unknown) => this.#giveUp(handle, error))
+    if (reply.type === 'committed') return reply
+    const { id, keyed, attempt, upstream: sent } = reply as ReplyOf<'resumed'>
+    const upstream = new Map<string, Uint8Array | null | 'ahead'>()
+    for (const [key, isHere, value] of sent) upstream.set(key, isHere ? value : 'ahead')
+    const state = { id, handle, epoch, keyed, signal, begun: Promise.resolve({ attempt }), upstream }
+    return new Transaction(this.#session, this.#world, this.#options, state)
+  }
+
+  /** Makes a request that may be made twice: again, if the node went away under it. */
+  async #ask(make: () => Unnumbered<Request>, signal?: AbortSignal): Promise<Reply> {
+    for (let round = 0; ; round++) {
+      await this.#session.up(signal)
+      try {
+        return await this.#session.request(make(), { signal })
+      } catch (error) {
+        if (round + 1 >= ASKED_MAX || !VirgaError.is(error)) throw error
+        if (error.code !== 'SessionLost' && error.code !== 'NodeUnavailable') throw error
+      }
+    }
   }
 
   async #attempt<R>(

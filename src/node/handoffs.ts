@@ -92,11 +92,15 @@ export class Handoffs {
     return encodeContext(context, this.#mac)
   }
 
-  /** Takes up contexts. Throws whatever keeps them from being served here. */
-  async resume(encoded: readonly string[], onBranchConflict: OnBranchConflict): Promise<TransactionStart> {
+  /** Reads contexts. Throws `ContextInvalid` for what no node of this cluster has signed. */
+  read(encoded: readonly string[]): readonly Context[] {
     if (encoded.length > CONTEXTS_MAX)
       throw limitExceeded('a resume', encoded.length, CONTEXTS_MAX, 'contexts')
-    const contexts = [...new Set(encoded)].map((text) => decodeContext(text, this.#mac))
+    return [...new Set(encoded)].map((text) => decodeContext(text, this.#mac))
+  }
+
+  /** Takes up contexts. Throws whatever keeps them from being served here. */
+  async resume(contexts: readonly Context[], onBranchConflict: OnBranchConflict): Promise<TransactionStart> {
     const context = joinContexts(contexts)
     if (this.#world.clock.now() > context.deadlineMs) throw deadlineExceeded(context.txn)
     if (!covers(this.#history.cut(), context.cut)) {

@@ -1,3 +1,4 @@
+import type { Context } from '../core/context.js'
 import { covers } from '../core/cut.js'
 import type { Standing } from '../core/decision.js'
 import type { History } from '../core/history.js'
@@ -8,6 +9,7 @@ import { VirgaError } from '../errors.js'
 import type { Reply, RequestOf } from '../wire/messages.js'
 import { decodeToken } from '../wire/token.js'
 import type { NodeConfig } from './config.js'
+import type { Committed } from './coordinator.js'
 import type { Counters } from './counters.js'
 import type { Decisions } from './decisions.js'
 import type { Handoffs } from './handoffs.js'
@@ -83,14 +85,21 @@ export class Transactions {
   async resume(session: Session, request: RequestOf<'resume'>): Promise<Reply> {
     this.#counters.resumes++
     this.#admit(session, request.handle)
-    const starting = this.#handoffs
-      .resume(request.contexts, request.onBranchConflict)
-      .then((start) => new OpenTransaction(start, this.#config.limits))
-      .catch((error: unknown) => {
-        if (VirgaError.is(error) && error.code === 'ContextInvalid') this.#counters.refusedContexts++
-        throw error
-      })
-    const transaction = await this.#settle(session, request.handle, starting)
+    let contexts: readonly Context[] = []
+    const starting = (async () => {
+      contexts = this.#handoffs.read(request.contexts)
+      const start = await this.#handoffs.resume(contexts, request.onBranchConflict)
+      return new OpenTransaction(start, this.#config.limits)
+    })()
+    let transaction: OpenTransaction
+    try {
+      transaction = await this.#settle(session, request.handle, starting)
+    } catch (error) {
+      const committed = await this.#committedMeanwhile(contexts[0]?.txn, error)
+      if (committed === undefined) throw error
+      this.end(session, request.handle)
+      return committedReply(request.request, committed)
+    }
     const { txn, attempt, deadlineMs, keyed, upstream } = transaction.start
     const entries: [string, boolean, Uint8Array | null][] = []
     let bytes = 0
@@ -227,6 +236,18 @@ export class Transactions {
     return committedReply(request.request, { txn: request.id, decision: standing, at, replayed: true })
   }
 
+  /**
+   * A context that can't be served any more, of a transaction that has committed: its decision is the answer. What a
+   * commit needs no more is dropped, so a commit that is retried meets this.
+   */
+  async #committedMeanwhile(txn: TxnId | undefined, error: unknown): Promise<Committed | undefined> {
+    if (txn === undefined || !VirgaError.is(error) || !GONE.has(error.code)) return undefined
+    const decision = await this.#decisions.find(txn)
+    if (decision?.status !== 'committed') return undefined
+    this.#counters.commitsReplayed++
+    return { txn, decision, at: this.#ledger.adopt(txn, decision), replayed: true }
+  }
+
   /** What stands already: a decision is the answer, and a fence is passed by a later attempt. */
   async #lookUp(txn: TxnId): Promise<Standing | undefined> {
     const standing = await this.#decisions.find(txn)
@@ -268,6 +289,9 @@ export class Transactions {
     }
   }
 }
+
+/** Why a context can't be served any more. */
+const GONE: ReadonlySet<string> = new Set(['WriteSetLost', 'SnapshotUnavailable', 'DeadlineExceeded'])
 
 /** Holds the place of a handle until its begin has come to something. Made once: an error records its stack. */
 const NOT_BEGUN = new VirgaError('TransactionUnknown', 'the transaction did not begin')
