@@ -56,9 +56,13 @@ async function run(cluster: Cluster, striker: Striker, workload: Workload): Prom
   await clock.advance(SETTLE_MS)
   reader.stop()
   await cluster.until(reading)
+  const live = await cluster.until(tools.virga.transaction((tx) => tx.getMany<string>(keysOf('p'))))
   await cluster.crash()
   await clock.advance(1_000)
-  await check(cluster, told, reader)
+  const values = await check(cluster, told, reader)
+  // What the node that lived through it all has come to know is what storage holds, late outcomes included.
+  if (String(live) !== String(values))
+    throw new Error(`the node showed ${live} where storage holds ${values}`)
   await checkRetries(cluster, told, tools.token)
   if (cluster.witness.broken.length > 0) throw new Error(cluster.witness.broken.join('; '))
   if (cluster.logged.length > 0) throw new Error(`logged: ${cluster.logged.join('; ')}`)
@@ -101,7 +105,7 @@ class Reader {
   }
 }
 
-async function check(cluster: Cluster, told: readonly Told[], reader: Reader): Promise<void> {
+async function check(cluster: Cluster, told: readonly Told[], reader: Reader): Promise<unknown> {
   const virga = cluster.client()
   const values = await cluster.until(virga.transaction((tx) => tx.getMany<string>(keysOf('p'))))
   const [x, y] = values.map((value) => value?.replaceAll('.', ''))
@@ -125,6 +129,7 @@ async function check(cluster: Cluster, told: readonly Told[], reader: Reader): P
   }
   for (const [id, of] of results) if (of.size > 1) throw new Error(`${id} has results ${[...of].join(', ')}`)
   checkVisible(cluster, told, x, reader)
+  return values
 }
 
 function checkVisible(
