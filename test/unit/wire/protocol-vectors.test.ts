@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { Context } from '../../../src/core/context.js'
 import type { Standing } from '../../../src/core/decision.js'
+import { blobKey, decisionKey, lateKey, orderKey, type Place, pinKey } from '../../../src/core/layout.js'
 import { decodeContext, encodeContext } from '../../../src/wire/context.js'
 import { replyFrames, requestFrames } from '../../../src/wire/frames.js'
 import { PROTOCOL_VERSION, REPLIES, REQUESTS, type Reply, type Request } from '../../../src/wire/messages.js'
@@ -134,6 +135,26 @@ describe('records', () => {
     const [encode, decode] = codecs[vector.kind]!
     expect(hexOf(encode(recordOf(vector)))).toBe(vector.hex)
     expect(normal(decode(bytesOf(vector.hex)))).toEqual(recordOf(vector))
+  })
+})
+
+describe('places', () => {
+  const places: Readonly<Record<string, (...args: never[]) => Place>> = {
+    decision: decisionKey,
+    late: lateKey,
+    blob: blobKey,
+    pin: pinKey,
+    order: orderKey,
+  }
+  const file = load<Vector & { readonly kind: string; readonly args: never[] }>('places')
+  const placeOf = ({ kind, args }: { kind: string; args: never[] }): string => {
+    const { bucket, id } = places[kind]!(...args)
+    return `${bucket} ${id}`
+  }
+  complete('places', file, (vector) => ({ text: placeOf(vector) }))
+
+  test.each(file.vectors)('$name', (vector) => {
+    expect(placeOf(vector)).toBe(vector.text)
   })
 })
 
