@@ -1,7 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest'
+import { encode } from '../support/messagepack.mjs'
 import { testNode } from '../support/nodes.js'
 import { greeted, refusal, refusalOf } from '../support/raw-client.js'
+import { RawDealer } from '../support/raw-dealer.js'
 import { fromValue, newId, TinyClient, toValue } from '../support/tiny-client.mjs'
+import { until } from '../support/until.js'
 
 /** Requests that are well formed and mean something odd. */
 
@@ -135,4 +138,59 @@ test('a flood of ends fills its own queue, and nothing more', async () => {
   const refused = settled.filter(({ status }) => status === 'rejected')
   expect(refused.length).toBeGreaterThanOrEqual(9_000)
   expect(node.count('refusedBusy')).toBe(refused.length)
+})
+
+test('a frame of another version is told so on each request number that can be read', async () => {
+  const node = await testNode()
+  const dealer = new RawDealer(node.socket)
+  const requests = Array.from({ length: 100 }, (_, i) => [99, i + 1, 'of', ['days', 'to come']])
+  await dealer.send(encode([2, ...requests, 'what', [1], [1, -1]]))
+  await until('each to be told', () => dealer.errors.get('UnsupportedVersion') === 100)
+  expect(requests.every(([, request]) => dealer.isAnswered(request as number))).toBe(true)
+  // One in which nothing can be read is told as well, with request 0.
+  await dealer.send(encode([2, 'nothing']))
+  await until('it to be told', () => dealer.isAnswered(0))
+  expect(node.count('refusedVersion')).toBe(2)
+  expect(dealer.frames).toBe(2)
+})
+
+test('nothing of a refused frame is done, and its session goes on', async () => {
+  const node = await testNode()
+  const dealer = new RawDealer(node.socket)
+  await dealer.hello()
+  const good = [2, 1, 1, newId(), false, null, null, null, false]
+  const bad: readonly (readonly unknown[])[] = [
+    [65, 2], // an answer
+    [73, 2, 'Busy', false, ''],
+    [15, 2], // no message
+    [3, 2, 1], // too few fields
+    [3, 2, 1, [], []], // too many
+    [3, 2, -1, []],
+    [3, 2, 1, [7]],
+    [3, 2, 1, ['a', null]],
+    [4, 2, 1, [['a']]],
+    [8, 2, 1, [], 'perhaps'],
+    [9, 2, newId().toUpperCase()],
+  ]
+  for (const message of bad) await dealer.send(encode([1, good, message]))
+  await until('all to be refused', () => dealer.errors.get('Malformed') === 2 * bad.length)
+  expect(node.count('transactionsOpen')).toBe(0)
+  expect(node.count('refusedMalformed')).toBe(bad.length)
+  await dealer.send(encode([1, good, [12, 3]]))
+  await until('a good one to be answered', () => dealer.isAnswered(3))
+  expect(node.count('transactionsOpen')).toBe(1)
+})
+
+test('who has not greeted is told so', async () => {
+  const node = await testNode()
+  const client = new TinyClient(node.socket)
+  onTestFinished(() => client.close())
+  expect(await refusalOf(client.ask(...begin(1)))).toBe('SessionLost')
+  const [, , committed] = client.askTogether(['hello', 'late', 0, '', ''], begin(1), [
+    'commit',
+    1,
+    [['a', toValue(1)]],
+    null,
+  ])
+  expect(await committed!).toMatchObject({ type: 68 })
 })
