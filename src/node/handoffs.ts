@@ -31,6 +31,11 @@ const CONTEXTS_MAX = 1_000
 
 export type OnBranchConflict = 'latest' | 'error'
 
+interface Sealed {
+  readonly writeSet: WriteSet
+  readonly writes: Writes
+}
+
 /**
  * Seals what a function wrote and passes it on as a context; takes contexts up again.
  *
@@ -73,7 +78,7 @@ export class Handoffs {
   /** Ends a function's part. Returns the context for its downstream functions. */
   async handoff(transaction: OpenTransaction, durable: boolean): Promise<string> {
     const { start } = transaction
-    const sealed = this.#seal(transaction)
+    const sealed = this.#seal(transaction, durable)
     const lineage =
       sealed === undefined ? start.upstream.lineage : [...start.upstream.lineage, sealed.writeSet]
     const heads = sealed === undefined ? start.upstream.heads : [sealed.writeSet.id]
@@ -88,7 +93,7 @@ export class Handoffs {
       heads,
       lineage: [...lineage].sort(compareWriteSets),
     }
-    if (durable) context = await this.#makeDurable(context)
+    if (durable) context = await this.#makeDurable(context, sealed)
     return encodeContext(context, this.#mac)
   }
 
@@ -125,7 +130,7 @@ export class Handoffs {
   }
 
   /** A function that wrote nothing adds no write set: its downstream sees its upstream. */
-  #seal({ start, own }: OpenTransaction): { readonly writeSet: WriteSet } | undefined {
+  #seal({ start, own }: OpenTransaction, durable: boolean): Sealed | undefined {
     if (own.size === 0) return undefined
     const id = `${this.#ledger.origin}:${++this.#sealed}`
     const travels = this.#fitsInline(own.bytes, start.upstream.lineage)
@@ -133,12 +138,13 @@ export class Handoffs {
     const writes: Writes = new Map(
       [...own.writes].map(([key, value]) => [key, value && Uint8Array.from(value)]),
     )
-    if (!travels) this.held.keep(start.txn, id, writes, own.bytes, start.deadlineMs)
+    // What goes to storage is not held here as well: a node whose memory is full still hands off durably.
+    if (!travels && !durable) this.held.keep(start.txn, id, writes, own.bytes, start.deadlineMs)
     const body: WriteSetBody = travels
       ? { kind: 'inline', writes }
       : { kind: 'held', origin: this.#ledger.origin }
     const hlc = this.#clock.tick(this.#world.clock.now())
-    return { writeSet: { id, hlc, parents: start.upstream.heads, body } }
+    return { writeSet: { id, hlc, parents: start.upstream.heads, body }, writes }
   }
 
   #fitsInline(bytes: number, lineage: readonly WriteSet[]): boolean {
@@ -148,15 +154,18 @@ export class Handoffs {
     return sum <= this.#config.inlineContextBytesMax
   }
 
-  async #makeDurable(context: Context): Promise<Context> {
+  async #makeDurable(context: Context, sealed: Sealed | undefined): Promise<Context> {
     const entries: StorageEntry[] = []
     const lineage = context.lineage.map((writeSet): WriteSet => {
       if (writeSet.body.kind !== 'held') return writeSet
       const blob = blobName(context.attempt, `w${writeSet.id}`)
-      const writes = this.#heldWrites(context.txn, writeSet)
+      const isOwn = writeSet === sealed?.writeSet
+      const writes = isOwn ? sealed.writes : this.#heldWrites(context.txn, writeSet)
       entries.push({ ...blobKey(context.txn, blob), value: encodeWriteSet(writes) })
       return { ...writeSet, body: { kind: 'durable', blob } }
     })
+    const made = { ...context, lineage }
+    await this.#pins.reserve(made)
     const { attempt, deadlineMs, cut } = context
     entries.push({ ...pinKey(context.txn), value: encodePin({ attempt, deadlineMs, cut }) })
     const { origin, seq } = this.#ledger
@@ -170,8 +179,6 @@ export class Handoffs {
     await this.#world.storage.put(entries)
     // Only after it is durable: a concurrent handoff writes the stretch again rather than rely on one that may fail.
     this.#orderedUpTo = Math.max(this.#orderedUpTo, seq)
-    const made = { ...context, lineage }
-    this.#pins.note(made)
     return made
   }
 

@@ -3,6 +3,9 @@ import type { TxnId } from '../core/ids.js'
 import { blobKey, type Place, pinKey } from '../core/layout.js'
 import type { World } from './world.js'
 
+/** What is known of a context that is, or is to be, durable. */
+type Pinning = Pick<Context, 'txn' | 'deadlineMs' | 'lineage'>
+
 interface Pinned {
   readonly deadlineMs: number
   readonly blobs: ReadonlySet<string>
@@ -14,8 +17,10 @@ const DELETIONS_MAX = 1_000
 export class Pins {
   readonly #world: World
   readonly #pinned = new Map<TxnId, Pinned>()
-  #ended: Place[] = []
-  #deleting = false
+  /** By name, what is to be deleted; and what is being deleted, less what was pinned again meanwhile. */
+  readonly #ended = new Map<string, Place>()
+  readonly #underWay = new Map<string, Place>()
+  #deleting: Promise<void> | undefined
 
   constructor(world: World) {
     this.#world = world
@@ -25,11 +30,28 @@ export class Pins {
     return this.#pinned.size
   }
 
+  /**
+   * Before a context is made durable. An earlier attempt at the same transaction may have left a pin of the same name that
+   * is still to be deleted: it must not take the new one with it.
+   */
+  async reserve(context: Pinning): Promise<void> {
+    this.note(context)
+    await this.#deleting
+  }
+
   /** A context that is durable: handed off here, or taken up here. */
-  note(context: Pick<Context, 'txn' | 'deadlineMs' | 'lineage'>): void {
-    const blobs = new Set(this.#pinned.get(context.txn)?.blobs)
-    for (const { body } of context.lineage) if (body.kind === 'durable') blobs.add(body.blob)
-    this.#pinned.set(context.txn, { deadlineMs: context.deadlineMs, blobs })
+  note(context: Pinning): void {
+    const { txn, lineage } = context
+    const known = this.#pinned.get(txn)
+    const blobs = new Set(known?.blobs)
+    for (const { body } of lineage) if (body.kind === 'durable') blobs.add(body.blob)
+    // Of several attempts, the one that may go on longest.
+    const deadlineMs = Math.max(context.deadlineMs, known?.deadlineMs ?? 0)
+    this.#pinned.set(txn, { deadlineMs, blobs })
+    for (const [name] of placesOf(txn, blobs)) {
+      this.#ended.delete(name)
+      this.#underWay.delete(name)
+    }
   }
 
   /** The transaction is decided: nobody will resume it. What a crash leaves here is removed after its deadline. */
@@ -37,7 +59,7 @@ export class Pins {
     const pinned = this.#pinned.get(txn)
     if (pinned === undefined) return
     this.#pinned.delete(txn)
-    this.#ended.push(pinKey(txn), ...[...pinned.blobs].map((blob) => blobKey(txn, blob)))
+    for (const [name, place] of placesOf(txn, pinned.blobs)) this.#ended.set(name, place)
   }
 
   endExpired(nowMs: number): void {
@@ -46,19 +68,33 @@ export class Pins {
 
   /** Deletes what has ended. What fails is tried again at the next call. */
   async sweep(): Promise<void> {
-    if (this.#deleting || this.#ended.length === 0) return
-    this.#deleting = true
-    const batch = this.#ended.splice(0, DELETIONS_MAX)
+    if (this.#deleting !== undefined || this.#ended.size === 0) return
+    this.#deleting = this.#delete()
+    await this.#deleting
+    this.#deleting = undefined
+  }
+
+  async #delete(): Promise<void> {
+    for (const [name, place] of [...this.#ended].slice(0, DELETIONS_MAX)) {
+      this.#ended.delete(name)
+      this.#underWay.set(name, place)
+    }
     try {
-      await this.#world.storage.delete(batch)
+      await this.#world.storage.delete([...this.#underWay.values()])
     } catch (error) {
-      this.#ended = [...batch, ...this.#ended]
+      for (const [name, place] of this.#underWay) this.#ended.set(name, place)
       this.#world.log.warn(
-        { error, left: this.#ended.length },
+        { error, left: this.#ended.size },
         'what durable handoffs left could not be deleted yet',
       )
     } finally {
-      this.#deleting = false
+      this.#underWay.clear()
     }
   }
+}
+
+/** The pin of a transaction and the blobs of its contexts, by name. */
+function placesOf(txn: TxnId, blobs: ReadonlySet<string>): readonly (readonly [string, Place])[] {
+  const places = [pinKey(txn), ...[...blobs].map((blob) => blobKey(txn, blob))]
+  return places.map((place) => [`${place.bucket} ${place.id}`, place])
 }
