@@ -95,6 +95,7 @@ export class Transactions {
     try {
       transaction = await this.#settle(session, request.handle, starting)
     } catch (error) {
+      if (VirgaError.is(error) && error.code === 'ContextInvalid') this.#counters.refusedContexts++
       const committed = await this.#committedMeanwhile(contexts[0]?.txn, error)
       if (committed === undefined) throw error
       this.end(session, request.handle)
