@@ -26,6 +26,8 @@ const STALL_RETRY_MS = 5
 /** A peer that takes nothing for this long is given up. */
 const STALL_MS_MAX = 30_000
 const LINGER_MS = 500
+/** Work on frames before timers, answers and requests that wait have their turn. */
+const READ_TURN_MS_MAX = 2
 
 interface Peer {
   readonly routingId: Buffer
@@ -105,9 +107,17 @@ class ZeromqListener implements Listener {
   }
 
   async #read(onFrame: (peer: PeerId, frame: Uint8Array) => void): Promise<void> {
+    const { clock } = this.#options
+    let spentMs = 0
     for await (const [routingId, frame] of this.#socket) {
       if (routingId === undefined || frame === undefined) continue
+      const start = clock.monotonic()
       onFrame(this.#peerOf(routingId), frame)
+      spentMs += clock.monotonic() - start
+      if (spentMs < READ_TURN_MS_MAX) continue
+      // zeromq.js hands over up to 512 frames in one turn of the event loop: with large ones nothing else would run.
+      await new Promise<void>((resolve) => clock.defer(resolve))
+      spentMs = 0
     }
   }
 
