@@ -58,12 +58,6 @@ const LATENCY_MS_MAX = 2_000
 async function expectBounded(wellBehaved: Child): Promise<void> {
   const tookMs = await wellBehaved.call<number[]>('readFor', 'c', ['k1', 'k2', 'k3'], 1_500)
   tookMs.sort((a, b) => a - b)
-  console.log(
-    tookMs.length,
-    tookMs[tookMs.length >> 1],
-    tookMs[Math.floor(tookMs.length * 0.95)],
-    tookMs.at(-1),
-  )
   expect(tookMs.length).toBeGreaterThan(50)
   expect(tookMs[Math.floor(tookMs.length * 0.95)]).toBeLessThan(LATENCY_P95_MS_MAX)
   expect(tookMs[tookMs.length - 1]).toBeLessThan(LATENCY_MS_MAX)
