@@ -7,7 +7,7 @@
  *   When in doubt, indefinite is always safe.
  */
 
-/** What each code means for whoever holds it. The order is the wire number: append, never reorder. */
+/** Each code, and whether it is retryable. The codes travel as text: they are never renamed. */
 const CODES = [
   // Bugs of the caller, or of the bytes that it sent.
   ['Internal', false],
@@ -50,7 +50,7 @@ export type ErrorCode = (typeof CODES)[number][0]
 
 export type Outcome = 'definite' | 'indefinite'
 
-/** Every code, in the order of its wire number. */
+/** Every code. */
 export const ERROR_CODES: readonly ErrorCode[] = CODES.map(([code]) => code)
 
 const RETRYABLE: ReadonlyMap<string, boolean> = new Map(CODES)

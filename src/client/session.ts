@@ -170,6 +170,9 @@ export class Session {
       } else if (reply.type === 'error' && reply.code === 'SessionLost' && this.#isUp) {
         this.#lose('the node does not know this session any more')
         this.#greet()
+      } else if (reply.type === 'error' && reply.request === 0) {
+        // A frame of ours was refused as a whole, and it could not be read which requests were in it.
+        this.#pending.failAll(() => new VirgaError(reply.code, reply.message, { outcome: 'indefinite' }))
       } else this.#pending.settle(reply)
     }
   }

@@ -59,10 +59,14 @@ export const NODE_OPTIONS = {
   ),
   sessionsMax: count(DEFAULT_CONFIG.sessionsMax, 'executors connected at once'),
   transactionsMax: count(DEFAULT_CONFIG.transactionsMax, 'transactions open at once'),
+  transactionsPerSessionMax: count(
+    DEFAULT_CONFIG.transactionsPerSessionMax,
+    'transactions of one executor open at once',
+  ),
   cacheBytesMax: count(DEFAULT_CONFIG.cacheBytesMax, 'memory for cached values'),
   heldBytesMax: count(
     DEFAULT_CONFIG.heldBytesMax,
-    'memory for handed-off write sets that are too large to travel',
+    'memory for unfinished writes: those sent ahead, and handed-off write sets too large to travel',
   ),
   inlineValueBytesMax: count(
     DEFAULT_CONFIG.inlineValueBytesMax,

@@ -20,8 +20,10 @@ export interface NodeConfig {
   readonly sessionsMax: number
   /** Open transactions of all executors; one more is answered `Busy`. */
   readonly transactionsMax: number
+  /** Open transactions of one executor. */
+  readonly transactionsPerSessionMax: number
   readonly cacheBytesMax: number
-  /** Handed-off write sets in memory; a handoff beyond that is answered `Busy`. */
+  /** Writes sent ahead, and handed-off write sets, in memory; what goes beyond is answered `Busy`. */
   readonly heldBytesMax: number
   /** A value above this is put into storage on its own, before the decision. */
   readonly inlineValueBytesMax: number
@@ -53,6 +55,7 @@ export const DEFAULT_CONFIG: Omit<NodeConfig, 'nodeId'> = {
   requestsPerSessionMax: 4_096,
   sessionsMax: 4_096,
   transactionsMax: 65_536,
+  transactionsPerSessionMax: 16_384,
   cacheBytesMax: 256 * MIB,
   heldBytesMax: 256 * MIB,
   inlineValueBytesMax: 32 * KIB,

@@ -19,6 +19,7 @@ import { limitExceeded } from '../limits.js'
 import type { StorageEntry } from '../ports/storage.js'
 import { decodeContext, encodeContext, type Mac } from '../wire/context.js'
 import { decodeWriteSet, encodeOrder, encodePin, encodeWriteSet } from '../wire/records.js'
+import { Budget } from './budget.js'
 import type { NodeConfig } from './config.js'
 import { HeldWriteSets } from './held-write-sets.js'
 import type { Ledger } from './ledger.js'
@@ -45,6 +46,7 @@ interface Sealed {
  */
 export class Handoffs {
   readonly held: HeldWriteSets
+  readonly budget: Budget
   readonly #world: World
   readonly #config: NodeConfig
   readonly #clock: HybridClock
@@ -72,7 +74,8 @@ export class Handoffs {
     this.#ledger = ledger
     this.#pins = pins
     this.#mac = mac
-    this.held = new HeldWriteSets(config.heldBytesMax)
+    this.budget = new Budget(config.heldBytesMax)
+    this.held = new HeldWriteSets(this.budget)
   }
 
   /** Ends a function's part. Returns the context for its downstream functions. */
@@ -130,8 +133,12 @@ export class Handoffs {
   }
 
   /** A function that wrote nothing adds no write set: its downstream sees its upstream. */
-  #seal({ start, own }: OpenTransaction, durable: boolean): Sealed | undefined {
+  #seal(transaction: OpenTransaction, durable: boolean): Sealed | undefined {
+    const { start, own } = transaction
     if (own.size === 0) return undefined
+    // From here on they count as handed off.
+    this.budget.give(transaction.aheadBytes)
+    transaction.aheadBytes = 0
     const id = `${this.#ledger.origin}:${++this.#sealed}`
     const travels = this.#fitsInline(own.bytes, start.upstream.lineage)
     // What came in is a view into a frame; what is kept must not hold the frame in memory.

@@ -1,6 +1,6 @@
 import type { TxnId } from '../core/ids.js'
 import type { Writes } from '../core/write-set.js'
-import { VirgaError } from '../errors.js'
+import type { Budget } from './budget.js'
 
 interface Held {
   readonly writes: Writes
@@ -15,15 +15,10 @@ interface HeldByTransaction {
 /** Write sets that were handed off and are too large to travel: kept until their transaction is decided or its deadline. */
 export class HeldWriteSets {
   readonly #byTxn = new Map<TxnId, HeldByTransaction>()
-  readonly #bytesMax: number
-  #bytes = 0
+  readonly #budget: Budget
 
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax
-  }
-
-  get bytes(): number {
-    return this.#bytes
+  constructor(budget: Budget) {
+    this.#budget = budget
   }
 
   get transactions(): number {
@@ -32,12 +27,7 @@ export class HeldWriteSets {
 
   /** Throws `Busy` if there is no room. */
   keep(txn: TxnId, id: string, writes: Writes, bytes: number, deadlineMs: number): void {
-    if (this.#bytes + bytes > this.#bytesMax) {
-      throw new VirgaError(
-        'Busy',
-        'the node holds as many handed-off write sets as it may: hand off durably, or try again',
-      )
-    }
+    this.#budget.take(bytes)
     let held = this.#byTxn.get(txn)
     if (held === undefined) {
       held = { byId: new Map(), deadlineMs }
@@ -45,7 +35,6 @@ export class HeldWriteSets {
     }
     held.deadlineMs = Math.max(held.deadlineMs, deadlineMs)
     held.byId.set(id, { writes, bytes })
-    this.#bytes += bytes
   }
 
   find(txn: TxnId, id: string): Writes | undefined {
@@ -55,7 +44,7 @@ export class HeldWriteSets {
   drop(txn: TxnId): void {
     const held = this.#byTxn.get(txn)
     if (held === undefined) return
-    for (const { bytes } of held.byId.values()) this.#bytes -= bytes
+    for (const { bytes } of held.byId.values()) this.#budget.give(bytes)
     this.#byTxn.delete(txn)
   }
 

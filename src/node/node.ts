@@ -147,7 +147,7 @@ export class CacheNode {
         ['versions', this.#history.versions],
         ['decisions', this.#history.decisions],
         ['cacheBytes', this.#values.bytes],
-        ['heldBytes', this.#handoffs.held.bytes],
+        ['heldBytes', this.#handoffs.budget.bytes],
         ['pins', this.#pins.size],
         ['protocolVersion', PROTOCOL_VERSION],
       ],

@@ -137,7 +137,14 @@ export class Requests {
 
   #spill(session: Session, request: RequestOf<'spill'>, transaction: OpenTransaction): Reply {
     try {
-      this.#write(transaction, request.writes)
+      let bytes = 0
+      for (const [key, value] of request.writes) bytes += key.length + (value?.length ?? 0)
+      this.#transactions.takeAhead(session, request.handle, transaction, bytes)
+      // Copies: what stays for a while must not hold a whole frame in memory.
+      this.#write(
+        transaction,
+        request.writes.map(([key, value]) => [key, value && Uint8Array.from(value)] as const),
+      )
     } catch (error) {
       // A commit may be on its way already: it must not commit the half that was taken.
       this.#transactions.fail(session, request.handle, error)

@@ -36,6 +36,8 @@ export class OpenTransaction {
   readonly own: WriteSetBuilder
   /** A commit or handoff is under way: the transaction outlives its session and deadline until that is decided. */
   busy = false
+  /** Bytes of writes that were sent ahead and count against the node's budget. */
+  aheadBytes = 0
 
   constructor(start: TransactionStart, limits: Limits) {
     this.start = start

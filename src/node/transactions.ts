@@ -133,18 +133,35 @@ export class Transactions {
 
   /** Requests that follow on a handle are told what went wrong, as those that follow a failed begin are. */
   fail(session: Session, handle: number, error: unknown): void {
-    if (session.handles.has(handle)) session.handles.set(handle, asVirgaError(error))
+    const found = session.handles.get(handle)
+    if (found === undefined) return
+    this.#release(found)
+    session.handles.set(handle, asVirgaError(error))
   }
 
   /** Forgets a handle, whatever became of it. */
   end(session: Session, handle: number): void {
-    if (session.handles.delete(handle)) this.#open--
+    const found = session.handles.get(handle)
+    if (found === undefined) return
+    this.#release(found)
+    session.handles.delete(handle)
+    this.#open--
   }
 
   endAll(session: Session): void {
     this.#open -= session.handles.size
     this.#counters.aborts += session.handles.size
+    for (const found of session.handles.values()) this.#release(found)
     session.handles.clear()
+  }
+
+  /** Counts writes that an executor sends ahead. Throws `Busy` if the node has no room, and for a handle that has ended. */
+  takeAhead(session: Session, handle: number, transaction: OpenTransaction, bytes: number): void {
+    if (session.handles.get(handle) !== transaction) {
+      throw new VirgaError('TransactionUnknown', 'the transaction has ended')
+    }
+    this.#handoffs.budget.take(bytes)
+    transaction.aheadBytes += bytes
   }
 
   /** Fails what is past its deadline, so that it holds no memory. */
@@ -152,6 +169,7 @@ export class Transactions {
     for (const [handle, found] of session.handles) {
       if (!(found instanceof OpenTransaction) || found.busy || nowMs <= found.start.deadlineMs) continue
       this.#counters.deadlinesExceeded++
+      this.#release(found)
       session.handles.set(handle, deadlineExceeded(found.start.txn))
     }
   }
@@ -174,6 +192,12 @@ export class Transactions {
     }
   }
 
+  #release(found: Handle): void {
+    if (!(found instanceof OpenTransaction)) return
+    this.#handoffs.budget.give(found.aheadBytes)
+    found.aheadBytes = 0
+  }
+
   #usable(transaction: OpenTransaction): OpenTransaction {
     if (transaction.busy) {
       throw new VirgaError(
@@ -190,9 +214,13 @@ export class Transactions {
     if (handle === 0 || session.handles.has(handle)) {
       throw new VirgaError('InvalidArgument', `handle ${handle} is ${handle === 0 ? 'reserved' : 'in use'}`)
     }
-    if (this.#open >= this.#config.transactionsMax) {
+    const { transactionsMax, transactionsPerSessionMax } = this.#config
+    if (this.#open >= transactionsMax || session.handles.size >= transactionsPerSessionMax) {
       this.#counters.refusedBusy++
-      throw new VirgaError('Busy', `the node has ${this.#open} transactions open, as many as it may`)
+      throw new VirgaError(
+        'Busy',
+        `${this.#open} transactions are open, ${session.handles.size} of them this executor's`,
+      )
     }
     this.#open++
     session.handles.set(handle, NOT_BEGUN)
