@@ -3,6 +3,7 @@ import type { ClientOptions } from '../../src/client/options.js'
 import { Virga } from '../../src/client/virga.js'
 import { DEFAULT_CONFIG, type NodeConfig } from '../../src/node/config.js'
 import { CacheNode } from '../../src/node/node.js'
+import type { Clock } from '../../src/ports/clock.js'
 import { type Log, SILENT } from '../../src/ports/log.js'
 import type { Processes, ProcessIdentity } from '../../src/ports/processes.js'
 import type { Link, Listener } from '../../src/ports/transport.js'
@@ -27,6 +28,8 @@ export class Cluster {
   readonly hub = new MemoryHub()
   /** Errors that the node logged: unforeseen ones, unless a test expects them. */
   readonly logged: string[] = []
+  /** What the node's clock moves on each time that the node looks at it: how slow its machine is. */
+  lookMs = 0
   readonly #sim: Simulation
   readonly #alive = new Map<number, boolean>()
   readonly #clients: Virga[] = []
@@ -69,7 +72,8 @@ export class Cluster {
     const own = new Life()
     const listener = this.hub.listener()
     const log: Log = { ...SILENT, error: (_fields, message) => this.logged.push(message) }
-    const { clock, random } = this.#sim
+    const { random } = this.#sim
+    const clock = this.#slowClock()
     const world = { clock, random, storage: this.storage, listener, processes: this.#processes(1), log }
     const starting = CacheNode.start(
       mortal(world, own, onCall),
@@ -135,9 +139,26 @@ export class Cluster {
     await this.clock.until(this.storage.close())
   }
 
+  #slowClock(): Clock {
+    const { clock } = this
+    let lateMs = 0
+    return {
+      now: () => clock.now(),
+      monotonic: () => {
+        lateMs += this.lookMs
+        return clock.monotonic() + lateMs
+      },
+      timer: (delayMs, run) => clock.timer(delayMs, run),
+      defer: (run) => clock.defer(run),
+    }
+  }
+
   #processes(pid: number): Processes {
     const self: ProcessIdentity = { pid, namespace: 'sim', startedAt: '1' }
-    return { self: () => self, isAlive: (identity) => this.#alive.get(identity.pid) ?? false }
+    // Of another namespace nothing can be told.
+    const isAlive = ({ pid, namespace }: ProcessIdentity): boolean | undefined =>
+      namespace === self.namespace ? (this.#alive.get(pid) ?? false) : undefined
+    return { self: () => self, isAlive }
   }
 }
 

@@ -2,6 +2,7 @@ import type { World } from '../../src/node/world.js'
 import type { Clock, Timer } from '../../src/ports/clock.js'
 import type { Storage } from '../../src/ports/storage.js'
 import type { Listener } from '../../src/ports/transport.js'
+import type { StorageOperation } from '../../src/testing/faulty-storage.js'
 
 /** What a process is to the code in it: once it is dead, nothing it waits for comes, and nothing it does arrives. */
 export class Life {
@@ -22,7 +23,7 @@ export class Life {
 }
 
 /** Operations of an incarnation on storage, by number: where a script may strike. */
-export type OnCall = (call: number, operation: keyof Storage) => Fate | undefined
+export type OnCall = (call: number, operation: StorageOperation) => Fate | undefined
 
 /** When it dies: before the effect, after it, or with the operation on its way, whose effect comes when it comes. */
 export type Fate = 'before' | 'during' | 'after'
@@ -50,7 +51,7 @@ function mortalClock(clock: Clock, of: Life): Clock {
 
 function mortalStorage(storage: Storage, of: Life, onCall: OnCall): Storage {
   let calls = 0
-  const call = async <T>(operation: keyof Storage, run: () => Promise<T>): Promise<T> => {
+  const call = async <T>(operation: StorageOperation, run: () => Promise<T>): Promise<T> => {
     if (!of.isAlive) return NEVER
     const fate = onCall(calls++, operation)
     if (fate === 'before') {

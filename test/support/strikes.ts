@@ -1,4 +1,4 @@
-import type { Fault, StorageOperation } from '../../src/testing/faulty-storage.js'
+import type { Fault } from '../../src/testing/faulty-storage.js'
 import type { Cluster } from './cluster-in-process.js'
 import type { Fate, OnCall } from './incarnation.js'
 
@@ -84,7 +84,7 @@ export class Striker {
     if (name === undefined) return undefined
     const strike: Strike = STRIKES[name]
     const { faults } = this.#cluster.storage
-    if (strike.fault !== undefined) faults.next(operation as StorageOperation, strike.fault)
+    if (strike.fault !== undefined) faults.next(operation, strike.fault)
     if (strike.outageMs !== undefined) {
       // From the next event on: this operation meets its own fault.
       this.#cluster.clock.defer(() => faults.plan({ probabilities: { before: 1 } }))
