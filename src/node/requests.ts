@@ -111,7 +111,9 @@ export class Requests {
     run: (transaction: OpenTransaction) => Answer,
   ): Answer {
     const transaction = this.#transactions.of(session, request.handle)
-    return transaction instanceof Promise ? transaction.then(run) : run(transaction)
+    if (!(transaction instanceof Promise)) return run(transaction)
+    // Looked at in the turn of each: of several that wait for one begin, the first may have ended it.
+    return transaction.then((begun) => run(this.#transactions.usable(begun)))
   }
 
   #read(session: Session, request: RequestOf<'read'>): Answer {

@@ -127,8 +127,8 @@ export class Transactions {
       throw new VirgaError('TransactionUnknown', `transaction ${handle} of this session is not open`)
     }
     if (VirgaError.is(found)) throw found
-    if (found instanceof Promise) return found.then((transaction) => this.#usable(transaction))
-    return this.#usable(found)
+    if (found instanceof Promise) return found
+    return this.usable(found)
   }
 
   /** Requests that follow on a handle are told what went wrong, as those that follow a failed begin are. */
@@ -198,7 +198,8 @@ export class Transactions {
     found.aheadBytes = 0
   }
 
-  #usable(transaction: OpenTransaction): OpenTransaction {
+  /** Throws if the transaction is being ended, or past its deadline. */
+  usable(transaction: OpenTransaction): OpenTransaction {
     if (transaction.busy) {
       throw new VirgaError(
         'TransactionClosed',
