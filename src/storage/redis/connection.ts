@@ -158,7 +158,8 @@ export class RedisConnection {
   }
 
   #send(target: RedisLike, command: TrackedCommand): Promise<unknown> {
-    this.#cork()
+    // Alone, a command goes at once; with others under way, those of one tick go together, in one write.
+    if (this.#outstanding > 1 || this.#wait !== undefined) this.#cork()
     target.sendCommand(command)
     // A server that answers with an error has not run it. ioredis may now send it elsewhere (MOVED) and lose it there.
     const { reject } = command
