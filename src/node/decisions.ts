@@ -1,6 +1,7 @@
 import { equalBytes } from '../core/bytes.js'
 import { type Abortion, type Decision, fenceOver, judge, type Standing } from '../core/decision.js'
-import type { Attempt, TxnId } from '../core/ids.js'
+import type { HybridClock } from '../core/hlc.js'
+import { type Attempt, attemptHlc, type TxnId } from '../core/ids.js'
 import { decisionKey } from '../core/layout.js'
 import { VirgaError } from '../errors.js'
 import { decodeStanding, encodeStanding } from '../wire/records.js'
@@ -20,10 +21,12 @@ import type { World } from './world.js'
 export class Decisions {
   readonly #world: World
   readonly #resolveMsMax: number
+  readonly #clock: HybridClock
   #stopped = false
 
-  constructor(world: World, resolveMsMax: number) {
+  constructor(world: World, clock: HybridClock, resolveMsMax: number) {
     this.#world = world
+    this.#clock = clock
     this.#resolveMsMax = resolveMsMax
   }
 
@@ -34,7 +37,7 @@ export class Decisions {
 
   async find(txn: TxnId): Promise<Standing | undefined> {
     const [record] = await this.#world.storage.get([decisionKey(txn)])
-    return record === undefined ? undefined : decodeStanding(record)
+    return this.#read(record)
   }
 
   /**
@@ -56,7 +59,7 @@ export class Decisions {
       if (result.swapped) return decision
       const { current } = result
       if (current !== undefined && equalBytes(current, record)) return decision
-      const standing = current === undefined ? undefined : decodeStanding(current)
+      const standing = this.#read(current)
       if (judge(standing, decision.attempt) !== 'write') return answer(standing!)
       // Each round met another fence, and every fence is some other party's work: there are only so many.
       expected = current
@@ -68,7 +71,7 @@ export class Decisions {
     const { storage } = this.#world
     for (;;) {
       const [record] = await storage.get([decisionKey(txn)])
-      const standing = record === undefined ? undefined : decodeStanding(record)
+      const standing = this.#read(record)
       const fence = fenceOver(standing, attempt)
       if (fence === undefined) return standing?.status === 'committed' ? standing : undefined
       const result = await storage.compareAndSwap(decisionKey(txn), record, encodeStanding(fence))
@@ -82,12 +85,20 @@ export class Decisions {
     const abortion: Abortion = { status: 'aborted' }
     for (;;) {
       const [record] = await storage.get([decisionKey(txn)])
-      const standing = record === undefined ? undefined : decodeStanding(record)
+      const standing = this.#read(record)
       if (standing?.status === 'committed') return standing
       if (standing?.status === 'aborted') return undefined
       const result = await storage.compareAndSwap(decisionKey(txn), record, encodeStanding(abortion))
       if (result.swapped) return undefined
     }
+  }
+
+  /** Later attempts of this node are above every fence that it meets. */
+  #read(record: Uint8Array | undefined): Standing | undefined {
+    if (record === undefined) return undefined
+    const standing = decodeStanding(record)
+    if (standing.status === 'fenced') this.#clock.observe(attemptHlc(standing.upTo))
+    return standing
   }
 
   /** Storage did not tell what became of a decision: fences it, and obeys what stands. */

@@ -83,7 +83,7 @@ export class CacheNode {
     const counters = new Counters()
     const history = new History()
     const values = new ValueCache(storage, config.cacheBytesMax, counters)
-    const decisions = new Decisions(world, config.resolveMsMax)
+    const decisions = new Decisions(world, hybrid, config.resolveMsMax)
     this.origin = makeOrigin(config.nodeId, hlcAt(clock.now()), random.bytes(ATTEMPT_ENTROPY_BYTES))
     const ledger = new Ledger(this.origin, history, hybrid, values, counters)
     const pins = new Pins(world)

@@ -172,6 +172,8 @@ export class Requests {
       }
       this.#counters.commits++
       try {
+        // Again, since a deadline may be longer than what is left of the window.
+        this.#transactions.checkAge(transaction.start.txn)
         const committed = await this.#coordinator.commit(transaction, result ?? undefined)
         this.#ended(committed.txn)
         return committedReply(request.request, committed)

@@ -227,6 +227,7 @@ export class Sessions {
     replies.length = 0
   }
 
+  /** What an executor does not take for long is dropped: it fails there by its time-out. What is open goes on. */
   #send(peer: PeerId, replies: readonly Reply[]): void {
     if (!this.#world.listener.send(peer, replyFrames.encode(replies)))
       this.#counters.repliesDropped += replies.length

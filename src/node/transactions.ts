@@ -3,7 +3,7 @@ import { covers } from '../core/cut.js'
 import type { Standing } from '../core/decision.js'
 import type { History } from '../core/history.js'
 import type { HybridClock } from '../core/hlc.js'
-import { ATTEMPT_ENTROPY_BYTES, attemptHlc, makeAttempt, type TxnId, txnTimeMs } from '../core/ids.js'
+import { ATTEMPT_ENTROPY_BYTES, makeAttempt, type TxnId, txnTimeMs } from '../core/ids.js'
 import { modeOf } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
 import type { Reply, RequestOf } from '../wire/messages.js'
@@ -278,13 +278,12 @@ export class Transactions {
     return { txn, decision, at: this.#ledger.adopt(txn, decision), replayed: true }
   }
 
-  /** What stands already: a decision is the answer, and a fence is passed by a later attempt. */
+  /** What stands already: a decision is the answer. A fence is passed, since the attempt is made after it was met. */
   async #lookUp(txn: TxnId): Promise<Standing | undefined> {
     const standing = await this.#decisions.find(txn)
     if (standing?.status === 'aborted') {
       throw new VirgaError('TransactionAborted', 'the transaction was cancelled for good')
     }
-    if (standing?.status === 'fenced') this.#clock.observe(attemptHlc(standing.upTo))
     return standing
   }
 

@@ -90,7 +90,7 @@ describe('the lock', () => {
   test.each([false, true])(
     'raced for by 20 processes goes to exactly one (over a stale one: %s)',
     async (stale) => {
-      for (let round = 0; round < 5; round++) {
+      for (let round = 0; round < 3; round++) {
         const folder = tempFolder()
         const [path, gate] = [join(folder, 'lock'), join(folder, 'gate')]
         if (stale) {

@@ -57,7 +57,7 @@ describe('what it promises', () => {
     const replica = await server({ replicaof: `127.0.0.1 ${redis.port}`, 'repl-diskless-sync-delay': '0' })
     await online(redis)
     // A replica on a busy machine may well take its time.
-    const patient = await opened(`${redis.url}?wait=1&waitTimeoutMs=4000`)
+    const patient = await opened(`${redis.url}?wait=1&waitTimeoutMs=4000`, { operationTimeoutMs: 5_000 })
     expect(patient.durability).toMatch(/waits for 1 of 1 replicas/)
     await redis.command('CONFIG', 'RESETSTAT')
     const swaps = Array.from({ length: 100 }, (_, n) =>
