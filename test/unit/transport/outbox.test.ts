@@ -1,0 +1,36 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { Outbox } from '../../../src/transport/outbox.js'
+
+const FRAMES_MAX = 4
+const BYTES_MAX = 20
+const step = fc.oneof(
+  { weight: 3, arbitrary: fc.integer({ min: 0, max: 30 }).map((size) => ({ kind: 'push' as const, size })) },
+  { weight: 2, arbitrary: fc.constant({ kind: 'shift' as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'peek' as const }) },
+)
+
+test('an outbox is a queue within its bounds, save that a single frame always fits an empty one', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const outbox = new Outbox(FRAMES_MAX, BYTES_MAX)
+      let model: Uint8Array[] = []
+      for (const each of steps) {
+        if (each.kind === 'push') {
+          const frame = new Uint8Array(each.size)
+          const bytes = model.reduce((sum, { length }) => sum + length, 0)
+          const fits = model.length === 0 || (model.length < FRAMES_MAX && bytes + each.size <= BYTES_MAX)
+          expect(outbox.push(frame)).toBe(fits)
+          if (fits) model.push(frame)
+        } else if (each.kind === 'shift') {
+          outbox.shift()
+          model = model.slice(1)
+        }
+        expect(outbox.peek()).toBe(model[0])
+        expect(outbox.isEmpty).toBe(model.length === 0)
+      }
+      outbox.clear()
+      expect(outbox.isEmpty).toBe(true)
+    }),
+  )
+})
