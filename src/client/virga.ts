@@ -201,7 +201,7 @@ export class Virga implements AsyncDisposable {
     if (deadlineMs !== null && !(Number.isSafeInteger(deadlineMs) && deadlineMs > 0)) {
       throw new VirgaError('InvalidArgument', `deadlineMs is a positive whole number, got ${deadlineMs}`)
     }
-    await this.#session.up(signal)
+    if (!this.#session.isUp || signal !== undefined) await this.#session.up(signal)
     const handle = ++this.#lastHandle
     const { epoch } = this.#session
     const request = this.#session.request(

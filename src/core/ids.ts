@@ -40,7 +40,7 @@ export function makeTxnId(timeMs: number, entropy: Uint8Array): TxnId {
 
 /** When an id was made, in milliseconds since the Unix epoch, by the clock of whoever made it. */
 export function txnTimeMs(id: TxnId): number {
-  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+  return Number.parseInt(id.slice(0, 8), 16) * 2 ** 16 + Number.parseInt(id.slice(9, 13), 16)
 }
 
 /**

@@ -33,9 +33,9 @@ export function txnMinute(txn: TxnId): number {
   return minuteAt(txnTimeMs(txn))
 }
 
-/** When the minute of an id closes, in milliseconds since the Unix epoch. */
-export function txnClosesAtMs(txn: TxnId): number {
-  return (txnMinute(txn) + 1) * MINUTE_MS + MINUTE_OPEN_MS
+/** When a minute of ids closes, in milliseconds since the Unix epoch. */
+export function minuteClosesAtMs(minute: number): number {
+  return (minute + 1) * MINUTE_MS + MINUTE_OPEN_MS
 }
 
 export function decisionKey(txn: TxnId): Place {

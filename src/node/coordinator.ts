@@ -1,9 +1,9 @@
 import type { Coordinates } from '../core/cut.js'
-import type { Decision, StoredValue, StoredWrite } from '../core/decision.js'
+import type { Decision } from '../core/decision.js'
 import type { HybridClock } from '../core/hlc.js'
 import type { TxnId } from '../core/ids.js'
 import { blobKey, blobName, lateKey, txnMinute } from '../core/layout.js'
-import type { Writes } from '../core/write-set.js'
+import { type PlacedBlob, placeWrites } from '../core/placement.js'
 import { VirgaError } from '../errors.js'
 import type { StorageEntry } from '../ports/storage.js'
 import type { NodeConfig } from './config.js'
@@ -38,6 +38,8 @@ export class Coordinator {
   readonly #decisions: Decisions
   readonly #ledger: Ledger
   readonly #counters: Counters
+  /** Makes names of blobs unique over all executions of one attempt. */
+  #blobs = 0
 
   constructor(
     world: World,
@@ -59,11 +61,19 @@ export class Coordinator {
 
   async commit(transaction: OpenTransaction, result: Uint8Array | undefined): Promise<Committed> {
     const { txn, attempt, cut } = transaction.start
-    const { writes, blobs } = this.#place(transaction)
-    await this.#prepare(txn, blobs)
+    const { writes, blobs } = placeWrites(transaction.allWrites(), this.#config, () =>
+      blobName(attempt, `v${this.#ledger.origin}:${this.#blobs++}`),
+    )
+    // Awaited only where there is something to await: most commits have one write to storage.
+    const minute = txnMinute(txn)
+    const announced = this.#minutes.announcement(minute, this.#world.clock.now())
+    if (blobs.length > 0 || announced !== undefined || !this.#minutes.covers(minute)) {
+      await this.#prepare(txn, blobs, announced)
+    }
     // Looked at as late as can be: from here on only the decision itself is awaited.
-    transaction.checkDeadline(this.#world.clock.now())
-    const hlc = this.#clock.tick(this.#world.clock.now())
+    const now = this.#world.clock.now()
+    transaction.checkDeadline(now)
+    const hlc = this.#clock.tick(now)
     const decision: Decision = { status: 'committed', attempt, hlc, cut, writes, result }
     const stands = await this.#decisions.decide(txn, decision, (late) => this.#ledger.adopt(txn, late))
     // One context may be committed twice, which is one attempt; its clock tells whether it is this very decision.
@@ -71,10 +81,15 @@ export class Coordinator {
     return this.#apply(txn, stands, replayed)
   }
 
-  /** Whatever becomes of these writes, there is no decision yet: a failure here is a definite one. */
-  async #prepare(txn: TxnId, blobs: readonly StorageEntry[]): Promise<void> {
+  /**
+   * Sees to it that large values are there, and that a boot finds the decision. Whatever becomes of these writes, there is
+   * no decision yet: a failure here is a definite one.
+   */
+  async #prepare(txn: TxnId, blobs: readonly PlacedBlob[], announced: number | undefined): Promise<void> {
+    const early: StorageEntry[] = blobs.map(({ blob, bytes }) => ({ ...blobKey(txn, blob), value: bytes }))
+    if (announced !== undefined) early.push({ ...lateKey(txn, announced), value: new Uint8Array(0) })
     try {
-      const early = [...blobs, ...(await this.#announcement(txn))]
+      await this.#minutes.raise(Math.max(txnMinute(txn), announced ?? 0))
       if (early.length > 0) await this.#world.storage.put(early)
     } catch (error) {
       if (!VirgaError.is(error) || error.outcome === 'definite') throw error
@@ -86,56 +101,5 @@ export class Coordinator {
     if (replayed) this.#counters.commitsReplayed++
     const at = replayed ? this.#ledger.adopt(txn, decision) : this.#ledger.publish(txn, decision)
     return { txn, decision, at, replayed }
-  }
-
-  /** Decides which values go into the decision and which to storage on their own. */
-  #place(transaction: OpenTransaction): { writes: readonly StoredWrite[]; blobs: readonly StorageEntry[] } {
-    const all = transaction.allWrites()
-    const outside = this.#tooLarge(all)
-    const blobs: StorageEntry[] = []
-    const writes: StoredWrite[] = []
-    for (const [key, bytes] of all) {
-      let value: StoredValue
-      if (bytes === null) value = { kind: 'tombstone' }
-      else if (!outside.has(key)) value = { kind: 'inline', bytes }
-      else {
-        const blob = blobName(transaction.start.attempt, `v${this.#ledger.origin}:${this.#blobs++}`)
-        value = { kind: 'blob', blob, size: bytes.length }
-        blobs.push({ ...blobKey(transaction.start.txn, blob), value: bytes })
-      }
-      writes.push({ key, value })
-    }
-    return { writes, blobs }
-  }
-
-  /** Makes names of blobs unique over all executions of one attempt. */
-  #blobs = 0
-
-  #tooLarge(writes: Writes): ReadonlySet<string> {
-    const { inlineValueBytesMax, inlineDecisionBytesMax } = this.#config
-    const outside = new Set<string>()
-    let inline = 0
-    for (const [key, bytes] of writes) {
-      if (bytes === null) continue
-      if (bytes.length > inlineValueBytesMax) outside.add(key)
-      else inline += bytes.length
-    }
-    if (inline <= inlineDecisionBytesMax) return outside
-    const bySize = [...writes].filter(([key, bytes]) => bytes !== null && !outside.has(key))
-    bySize.sort(([, a], [, b]) => b!.length - a!.length)
-    for (const [key, bytes] of bySize) {
-      if (inline <= inlineDecisionBytesMax) break
-      outside.add(key)
-      inline -= bytes!.length
-    }
-    return outside
-  }
-
-  /** A decision that a boot would not find by the minute of its id is announced first. */
-  async #announcement(txn: TxnId): Promise<readonly StorageEntry[]> {
-    const announced = this.#minutes.announcement(txn, this.#world.clock.now())
-    const minute = Math.max(txnMinute(txn), announced ?? 0)
-    if (!this.#minutes.covers(minute)) await this.#minutes.raise(minute)
-    return announced === undefined ? [] : [{ ...lateKey(txn, announced), value: new Uint8Array(0) }]
   }
 }

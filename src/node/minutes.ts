@@ -1,12 +1,10 @@
-import type { TxnId } from '../core/ids.js'
 import {
   CLUSTER_CEILING,
   CLUSTER_CHECKPOINT,
   MINUTE_OPEN_MS,
   minuteAt,
+  minuteClosesAtMs,
   type Place,
-  txnClosesAtMs,
-  txnMinute,
 } from '../core/layout.js'
 import type { Storage } from '../ports/storage.js'
 import { decodeMinute, encodeMinute } from '../wire/records.js'
@@ -55,10 +53,9 @@ export class Minutes {
     return this.#ceiling
   }
 
-  /** The minute in whose `late` bucket a decision must be announced before it is written; undefined if it need not be. */
-  announcement(txn: TxnId, nowMs: number): number | undefined {
-    const minute = txnMinute(txn)
-    if (minute >= this.#checkpoint && nowMs < txnClosesAtMs(txn) - LATE_MARGIN_MS) return undefined
+  /** The minute in whose `late` bucket a decision of an id of `minute` must be announced before it is written; undefined if it need not be. */
+  announcement(minute: number, nowMs: number): number | undefined {
+    if (minute >= this.#checkpoint && nowMs < minuteClosesAtMs(minute) - LATE_MARGIN_MS) return undefined
     return Math.max(minuteAt(nowMs), this.#checkpoint)
   }
 
