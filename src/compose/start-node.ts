@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { VirgaError } from '../errors.js'
 import { CacheNode } from '../node/node.js'
 import { systemClock } from '../platform/clock.js'
-import { acquireLock } from '../platform/lock.js'
+import { acquireLock, type Lock } from '../platform/lock.js'
 import { systemProcesses } from '../platform/processes.js'
 import { systemRandom } from '../platform/random.js'
 import { checkSocketPath, defaultSocketPath, makeSocketFolder } from '../platform/socket-path.js'
@@ -37,10 +37,15 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
   const config = nodeConfig(settings, settings.nodeId === '' ? defaultNodeId() : settings.nodeId)
   const socket = checkSocketPath(settings.socket === '' ? defaultSocketPath() : settings.socket)
   makeSocketFolder(socket)
-  const lock = await acquireLock(`${socket}.lock`)
+  const locks: Lock[] = [await acquireLock(`${socket}.lock`)]
+  const unlock = async (): Promise<void> => {
+    for (const lock of locks.reverse()) await lock.release()
+  }
   const opened: { close(): Promise<void> }[] = []
   try {
-    const engine = typeof storage === 'object' ? storage : await openStorage(settings.storage, log)
+    const { storage: engine, lock } =
+      typeof storage === 'object' ? { storage, lock: undefined } : await openStorage(settings.storage, log)
+    if (lock !== undefined) locks.push(lock)
     opened.push(engine)
     const clock = systemClock()
     const listener = zeromqListener({ path: socket, clock, frameBytesMax: config.limits.frameBytesMax })
@@ -58,7 +63,7 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
       await node.stop()
       // Still under the lock, so it is ours. A file left behind would have clients wait for a node that is not restarting.
       rmSync(socket, { force: true })
-      await lock.release()
+      await unlock()
     }
     let stopping: Promise<void> | undefined
     return {
@@ -74,7 +79,7 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
     }
   } catch (error) {
     for (const part of opened.reverse()) await part.close()
-    await lock.release()
+    await unlock()
     throw VirgaError.is(error)
       ? error
       : new VirgaError('Internal', `the node did not start: ${String(error)}`, { cause: error })

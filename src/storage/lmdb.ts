@@ -1,14 +1,15 @@
 /**
- * LMDB: the embedded default. One ordered map in a directory, shared by several processes of one machine.
+ * LMDB: the embedded default. One ordered map in a directory, for one process at a time: with several that write,
+ * lmdb-js loses writes (docs/decisions/one-process-per-environment.md). Whoever opens it sees to that.
  *
  * Writes go to LMDB's own writer thread: all of an event turn, and all that arrive while it commits, are one LMDB
- * transaction and one sync. The main thread spends 1.1 to 2 µs on each, never takes the write lock (which another process
- * may hold through its fsync) and never waits for a disk.
+ * transaction and one sync. The main thread spends 1.1 to 2 µs on each, never takes the write lock and
+ * never waits for a disk.
  *
  * Rejected, measured with 256 and 16 in flight on 2 cores (main thread per compare-and-swap, 300 bytes, no sync):
  * - one `transactionSync` for each turn: 2.2 and 4.0 µs against 1.1 and 2.1, and with sync it waits for fsync on the main
  *   thread (230 µs each with one in flight).
- * - asynchronous transactions with a callback: the writer thread, holding the lock of all processes, waits for ours.
+ * - asynchronous transactions with a callback: the writer thread, holding the write lock, waits for ours.
  * - lmdb-js's default `overlappingSync`: readers see what is not yet on disk, so a power cut could take back a decision
  *   that somebody was already told. Without it a commit is visible once it is on disk, and it was no slower
  *   (239,000/s against 185,000/s with 256 in flight).
@@ -16,8 +17,7 @@
  * Compare-and-swap without a callback in the writer: each value carries a version that is never used again for another
  * value. From absent: put if there is no such key. From a value: read, compare, put if the version is still that one.
  *
- * The reader table of LMDB names processes by pid: do not share one environment between pid namespaces (containers), and
- * do not put it on a network file system.
+ * Do not put it on a network file system.
  */
 import { randomInt } from 'node:crypto'
 import { open, type RootDatabase } from 'lmdb'
@@ -47,7 +47,7 @@ export interface LmdbStorageOptions extends GuardLimits {
 }
 
 /**
- * Opens or creates the environment.
+ * Opens or creates the environment. One process at a time may have it open; the caller sees to that.
  *
  * @throws VirgaError `StorageUnavailable` (no access, no space), `StorageCorrupt` (not an environment of virga),
  * `InvalidArgument` (this process has it open with another `sync`)
@@ -240,7 +240,7 @@ class LmdbStorage extends GuardedStorage {
     }
   }
 
-  /** Reads what is committed now, also by other processes: LMDB would go on with the snapshot of this event turn. */
+  /** Reads what is committed now: LMDB would go on with the snapshot of this event turn. */
   #fresh<T>(read: () => T): T {
     try {
       this.#db.resetReadTxn()

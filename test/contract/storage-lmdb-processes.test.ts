@@ -11,7 +11,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openLmdbStorage } from '../../src/storage/lmdb.js'
 
 const execute = promisify(execFile)
-const LIMITS = { timeout: 40_000, killSignal: 'SIGKILL' } as const
 const fixture = (name: string) => fileURLToPath(new URL(`../support/fixtures/${name}`, import.meta.url))
 
 let directory: string
@@ -84,50 +83,6 @@ describe.each([true, false])('sync %s', (sync) => {
     }
     expect(acknowledged.size).toBeGreaterThan(400)
   })
-})
-
-test('two writers on one environment, one of them killed: the other goes on, nothing is lost', async () => {
-  const [first, second] = [startWriter('first', true), startWriter('second', true)]
-  await until(() => first.acknowledged.size > 50 && second.acknowledged.size > 50)
-  await first.kill()
-  const before = second.acknowledged.size
-  await until(() => second.acknowledged.size > before + 200)
-  await second.kill()
-  const found = await stored()
-  for (const id of [...first.acknowledged, ...second.acknowledged]) expect(found.get(id)).toBe(id.repeat(20))
-})
-
-test('three processes race on one environment: no raise is lost, every race has one winner', async () => {
-  const names = ['a', 'b', 'c']
-  const times = 300
-  const outputs = await Promise.all(
-    names.map((name) =>
-      execute(process.execPath, [fixture('lmdb-counter.mjs'), directory, name, String(times)], LIMITS),
-    ),
-  )
-  const [mine, ...others] = outputs.map(({ stdout }) => JSON.parse(stdout) as string[])
-  for (const other of others) expect(other).toEqual(mine)
-  const found = await stored()
-  for (let n = 0; n < times; n += 1) expect(found.get(`race-${n}`)).toBe(mine![n])
-  const storage = await openLmdbStorage({ path: directory, sync: false })
-  const [counter] = await storage.get([{ bucket: 'guard/0', id: 'counter' }])
-  await storage.close()
-  expect(new TextDecoder().decode(counter)).toBe(String(names.length * times))
-})
-
-test('another process is seen at once', async () => {
-  const storage = await openLmdbStorage({ path: directory })
-  const writer = startWriter('w', true, 1)
-  let seen = 0
-  await until(() => writer.acknowledged.size > 100)
-  for (const id of writer.acknowledged) {
-    const [value] = await storage.get([{ bucket: 'decision/1/0', id }])
-    expect(value, id).toBeDefined()
-    seen += 1
-  }
-  expect(seen).toBeGreaterThan(100)
-  await writer.kill()
-  await storage.close()
 })
 
 test('a disk that is full: a typed error, nothing else lost, and writing goes on once there is room', async () => {
