@@ -8,8 +8,6 @@ import {
   type WriteSetBody,
 } from '../core/context.js'
 import { covers } from '../core/cut.js'
-import type { History } from '../core/history.js'
-import type { HybridClock } from '../core/hlc.js'
 import type { TxnId } from '../core/ids.js'
 import { blobKey, blobName, orderKey, pinKey } from '../core/layout.js'
 import { modeOf } from '../core/modes.js'
@@ -20,12 +18,10 @@ import type { StorageEntry } from '../ports/storage.js'
 import { decodeContext, encodeContext, type Mac } from '../wire/context.js'
 import { decodeWriteSet, encodeOrder, encodePin, encodeWriteSet } from '../wire/records.js'
 import { Budget } from './budget.js'
-import type { NodeConfig } from './config.js'
 import { HeldWriteSets } from './held-write-sets.js'
-import type { Ledger } from './ledger.js'
 import type { Pins } from './pins.js'
+import type { NodeState } from './state.js'
 import { deadlineExceeded, type OpenTransaction, type TransactionStart } from './transaction.js'
-import type { World } from './world.js'
 
 /** Branches joined at once. Each pair of them is compared. More can be joined in stages. */
 const CONTEXTS_MAX = 1_000
@@ -47,34 +43,18 @@ interface Sealed {
 export class Handoffs {
   readonly held: HeldWriteSets
   readonly budget: Budget
-  readonly #world: World
-  readonly #config: NodeConfig
-  readonly #clock: HybridClock
-  readonly #history: History
-  readonly #ledger: Ledger
+  readonly #state: NodeState
   readonly #pins: Pins
   readonly #mac: Mac
   #sealed = 0
   /** This node's publication order is in storage up to this place. */
   #orderedUpTo = 0
 
-  constructor(
-    world: World,
-    config: NodeConfig,
-    clock: HybridClock,
-    history: History,
-    ledger: Ledger,
-    pins: Pins,
-    mac: Mac,
-  ) {
-    this.#world = world
-    this.#config = config
-    this.#clock = clock
-    this.#history = history
-    this.#ledger = ledger
+  constructor(state: NodeState, pins: Pins, mac: Mac) {
+    this.#state = state
     this.#pins = pins
     this.#mac = mac
-    this.budget = new Budget(config.heldBytesMax)
+    this.budget = new Budget(state.config.heldBytesMax)
     this.held = new HeldWriteSets(this.budget)
   }
 
@@ -92,7 +72,7 @@ export class Handoffs {
       consistency: start.mode.name,
       keyed: start.keyed,
       cut: start.cut,
-      sender: this.#ledger.origin,
+      sender: this.#state.ledger.origin,
       heads,
       lineage: [...lineage].sort(compareWriteSets),
     }
@@ -110,11 +90,11 @@ export class Handoffs {
   /** Takes up contexts. Throws whatever keeps them from being served here. */
   async resume(contexts: readonly Context[], onBranchConflict: OnBranchConflict): Promise<TransactionStart> {
     const context = joinContexts(contexts)
-    if (this.#world.clock.now() > context.deadlineMs) throw deadlineExceeded(context.txn)
-    if (!covers(this.#history.cut(), context.cut)) {
+    if (this.#state.world.clock.now() > context.deadlineMs) throw deadlineExceeded(context.txn)
+    if (!covers(this.#state.history.cut(), context.cut)) {
       throw new VirgaError('SnapshotUnavailable', `nobody is left who knows the snapshot of ${context.txn}`)
     }
-    for (const writeSet of context.lineage) this.#clock.observe(writeSet.hlc)
+    for (const writeSet of context.lineage) this.#state.clock.observe(writeSet.hlc)
     const bodies = await this.#load(context)
     const writesOf = (writeSet: WriteSet): Writes => bodies.get(writeSet.id)!
     if (onBranchConflict === 'error') refuseConflict(contexts, writesOf)
@@ -139,7 +119,7 @@ export class Handoffs {
     // From here on they count as handed off.
     this.budget.give(transaction.aheadBytes)
     transaction.aheadBytes = 0
-    const id = `${this.#ledger.origin}:${++this.#sealed}`
+    const id = `${this.#state.ledger.origin}:${++this.#sealed}`
     const travels = this.#fitsInline(own.bytes, start.upstream.lineage)
     // What came in is a view into a frame; what is kept must not hold the frame in memory.
     const writes: Writes = new Map(
@@ -149,16 +129,16 @@ export class Handoffs {
     if (!travels && !durable) this.held.keep(start.txn, id, writes, own.bytes, start.deadlineMs)
     const body: WriteSetBody = travels
       ? { kind: 'inline', writes }
-      : { kind: 'held', origin: this.#ledger.origin }
-    const hlc = this.#clock.tick(this.#world.clock.now())
+      : { kind: 'held', origin: this.#state.ledger.origin }
+    const hlc = this.#state.clock.tick(this.#state.world.clock.now())
     return { writeSet: { id, hlc, parents: start.upstream.heads, body }, writes }
   }
 
   #fitsInline(bytes: number, lineage: readonly WriteSet[]): boolean {
-    if (bytes > this.#config.inlineWriteSetBytesMax) return false
+    if (bytes > this.#state.config.inlineWriteSetBytesMax) return false
     let sum = bytes
     for (const { body } of lineage) if (body.kind === 'inline') sum += WriteSetBuilder.sizeOf(body.writes)
-    return sum <= this.#config.inlineContextBytesMax
+    return sum <= this.#state.config.inlineContextBytesMax
   }
 
   async #makeDurable(context: Context, sealed: Sealed | undefined): Promise<Context> {
@@ -175,15 +155,15 @@ export class Handoffs {
     await this.#pins.reserve(made)
     const { attempt, deadlineMs, cut } = context
     entries.push({ ...pinKey(context.txn), value: encodePin({ attempt, deadlineMs, cut }) })
-    const { origin, seq } = this.#ledger
+    const { origin, seq } = this.#state.ledger
     const first = this.#orderedUpTo + 1
     if (seq >= first) {
       entries.push({
         ...orderKey(origin, first, seq),
-        value: encodeOrder({ first, txns: this.#ledger.orderOf(first, seq) }),
+        value: encodeOrder({ first, txns: this.#state.ledger.orderOf(first, seq) }),
       })
     }
-    await this.#world.storage.put(entries)
+    await this.#state.world.storage.put(entries)
     // Only after it is durable: a concurrent handoff writes the stretch again rather than rely on one that may fail.
     this.#orderedUpTo = Math.max(this.#orderedUpTo, seq)
     return made
@@ -199,7 +179,7 @@ export class Handoffs {
       else blobs.push({ id: writeSet.id, blob: body.blob })
     }
     if (blobs.length === 0) return bodies
-    const records = await this.#world.storage.get(blobs.map(({ blob }) => blobKey(context.txn, blob)))
+    const records = await this.#state.world.storage.get(blobs.map(({ blob }) => blobKey(context.txn, blob)))
     for (const [i, { id }] of blobs.entries()) {
       const record = records[i]
       if (record === undefined) throw lost(context.txn)

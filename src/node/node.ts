@@ -16,6 +16,7 @@ import { Pins } from './pins.js'
 import { Reads } from './reads.js'
 import { type Inspection, Requests } from './requests.js'
 import { Sessions } from './sessions.js'
+import type { NodeState } from './state.js'
 import { SWEEP_MS, Transactions } from './transactions.js'
 import { ValueCache } from './value-cache.js'
 import type { World } from './world.js'
@@ -31,12 +32,8 @@ const DRAIN_LOOK_MS = 10
  */
 export class CacheNode {
   readonly origin: Origin
-  readonly #world: World
-  readonly #config: NodeConfig
-  readonly #counters: Counters
-  readonly #history: History
+  readonly #state: NodeState
   readonly #values: ValueCache
-  readonly #decisions: Decisions
   readonly #handoffs: Handoffs
   readonly #pins: Pins
   readonly #minutes: Minutes
@@ -59,18 +56,16 @@ export class CacheNode {
     const key = await clusterKey(storage, (bytes) => random.bytes(bytes))
     const minutes = await Minutes.open(storage, clock.now(), config.clockSkewMsMax)
     const node = new CacheNode(world, config, macOf(key), minutes)
-    await restore(storage, minutes, node.#ledger, node.#history, node.#pins, clock.now())
+    await restore(storage, minutes, node.#state.ledger, node.#state.history, node.#pins, clock.now())
     await minutes.keepAhead(clock.now())
     await world.listener.listen((peer, frame) => node.#sessions.receive(peer, frame))
     node.#sweepLater()
     world.log.info(
-      { origin: node.origin, decisions: node.#history.decisions, storage: storage.durability },
+      { origin: node.origin, decisions: node.#state.history.decisions, storage: storage.durability },
       'serving',
     )
     return node
   }
-
-  readonly #ledger: Ledger
 
   private constructor(
     world: World,
@@ -86,36 +81,19 @@ export class CacheNode {
     const decisions = new Decisions(world, hybrid, config.resolveMsMax)
     this.origin = makeOrigin(config.nodeId, hlcAt(clock.now()), random.bytes(ATTEMPT_ENTROPY_BYTES))
     const ledger = new Ledger(this.origin, history, hybrid, values, counters)
+    const state: NodeState = { world, config, clock: hybrid, history, ledger, decisions, counters }
     const pins = new Pins(world)
-    const handoffs = new Handoffs(world, config, hybrid, history, ledger, pins, mac)
-    const coordinator = new Coordinator(world, config, hybrid, minutes, decisions, ledger, counters)
-    const transactions = new Transactions(
-      world,
-      config,
-      hybrid,
-      history,
-      ledger,
-      decisions,
-      handoffs,
-      counters,
-    )
-    const reads = new Reads(history, values, config.limits)
-    const inspect = (): Inspection => this.inspect()
-    this.#requests = new Requests({
-      world,
-      config,
-      clock: hybrid,
+    const handoffs = new Handoffs(state, pins, mac)
+    const transactions = new Transactions(state, handoffs)
+    this.#requests = new Requests(state, {
       transactions,
-      reads,
-      coordinator,
+      reads: new Reads(history, values, config.limits),
+      coordinator: new Coordinator(state, minutes),
       handoffs,
       pins,
-      decisions,
-      ledger,
-      counters,
-      inspect,
+      inspect: () => this.inspect(),
     })
-    this.#sessions = new Sessions(world, config, counters, transactions, this.#requests, {
+    this.#sessions = new Sessions(state, transactions, this.#requests, {
       type: 'welcome',
       node: config.nodeId,
       origin: this.origin,
@@ -123,39 +101,34 @@ export class CacheNode {
       requestsMax: config.requestsPerSessionMax,
       ...config.limits,
     })
+    this.#state = state
     this.#minutes = minutes
-    this.#world = world
-    this.#config = config
-    this.#counters = counters
-    this.#history = history
     this.#values = values
-    this.#decisions = decisions
     this.#handoffs = handoffs
     this.#pins = pins
     this.#transactions = transactions
-    this.#ledger = ledger
   }
 
   /** What the node has counted, and what it holds now. */
   inspect(): Inspection {
     return {
       counters: [
-        ...this.#counters.entries(),
+        ...this.#state.counters.entries(),
         ['sessions', this.#sessions.count],
         ['transactionsOpen', this.#transactions.open],
-        ['keys', this.#history.keys],
-        ['versions', this.#history.versions],
-        ['decisions', this.#history.decisions],
+        ['keys', this.#state.history.keys],
+        ['versions', this.#state.history.versions],
+        ['decisions', this.#state.history.decisions],
         ['cacheBytes', this.#values.bytes],
         ['heldBytes', this.#handoffs.budget.bytes],
         ['pins', this.#pins.size],
         ['protocolVersion', PROTOCOL_VERSION],
       ],
       notes: [
-        ['node', this.#config.nodeId],
+        ['node', this.#state.config.nodeId],
         ['origin', this.origin],
-        ['consistency', this.#config.consistency],
-        ['storage', this.#world.storage.durability],
+        ['consistency', this.#state.config.consistency],
+        ['storage', this.#state.world.storage.durability],
       ],
     }
   }
@@ -170,15 +143,15 @@ export class CacheNode {
   }
 
   async #stop(): Promise<void> {
-    const { clock, listener, storage, log } = this.#world
+    const { clock, listener, storage, log } = this.#state.world
     log.info({ origin: this.origin, open: this.#transactions.open }, 'stopping')
     this.#transactions.drain()
-    const until = clock.monotonic() + this.#config.drainMsMax
+    const until = clock.monotonic() + this.#state.config.drainMsMax
     while ((this.#transactions.open > 0 || this.#requests.deciding > 0) && clock.monotonic() < until) {
       await new Promise<void>((resolve) => clock.timer(DRAIN_LOOK_MS, resolve))
     }
     this.#sweeper?.cancel()
-    this.#decisions.stop()
+    this.#state.decisions.stop()
     this.#sessions.closeAll()
     await listener.close()
     await storage.close()
@@ -186,14 +159,17 @@ export class CacheNode {
   }
 
   #sweepLater(): void {
-    this.#sweeper = this.#world.clock.timer(SWEEP_MS, () => {
-      const now = this.#world.clock.now()
+    this.#sweeper = this.#state.world.clock.timer(SWEEP_MS, () => {
+      const now = this.#state.world.clock.now()
       this.#sessions.sweep(now)
       this.#handoffs.held.dropExpired(now)
       this.#pins.endExpired(now)
       void this.#pins.sweep()
       this.#minutes.keepAhead(now).catch((error: unknown) => {
-        this.#world.log.warn({ err: error }, 'the ceiling could not be raised ahead; commits will raise it')
+        this.#state.world.log.warn(
+          { err: error },
+          'the ceiling could not be raised ahead; commits will raise it',
+        )
       })
       this.#sweepLater()
     })

@@ -1,22 +1,18 @@
-import { type HybridClock, hlcAt } from '../core/hlc.js'
+import { hlcAt } from '../core/hlc.js'
 import { attemptCeiling, type TxnId } from '../core/ids.js'
 import { checkKey } from '../core/keys.js'
 import { VirgaError } from '../errors.js'
 import { limitExceeded } from '../limits.js'
 import type { Reply, Request, RequestOf } from '../wire/messages.js'
-import type { NodeConfig } from './config.js'
 import type { Committed, Coordinator } from './coordinator.js'
-import type { Counters } from './counters.js'
-import type { Decisions } from './decisions.js'
 import type { Handoffs } from './handoffs.js'
-import type { Ledger } from './ledger.js'
 import type { Pins } from './pins.js'
 import type { Reads } from './reads.js'
 import { committedReply } from './replies.js'
 import type { Session } from './session.js'
+import type { NodeState } from './state.js'
 import type { OpenTransaction } from './transaction.js'
 import type { Transactions } from './transactions.js'
-import type { World } from './world.js'
 
 type Answer = Reply | Promise<Reply>
 
@@ -25,48 +21,34 @@ export interface Inspection {
   readonly notes: readonly (readonly [string, string])[]
 }
 
+export interface RequestParts {
+  readonly transactions: Transactions
+  readonly reads: Reads
+  readonly coordinator: Coordinator
+  readonly handoffs: Handoffs
+  readonly pins: Pins
+  readonly inspect: () => Inspection
+}
+
 /** What each request of an executor does. Answers at once where nothing has to be waited for. */
 export class Requests {
-  readonly #world: World
-  readonly #config: NodeConfig
-  readonly #clock: HybridClock
+  readonly #state: NodeState
   readonly #transactions: Transactions
   readonly #reads: Reads
   readonly #coordinator: Coordinator
   readonly #handoffs: Handoffs
   readonly #pins: Pins
-  readonly #decisions: Decisions
-  readonly #ledger: Ledger
-  readonly #counters: Counters
   readonly #inspect: () => Inspection
   /** Commits and handoffs that are under way: a stopping node waits for them. */
   #deciding = 0
 
-  constructor(parts: {
-    readonly world: World
-    readonly config: NodeConfig
-    readonly clock: HybridClock
-    readonly transactions: Transactions
-    readonly reads: Reads
-    readonly coordinator: Coordinator
-    readonly handoffs: Handoffs
-    readonly pins: Pins
-    readonly decisions: Decisions
-    readonly ledger: Ledger
-    readonly counters: Counters
-    readonly inspect: () => Inspection
-  }) {
-    this.#world = parts.world
-    this.#config = parts.config
-    this.#clock = parts.clock
+  constructor(state: NodeState, parts: RequestParts) {
+    this.#state = state
     this.#transactions = parts.transactions
     this.#reads = parts.reads
     this.#coordinator = parts.coordinator
     this.#handoffs = parts.handoffs
     this.#pins = parts.pins
-    this.#decisions = parts.decisions
-    this.#ledger = parts.ledger
-    this.#counters = parts.counters
     this.#inspect = parts.inspect
   }
 
@@ -117,8 +99,8 @@ export class Requests {
   }
 
   #read(session: Session, request: RequestOf<'read'>): Answer {
-    if (request.keys.length > this.#config.limits.writeSetKeysMax) {
-      throw limitExceeded('a read', request.keys.length, this.#config.limits.writeSetKeysMax, 'keys')
+    if (request.keys.length > this.#state.config.limits.writeSetKeysMax) {
+      throw limitExceeded('a read', request.keys.length, this.#state.config.limits.writeSetKeysMax, 'keys')
     }
     if (request.handle === 0) return this.#readWith(undefined, request)
     return this.#with(session, request, (transaction) => this.#readWith(transaction, request))
@@ -132,7 +114,7 @@ export class Requests {
 
   #write(transaction: OpenTransaction, writes: RequestOf<'spill'>['writes']): void {
     for (const [key, value] of writes) {
-      checkKey(key, this.#config.limits)
+      checkKey(key, this.#state.config.limits)
       transaction.own.set(key, value)
     }
   }
@@ -163,14 +145,14 @@ export class Requests {
     return this.#finish(session, request.handle, transaction, async () => {
       this.#write(transaction, request.writes)
       const { result } = request
-      const { resultBytesMax } = this.#config.limits
+      const { resultBytesMax } = this.#state.config.limits
       if (result !== null && result.length > resultBytesMax) {
         throw limitExceeded('a result', result.length, resultBytesMax, 'bytes')
       }
       if (result === null && !transaction.start.keyed && transaction.allWrites().size === 0) {
         return this.#commitReadOnly(request, transaction)
       }
-      this.#counters.commits++
+      this.#state.counters.commits++
       try {
         // Again, since a deadline may be longer than what is left of the window.
         this.#transactions.checkAge(transaction.start.txn)
@@ -178,8 +160,8 @@ export class Requests {
         this.#ended(committed.txn)
         return committedReply(request.request, committed)
       } catch (error) {
-        if (VirgaError.is(error) && error.outcome === 'indefinite') this.#counters.outcomesUnknown++
-        else this.#counters.commitsFailed++
+        if (VirgaError.is(error) && error.outcome === 'indefinite') this.#state.counters.outcomesUnknown++
+        else this.#state.counters.commitsFailed++
         throw error
       }
     })
@@ -189,7 +171,7 @@ export class Requests {
   #commitReadOnly({ request }: RequestOf<'commit'>, { start }: OpenTransaction): Reply {
     this.#ended(start.txn)
     const { txn: id, attempt } = start
-    const hlc = this.#clock.last
+    const hlc = this.#state.clock.last
     return { type: 'committed', request, id, attempt, hlc, replayed: false, result: null, session: null }
   }
 
@@ -199,7 +181,7 @@ export class Requests {
     transaction: OpenTransaction,
   ): Promise<Reply> {
     return this.#finish(session, request.handle, transaction, async () => {
-      this.#counters.handoffs++
+      this.#state.counters.handoffs++
       this.#write(transaction, request.writes)
       const context = await this.#handoffs.handoff(transaction, request.durable)
       return { type: 'handed', request: request.request, context }
@@ -231,7 +213,7 @@ export class Requests {
       if (VirgaError.is(error) && error.code === 'TransactionExpired') return { ...state, status: 'expired' }
       throw error
     }
-    const standing = await this.#decisions.find(request.id)
+    const standing = await this.#state.decisions.find(request.id)
     if (standing?.status === 'committed') {
       const { result, session } = committedReply(request.request, this.#adopted(request.id, standing))
       return { ...state, status: 'committed', result, session }
@@ -241,7 +223,7 @@ export class Requests {
 
   async #cancel(request: RequestOf<'cancel'>): Promise<Reply> {
     this.#transactions.checkAge(request.id)
-    const decision = await this.#decisions.abort(request.id)
+    const decision = await this.#state.decisions.abort(request.id)
     if (decision !== undefined) {
       this.#adopted(request.id, decision)
       throw new VirgaError('AlreadyCommitted', `${request.id} has committed and can't be cancelled`)
@@ -252,13 +234,13 @@ export class Requests {
 
   /** An executor lost sight of a commit: from now on its attempt has committed, or never will. */
   async #resolve(request: RequestOf<'resolve'>): Promise<Reply> {
-    const now = this.#world.clock.now()
-    const attempt = request.attempt ?? attemptCeiling(this.#clock.tick(now))
+    const now = this.#state.world.clock.now()
+    const attempt = request.attempt ?? attemptCeiling(this.#state.clock.tick(now))
     // A fence far ahead of all clocks would keep every later attempt from committing.
-    if (attempt > attemptCeiling(hlcAt(now + this.#config.clockSkewMsMax))) {
+    if (attempt > attemptCeiling(hlcAt(now + this.#state.config.clockSkewMsMax))) {
       throw new VirgaError('InvalidArgument', 'an attempt of a time that is far ahead of this node')
     }
-    const decision = await this.#decisions.fence(request.id, attempt)
+    const decision = await this.#state.decisions.fence(request.id, attempt)
     if (decision !== undefined) {
       const replayed = decision.attempt !== request.attempt
       return committedReply(request.request, { ...this.#adopted(request.id, decision), replayed })
@@ -267,7 +249,7 @@ export class Requests {
   }
 
   #adopted(txn: TxnId, decision: Committed['decision']): Committed {
-    const at = this.#ledger.adopt(txn, decision)
+    const at = this.#state.ledger.adopt(txn, decision)
     this.#ended(txn)
     return { txn, decision, at, replayed: true }
   }

@@ -3,13 +3,11 @@ import { limitExceeded } from '../limits.js'
 import type { PeerId } from '../ports/transport.js'
 import { replyFrames, requestFrames, requestNumbers } from '../wire/frames.js'
 import type { Reply, Request, RequestOf } from '../wire/messages.js'
-import type { NodeConfig } from './config.js'
-import type { Counters } from './counters.js'
 import { errorReply, replyBytes } from './replies.js'
 import type { Requests } from './requests.js'
 import { Session } from './session.js'
+import type { NodeState } from './state.js'
 import type { Transactions } from './transactions.js'
-import type { World } from './world.js'
 
 /** Requests that one session may have seen to before it is another's turn. */
 const QUANTUM = 32
@@ -29,9 +27,7 @@ const REFUSALS_LOGGED_EVERY_MS = 10_000
  * one session fills its own queue and is answered `Busy`, and everyone else waits for a quantum of it at most.
  */
 export class Sessions {
-  readonly #world: World
-  readonly #config: NodeConfig
-  readonly #counters: Counters
+  readonly #state: NodeState
   readonly #transactions: Transactions
   readonly #requests: Requests
   readonly #welcome: Omit<Extract<Reply, { type: 'welcome' }>, 'request'>
@@ -45,16 +41,12 @@ export class Sessions {
   #refusalLoggedAt = Number.NEGATIVE_INFINITY
 
   constructor(
-    world: World,
-    config: NodeConfig,
-    counters: Counters,
+    state: NodeState,
     transactions: Transactions,
     requests: Requests,
     welcome: Omit<Extract<Reply, { type: 'welcome' }>, 'request'>,
   ) {
-    this.#world = world
-    this.#config = config
-    this.#counters = counters
+    this.#state = state
     this.#transactions = transactions
     this.#requests = requests
     this.#welcome = welcome
@@ -79,7 +71,7 @@ export class Sessions {
 
   /** Looks after deadlines, and after executors that died. */
   sweep(nowMs: number): void {
-    const monotonicMs = this.#world.clock.monotonic()
+    const monotonicMs = this.#state.world.clock.monotonic()
     for (const session of [...this.#sessions.values()]) {
       this.#transactions.expire(session, nowMs)
       if (session.replies.length > 0) this.#flushSession(session)
@@ -105,7 +97,7 @@ export class Sessions {
   }
 
   #accept(peer: PeerId, request: Request): void {
-    this.#counters.requests++
+    this.#state.counters.requests++
     const session = this.#sessions.get(peer)
     if (request.type === 'hello') {
       this.#hello(peer, session, request)
@@ -116,7 +108,7 @@ export class Sessions {
       this.#turnAway(peer, request, new VirgaError('SessionLost', 'the node does not know this session'))
       return
     }
-    session.lastHeardMs = this.#world.clock.monotonic()
+    session.lastHeardMs = this.#state.world.clock.monotonic()
     if (request.type === 'bye') {
       this.#reply(session, { type: 'done', request: request.request })
       this.#flushSession(session)
@@ -124,10 +116,10 @@ export class Sessions {
       return
     }
     // What frees a place is not refused, unless there can't be as many places.
-    const { requestsPerSessionMax, transactionsMax } = this.#config
+    const { requestsPerSessionMax, transactionsMax } = this.#state.config
     const loadMax = request.type === 'end' ? requestsPerSessionMax + transactionsMax : requestsPerSessionMax
     if (session.load >= loadMax) {
-      this.#counters.refusedBusy++
+      this.#state.counters.refusedBusy++
       this.#reply(session, errorReply(request.request, busy(session.load)))
       return
     }
@@ -138,21 +130,21 @@ export class Sessions {
   #pump(): void {
     this.#pumpDeferred = false
     this.#pumping = true
-    const until = this.#world.clock.monotonic() + TURN_MS_MAX
+    const until = this.#state.world.clock.monotonic() + TURN_MS_MAX
     let session = this.#ring.shift()
     while (session !== undefined) {
       const some = session.queue.splice(0, QUANTUM)
       for (const request of some)
         if (!session.closed) this.#see(session, request as Parameters<Requests['answer']>[1])
       if (session.queue.length > 0) this.#ring.push(session)
-      if (this.#world.clock.monotonic() >= until) break
+      if (this.#state.world.clock.monotonic() >= until) break
       session = this.#ring.shift()
     }
     this.#pumping = false
     this.flush()
     if (this.#ring.length > 0) {
       this.#pumpDeferred = true
-      this.#world.clock.defer(() => this.#pump())
+      this.#state.world.clock.defer(() => this.#pump())
     }
   }
 
@@ -185,8 +177,8 @@ export class Sessions {
 
   #fail(session: Session, request: number, error: unknown): void {
     if (!VirgaError.is(error) || error.code === 'Internal') {
-      this.#counters.internalErrors++
-      this.#world.log.error({ err: error, client: session.client }, 'an unforeseen error in a request')
+      this.#state.counters.internalErrors++
+      this.#state.world.log.error({ err: error, client: session.client }, 'an unforeseen error in a request')
     }
     this.#reply(session, errorReply(request, error))
   }
@@ -206,7 +198,7 @@ export class Sessions {
       this.flush()
     }
     if (session.underWay === 0) queueMicrotask(flush)
-    else this.#world.clock.defer(flush)
+    else this.#state.world.clock.defer(flush)
   }
 
   #flushSession(session: Session): void {
@@ -229,14 +221,14 @@ export class Sessions {
 
   /** What an executor does not take for long is dropped: it fails there by its time-out. What is open goes on. */
   #send(peer: PeerId, replies: readonly Reply[]): void {
-    if (!this.#world.listener.send(peer, replyFrames.encode(replies)))
-      this.#counters.repliesDropped += replies.length
+    if (!this.#state.world.listener.send(peer, replyFrames.encode(replies)))
+      this.#state.counters.repliesDropped += replies.length
   }
 
   /** Answers who has no session, and keeps nothing of them. */
   #turnAway(peer: PeerId, { request }: Request, why: VirgaError): void {
     this.#send(peer, [errorReply(request, why)])
-    this.#world.listener.forget(peer)
+    this.#state.world.listener.forget(peer)
   }
 
   #hello(peer: PeerId, known: Session | undefined, request: RequestOf<'hello'>): void {
@@ -251,9 +243,9 @@ export class Sessions {
     let session = known
     if (session !== undefined) this.#startAfresh(session)
     else {
-      session = new Session(peer, this.#world.clock.monotonic())
+      session = new Session(peer, this.#state.world.clock.monotonic())
       this.#sessions.set(peer, session)
-      this.#counters.sessionsOpened++
+      this.#state.counters.sessionsOpened++
     }
     session.client = request.client
     session.process = { pid: request.pid, namespace: request.namespace, startedAt: request.startedAt }
@@ -267,9 +259,9 @@ export class Sessions {
       const { length } = hello[name]
       if (length > HELLO_CHARS_MAX) return limitExceeded(name, length, HELLO_CHARS_MAX, 'characters')
     }
-    const isFull = this.#sessions.size >= this.#config.sessionsMax
+    const isFull = this.#sessions.size >= this.#state.config.sessionsMax
     if (known !== undefined || !isFull || this.#byClient.has(hello.client)) return undefined
-    this.#counters.refusedBusy++
+    this.#state.counters.refusedBusy++
     return new VirgaError('Busy', 'the node has as many sessions as it may')
   }
 
@@ -287,30 +279,31 @@ export class Sessions {
     const refusal = VirgaError.is(error)
       ? error
       : new VirgaError('Malformed', 'a frame that can not be read', { cause: error })
-    if (refusal.code === 'UnsupportedVersion') this.#counters.refusedVersion++
-    else this.#counters.refusedMalformed++
-    const now = this.#world.clock.monotonic()
+    if (refusal.code === 'UnsupportedVersion') this.#state.counters.refusedVersion++
+    else this.#state.counters.refusedMalformed++
+    const now = this.#state.world.clock.monotonic()
     if (now - this.#refusalLoggedAt >= REFUSALS_LOGGED_EVERY_MS) {
       this.#refusalLoggedAt = now
-      this.#world.log.warn({ reason: refusal.message, bytes: frame.length }, 'a frame was refused')
+      this.#state.world.log.warn({ reason: refusal.message, bytes: frame.length }, 'a frame was refused')
     }
     const numbers = requestNumbers(frame)
-    const told = numbers.length > 0 ? numbers.slice(0, this.#config.requestsPerSessionMax) : [0]
+    const told = numbers.length > 0 ? numbers.slice(0, this.#state.config.requestsPerSessionMax) : [0]
     const replies = told.map((number) => errorReply(number, refusal))
     this.#send(peer, replies)
-    if (!this.#sessions.has(peer)) this.#world.listener.forget(peer)
+    if (!this.#sessions.has(peer)) this.#state.world.listener.forget(peer)
   }
 
   #isDead(session: Session, monotonicMs: number): boolean {
-    const alive = session.process === undefined ? undefined : this.#world.processes.isAlive(session.process)
+    const alive =
+      session.process === undefined ? undefined : this.#state.world.processes.isAlive(session.process)
     if (alive !== undefined) return !alive
-    return monotonicMs - session.lastHeardMs > this.#config.sessionTimeoutMs
+    return monotonicMs - session.lastHeardMs > this.#state.config.sessionTimeoutMs
   }
 
   /** An executor died, or came back under another connection: what it had open is aborted. */
   #lose(session: Session): void {
-    this.#counters.sessionsLost++
-    this.#world.log.info({ client: session.client, open: session.handles.size }, 'an executor is gone')
+    this.#state.counters.sessionsLost++
+    this.#state.world.log.info({ client: session.client, open: session.handles.size }, 'an executor is gone')
     this.#close(session)
   }
 
@@ -320,7 +313,7 @@ export class Sessions {
     this.#transactions.endAll(session)
     this.#sessions.delete(session.peer)
     if (this.#byClient.get(session.client) === session) this.#byClient.delete(session.client)
-    this.#world.listener.forget(session.peer)
+    this.#state.world.listener.forget(session.peer)
   }
 }
 

@@ -1,58 +1,31 @@
 import type { Context } from '../core/context.js'
 import { covers } from '../core/cut.js'
 import type { Standing } from '../core/decision.js'
-import type { History } from '../core/history.js'
-import type { HybridClock } from '../core/hlc.js'
 import { ATTEMPT_ENTROPY_BYTES, makeAttempt, type TxnId, txnTimeMs } from '../core/ids.js'
 import { modeOf } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
 import type { Reply, RequestOf } from '../wire/messages.js'
 import { decodeToken } from '../wire/token.js'
-import type { NodeConfig } from './config.js'
 import type { Committed } from './coordinator.js'
-import type { Counters } from './counters.js'
-import type { Decisions } from './decisions.js'
 import type { Handoffs } from './handoffs.js'
-import type { Ledger } from './ledger.js'
 import { committedReply } from './replies.js'
 import type { Handle, Session } from './session.js'
+import type { NodeState } from './state.js'
 import { deadlineExceeded, NO_UPSTREAM, OpenTransaction, type TransactionStart } from './transaction.js'
-import type { World } from './world.js'
 
 /** A deadline is told to a caller this much late at most: how often open transactions are looked through. */
 export const SWEEP_MS = 1_000
 
 /** The open transactions of all sessions: how they begin, how they are found, how they end without a commit. */
 export class Transactions {
-  readonly #world: World
-  readonly #config: NodeConfig
-  readonly #clock: HybridClock
-  readonly #history: History
-  readonly #ledger: Ledger
-  readonly #decisions: Decisions
+  readonly #state: NodeState
   readonly #handoffs: Handoffs
-  readonly #counters: Counters
   #open = 0
   #draining = false
 
-  constructor(
-    world: World,
-    config: NodeConfig,
-    clock: HybridClock,
-    history: History,
-    ledger: Ledger,
-    decisions: Decisions,
-    handoffs: Handoffs,
-    counters: Counters,
-  ) {
-    this.#world = world
-    this.#config = config
-    this.#clock = clock
-    this.#history = history
-    this.#ledger = ledger
-    this.#decisions = decisions
+  constructor(state: NodeState, handoffs: Handoffs) {
+    this.#state = state
     this.#handoffs = handoffs
-    this.#counters = counters
   }
 
   /** Open transactions, failed ones included whose executors have not been told yet. */
@@ -66,7 +39,7 @@ export class Transactions {
   }
 
   begin(session: Session, request: RequestOf<'begin'>): Reply | Promise<Reply> {
-    this.#counters.begins++
+    this.#state.counters.begins++
     this.#admit(session, request.handle)
     if (request.after === null && !request.lookup) {
       try {
@@ -83,19 +56,19 @@ export class Transactions {
   }
 
   async resume(session: Session, request: RequestOf<'resume'>): Promise<Reply> {
-    this.#counters.resumes++
+    this.#state.counters.resumes++
     this.#admit(session, request.handle)
     let contexts: readonly Context[] = []
     const starting = (async () => {
       contexts = this.#handoffs.read(request.contexts)
       const start = await this.#handoffs.resume(contexts, request.onBranchConflict)
-      return new OpenTransaction(start, this.#config.limits)
+      return new OpenTransaction(start, this.#state.config.limits)
     })()
     let transaction: OpenTransaction
     try {
       transaction = await this.#settle(session, request.handle, starting)
     } catch (error) {
-      if (VirgaError.is(error) && error.code === 'ContextInvalid') this.#counters.refusedContexts++
+      if (VirgaError.is(error) && error.code === 'ContextInvalid') this.#state.counters.refusedContexts++
       const committed = await this.#committedMeanwhile(contexts[0]?.txn, error)
       if (committed === undefined) throw error
       this.end(session, request.handle)
@@ -150,7 +123,7 @@ export class Transactions {
 
   endAll(session: Session): void {
     this.#open -= session.handles.size
-    this.#counters.aborts += session.handles.size
+    this.#state.counters.aborts += session.handles.size
     for (const found of session.handles.values()) this.#release(found)
     session.handles.clear()
   }
@@ -168,7 +141,7 @@ export class Transactions {
   expire(session: Session, nowMs: number): void {
     for (const [handle, found] of session.handles) {
       if (!(found instanceof OpenTransaction) || found.busy || nowMs <= found.start.deadlineMs) continue
-      this.#counters.deadlinesExceeded++
+      this.#state.counters.deadlinesExceeded++
       this.#release(found)
       session.handles.set(handle, deadlineExceeded(found.start.txn))
     }
@@ -176,15 +149,15 @@ export class Transactions {
 
   /** Throws `TransactionExpired` for an id outside the window in which a decision of it would be found. */
   checkAge(txn: TxnId): void {
-    const now = this.#world.clock.now()
+    const now = this.#state.world.clock.now()
     const ageMs = now - txnTimeMs(txn)
-    if (ageMs > this.#config.idempotencyWindowMs) {
+    if (ageMs > this.#state.config.idempotencyWindowMs) {
       throw new VirgaError(
         'TransactionExpired',
-        `${txn} is older than ${this.#config.idempotencyWindowMs} ms`,
+        `${txn} is older than ${this.#state.config.idempotencyWindowMs} ms`,
       )
     }
-    if (-ageMs > this.#config.clockSkewMsMax) {
+    if (-ageMs > this.#state.config.clockSkewMsMax) {
       throw new VirgaError(
         'InvalidArgument',
         `${txn} is of a time that is ${-ageMs} ms ahead of this node's clock`,
@@ -206,7 +179,7 @@ export class Transactions {
         `${transaction.start.txn} is being committed or handed off already`,
       )
     }
-    transaction.checkDeadline(this.#world.clock.now())
+    transaction.checkDeadline(this.#state.world.clock.now())
     return transaction
   }
 
@@ -215,9 +188,9 @@ export class Transactions {
     if (handle === 0 || session.handles.has(handle)) {
       throw new VirgaError('InvalidArgument', `handle ${handle} is ${handle === 0 ? 'reserved' : 'in use'}`)
     }
-    const { transactionsMax, transactionsPerSessionMax } = this.#config
+    const { transactionsMax, transactionsPerSessionMax } = this.#state.config
     if (this.#open >= transactionsMax || session.handles.size >= transactionsPerSessionMax) {
-      this.#counters.refusedBusy++
+      this.#state.counters.refusedBusy++
       throw new VirgaError(
         'Busy',
         `${this.#open} transactions are open, ${session.handles.size} of them this executor's`,
@@ -229,8 +202,8 @@ export class Transactions {
 
   #start(request: RequestOf<'begin'>): OpenTransaction {
     this.checkAge(request.id)
-    const now = this.#world.clock.now()
-    const { deadlineMs, deadlineMsMax, consistency, limits } = this.#config
+    const now = this.#state.world.clock.now()
+    const { deadlineMs, deadlineMsMax, consistency, limits } = this.#state.config
     const wanted = request.deadlineMs ?? deadlineMs
     if (wanted > deadlineMsMax) {
       throw new VirgaError(
@@ -240,11 +213,14 @@ export class Transactions {
     }
     const start: TransactionStart = {
       txn: request.id,
-      attempt: makeAttempt(this.#clock.tick(now), this.#world.random.bytes(ATTEMPT_ENTROPY_BYTES)),
+      attempt: makeAttempt(
+        this.#state.clock.tick(now),
+        this.#state.world.random.bytes(ATTEMPT_ENTROPY_BYTES),
+      ),
       deadlineMs: Math.floor(now) + wanted,
       mode: modeOf(request.consistency ?? consistency),
       keyed: request.keyed,
-      cut: this.#history.cut(),
+      cut: this.#state.history.cut(),
       upstream: NO_UPSTREAM,
     }
     return new OpenTransaction(start, limits)
@@ -261,8 +237,8 @@ export class Transactions {
     const transaction = await this.#settle(session, request.handle, starting)
     if (standing?.status !== 'committed') return begunReply(request.request, transaction)
     this.end(session, request.handle)
-    this.#counters.commitsReplayed++
-    const at = this.#ledger.adopt(request.id, standing)
+    this.#state.counters.commitsReplayed++
+    const at = this.#state.ledger.adopt(request.id, standing)
     return committedReply(request.request, { txn: request.id, decision: standing, at, replayed: true })
   }
 
@@ -272,15 +248,15 @@ export class Transactions {
    */
   async #committedMeanwhile(txn: TxnId | undefined, error: unknown): Promise<Committed | undefined> {
     if (txn === undefined || !VirgaError.is(error) || !GONE.has(error.code)) return undefined
-    const decision = await this.#decisions.find(txn)
+    const decision = await this.#state.decisions.find(txn)
     if (decision?.status !== 'committed') return undefined
-    this.#counters.commitsReplayed++
-    return { txn, decision, at: this.#ledger.adopt(txn, decision), replayed: true }
+    this.#state.counters.commitsReplayed++
+    return { txn, decision, at: this.#state.ledger.adopt(txn, decision), replayed: true }
   }
 
   /** What stands already: a decision is the answer. A fence is passed, since the attempt is made after it was met. */
   async #lookUp(txn: TxnId): Promise<Standing | undefined> {
-    const standing = await this.#decisions.find(txn)
+    const standing = await this.#state.decisions.find(txn)
     if (standing?.status === 'aborted') {
       throw new VirgaError('TransactionAborted', 'the transaction was cancelled for good')
     }
@@ -290,12 +266,13 @@ export class Transactions {
   /** Makes a commit that the caller has seen elsewhere visible here. */
   async #catchUp(after: string): Promise<void> {
     const { txn, at } = decodeToken(after)
-    if (covers(this.#history.cut(), new Map([[at.origin, at.seq]])) || this.#history.has(txn)) return
-    const standing = await this.#decisions.find(txn)
+    if (covers(this.#state.history.cut(), new Map([[at.origin, at.seq]])) || this.#state.history.has(txn))
+      return
+    const standing = await this.#state.decisions.find(txn)
     if (standing?.status !== 'committed') {
       throw new VirgaError('SnapshotUnavailable', `the commit of ${txn}, to begin after, is not to be found`)
     }
-    this.#ledger.adopt(txn, standing)
+    this.#state.ledger.adopt(txn, standing)
   }
 
   /** Keeps the handle up with a transaction that is on its way. The session may be gone when it arrives. */
