@@ -11,7 +11,7 @@ const PATH_BYTES_MAX = 98
  * Keeps an LMDB environment to one process. lmdb-js (2.9 to 3.5) loses acknowledged writes where several processes write to
  * one environment, though LMDB itself has a lock for that: docs/decisions/one-process-per-environment.md.
  *
- * Throws `Busy` if another node has it, `InvalidArgument` if the folder can't be used.
+ * Throws `Busy` if another node has it, `StorageUnavailable` if the folder can't be used.
  */
 export async function lockEnvironment(path: string): Promise<Lock> {
   const folder = resolve(path)
@@ -19,7 +19,7 @@ export async function lockEnvironment(path: string): Promise<Lock> {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
   } catch (cause) {
     const why = (cause as Error).message
-    throw new VirgaError('InvalidArgument', `can't make the folder ${folder}: ${why}`, { cause })
+    throw new VirgaError('StorageUnavailable', `can't make the folder ${folder}: ${why}`, { cause })
   }
   const short = shortPath(folder)
   try {
@@ -27,7 +27,8 @@ export async function lockEnvironment(path: string): Promise<Lock> {
     return { release: () => lock.release().finally(short.close) }
   } catch (error) {
     short.close()
-    if (!VirgaError.is(error) || error.code !== 'Busy') throw error
+    if (!VirgaError.is(error)) throw error
+    if (error.code !== 'Busy') throw new VirgaError('StorageUnavailable', error.message, { cause: error })
     throw new VirgaError(
       'Busy',
       `another node has the data in ${folder} open: stop it, or choose another folder`,

@@ -104,7 +104,7 @@ describe('Sentinel', () => {
     await online(master)
     const sentinel = await startRedisSentinel(master)
     cleanUps.push(() => sentinel.stop())
-    const storage = await opened(`${sentinel.url}?wait=1&waitTimeoutMs=300`)
+    const storage = await opened(`${sentinel.url}?wait=1&waitTimeoutMs=4000`, { operationTimeoutMs: 5_000 })
     const before = Array.from({ length: 50 }, (_, n) => ({ ...key(`k${n}`), value: bytes(`${n}`) }))
     await storage.put(before)
     await storage.close()
