@@ -28,7 +28,7 @@ export async function acquireLock(path: string): Promise<Lock> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const lock = await tryLink(path)
     if (lock !== undefined) return lock
-    if (await isHeld(path)) throw held(path)
+    if ((await standing(path)) === 'held') throw held(path)
     // Someone else removes it: look again in a moment.
     if (!(await removeStale(path))) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   }
@@ -95,17 +95,20 @@ function tryListen(name: string, path: string): Promise<Server | undefined> {
   })
 }
 
-function isHeld(path: string): Promise<boolean> {
+type Standing = 'held' | 'dead' | 'absent'
+
+function standing(path: string): Promise<Standing> {
   return new Promise((resolve) => {
     const socket = connect(path)
     socket.once('connect', () => {
       socket.destroy()
-      resolve(true)
+      resolve('held')
     })
-    // Another user's lock can't be looked into, so it counts as held.
-    socket.once('error', (error: NodeJS.ErrnoException) =>
-      resolve(error.code === 'EACCES' || error.code === 'EPERM' || error.code === 'EAGAIN'),
-    )
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+      // Another user's lock can't be looked into, so it counts as held.
+      if (code === 'EACCES' || code === 'EPERM' || code === 'EAGAIN') resolve('held')
+      else resolve(code === 'ENOENT' ? 'absent' : 'dead')
+    })
   })
 }
 
@@ -114,8 +117,9 @@ async function removeStale(path: string): Promise<boolean> {
   const guard = await takeTurn(path)
   if (guard === undefined) return false
   try {
-    // What is dead now stays, since nothing can be linked over it and only who has the turn removes it.
-    if (await isHeld(path)) return true
+    // What is dead stays, since nothing can be linked over it and only who has the turn removes it. Where nothing is, a live
+    // lock may be in the next moment.
+    if ((await standing(path)) !== 'dead') return true
     const found = lstatSync(path, { throwIfNoEntry: false })
     if (found === undefined) return true
     if (!found.isSocket()) throw new Error('something that is no socket has that name')
