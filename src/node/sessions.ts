@@ -90,7 +90,7 @@ export class Sessions {
   }
 
   /** Sends what has been answered. */
-  flush(): void {
+  #flush(): void {
     const dirty = this.#dirty
     this.#dirty = []
     for (const session of dirty) this.#flushSession(session)
@@ -141,7 +141,7 @@ export class Sessions {
       session = this.#ring.shift()
     }
     this.#pumping = false
-    this.flush()
+    this.#flush()
     if (this.#ring.length > 0) {
       this.#pumpDeferred = true
       this.#state.world.clock.defer(() => this.#pump())
@@ -180,6 +180,7 @@ export class Sessions {
       this.#state.counters.internalErrors++
       this.#state.world.log.error({ err: error, client: session.client }, 'an unforeseen error in a request')
     }
+    if (VirgaError.is(error) && error.code === 'Busy') this.#state.counters.refusedBusy++
     this.#reply(session, errorReply(request, error))
   }
 
@@ -195,7 +196,7 @@ export class Sessions {
     this.#flushDeferred = true
     const flush = (): void => {
       this.#flushDeferred = false
-      this.flush()
+      this.#flush()
     }
     if (session.underWay === 0) queueMicrotask(flush)
     else this.#state.world.clock.defer(flush)
@@ -251,7 +252,7 @@ export class Sessions {
     session.process = { pid: request.pid, namespace: request.namespace, startedAt: request.startedAt }
     this.#byClient.set(request.client, session)
     this.#reply(session, { ...this.#welcome, request: request.request })
-    this.flush()
+    this.#flush()
   }
 
   #refusalOf(hello: RequestOf<'hello'>, known: Session | undefined): VirgaError | undefined {

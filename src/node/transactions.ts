@@ -190,7 +190,6 @@ export class Transactions {
     }
     const { transactionsMax, transactionsPerSessionMax } = this.#state.config
     if (this.#open >= transactionsMax || session.handles.size >= transactionsPerSessionMax) {
-      this.#state.counters.refusedBusy++
       throw new VirgaError(
         'Busy',
         `${this.#open} transactions are open, ${session.handles.size} of them this executor's`,

@@ -18,6 +18,7 @@ test('writes sent ahead are bounded over all transactions, and give their room b
   expect(refused.length).toBeGreaterThanOrEqual(2)
   for (const { reason } of refused)
     expect(reason).toMatchObject({ code: 'Busy', retryable: true, outcome: 'definite' })
+  expect(node.count('refusedBusy')).toBeGreaterThanOrEqual(refused.length)
 
   const endings = await Promise.allSettled(open.map((tx, i) => (i % 2 === 0 ? tx.commit() : tx.abort())))
   expect(endings.some(({ status }) => status === 'fulfilled')).toBe(true)
