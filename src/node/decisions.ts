@@ -143,7 +143,7 @@ export class Decisions {
         return
       } catch (error) {
         if (isStorageTrouble(error)) continue
-        this.#world.log.error({ txn, error }, 'the outcome of a commit could not be found out')
+        this.#world.log.error({ txn, err: error }, 'the outcome of a commit could not be found out')
         return
       }
     }

@@ -84,7 +84,7 @@ export class Pins {
     } catch (error) {
       for (const [name, place] of this.#underWay) this.#ended.set(name, place)
       this.#world.log.warn(
-        { error, left: this.#ended.size },
+        { err: error, left: this.#ended.size },
         'what durable handoffs left could not be deleted yet',
       )
     } finally {
