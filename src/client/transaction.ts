@@ -208,7 +208,6 @@ export class Transaction implements AsyncDisposable {
       this.#session.post({ type: 'end', handle: this.#state.handle })
   }
 
-  /** @internal Shared with whoever shows a receipt. */
   #receipt<R>(reply: ReplyOf<'committed'> | undefined): CommitReceipt<R> {
     if (reply !== undefined) return receiptOf(reply)
     return { id: this.id, status: 'committed', replayed: false, result: undefined, session: undefined }

@@ -1,4 +1,3 @@
-import { VirgaError } from '../errors.js'
 import { type Limits, limitExceeded } from '../limits.js'
 
 /** What one function execution wrote: key to encoded value, null where it deleted. */
@@ -49,23 +48,10 @@ export class WriteSetBuilder {
     this.#bytes = bytes
   }
 
-  /** Takes all writes out, to be kept elsewhere. Their bytes and keys still count. */
-  static sizeOf(writes: Writes): number {
+  /** What writes count as: their values, and their keys in UTF-16 units. */
+  static sizeOf(writes: Iterable<readonly [string, Uint8Array | null]>): number {
     let bytes = 0
     for (const [key, value] of writes) bytes += key.length + (value?.length ?? 0)
     return bytes
   }
-}
-
-/** Throws `Internal` if `writes` is a write set that a builder would have refused. For sets that come from elsewhere. */
-export function checkWrites(
-  writes: Iterable<readonly [string, Uint8Array | null]>,
-  limits: Limits,
-): WriteSetBuilder {
-  const builder = new WriteSetBuilder(limits)
-  for (const [key, value] of writes) {
-    if (typeof key !== 'string') throw new VirgaError('InvalidArgument', 'a key is a string')
-    builder.set(key, value)
-  }
-  return builder
 }

@@ -19,7 +19,7 @@ export interface Committed {
 }
 
 /**
- * Commits transactions: large values first, then one decision, then the history (DESIGN: prepare, decide, apply).
+ * Commits transactions: large values first, then one decision, then the history.
  *
  * A crash after the large values leaves orphans that nothing refers to. A crash after the decision leaves it to be found:
  * at boot, or by a retry of the same id, which gets its result. The client is answered only after the decision is durable

@@ -6,6 +6,7 @@ export class Counters {
   commitsReplayed = 0
   commitsFailed = 0
   outcomesUnknown = 0
+  /** Transactions that were open when their session ended, or began afresh. */
   aborts = 0
   deadlinesExceeded = 0
   handoffs = 0

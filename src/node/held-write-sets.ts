@@ -21,10 +21,6 @@ export class HeldWriteSets {
     this.#budget = budget
   }
 
-  get transactions(): number {
-    return this.#byTxn.size
-  }
-
   /** Throws `Busy` if there is no room. */
   keep(txn: TxnId, id: string, writes: Writes, bytes: number, deadlineMs: number): void {
     this.#budget.take(bytes)

@@ -43,7 +43,7 @@ export class CacheNode {
   #sweeper: Timer | undefined
   #stopping: Promise<void> | undefined
 
-  /** Reads storage, then serves. Rejects, with everything closed, if it can't. */
+  /** Reads storage, then serves. Rejects if it can't: storage and listener are then for the caller to close. */
   static async start(world: World, config: NodeConfig, macOf: MacFactory): Promise<CacheNode> {
     if (!isNodeId(config.nodeId)) {
       throw new VirgaError(

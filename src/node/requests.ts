@@ -1,6 +1,7 @@
 import { hlcAt } from '../core/hlc.js'
 import { attemptCeiling, type TxnId } from '../core/ids.js'
 import { checkKey } from '../core/keys.js'
+import { WriteSetBuilder } from '../core/write-set.js'
 import { VirgaError } from '../errors.js'
 import { limitExceeded } from '../limits.js'
 import type { Reply, Request, RequestOf } from '../wire/messages.js'
@@ -121,8 +122,7 @@ export class Requests {
 
   #spill(session: Session, request: RequestOf<'spill'>, transaction: OpenTransaction): Reply {
     try {
-      let bytes = 0
-      for (const [key, value] of request.writes) bytes += key.length + (value?.length ?? 0)
+      const bytes = WriteSetBuilder.sizeOf(request.writes)
       this.#transactions.takeAhead(session, request.handle, transaction, bytes)
       // Copies: what stays for a while must not hold a whole frame in memory.
       this.#write(

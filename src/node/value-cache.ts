@@ -34,10 +34,6 @@ export class ValueCache {
     this.#cache.set(version, Buffer.from(bytes))
   }
 
-  drop(version: Version): void {
-    this.#cache.delete(version)
-  }
-
   /** The bytes of a version, null for a tombstone, undefined if storage must be asked. */
   peek(version: Version): Uint8Array | null | undefined {
     if (version.source === 'tombstone') return null

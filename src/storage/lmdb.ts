@@ -78,12 +78,7 @@ export async function openLmdbStorage(options: LmdbStorageOptions): Promise<Stor
   }
 }
 
-/** Parses `lmdb:PATH`, with `?sync=false`, `?mapSize=64g` and `?timeoutMs=5000`. */
-export function lmdbStorageFromUrl(url: URL | string): Promise<Storage> {
-  return openLmdbStorage(parseLmdbUrl(url))
-}
-
-/** @throws VirgaError `InvalidArgument` */
+/** Parses `lmdb:PATH`, with `?sync=false`, `?mapSize=64g` and `?timeoutMs=5000`. Throws `InvalidArgument`. */
 export function parseLmdbUrl(url: URL | string): LmdbStorageOptions {
   const { rest, take, done } = parseStorageUrl(url, ['lmdb:'])
   const sync = booleanOption(take, 'sync')

@@ -1,5 +1,5 @@
 /**
- * The contract of `Storage` (DESIGN.md, part 9) as tests that any engine can be put through, under any runner.
+ * The contract of `Storage` as tests that any engine can be put through, under any runner.
  *
  * ```ts
  * import { test } from 'vitest'
