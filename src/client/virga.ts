@@ -128,6 +128,7 @@ export class Virga implements AsyncDisposable {
     run: (tx: Transaction) => R | Promise<R>,
     options: StepOptions = {},
   ): Promise<StepResult<Awaited<R>>> {
+    if (upstream !== undefined) refuseBeginOptions(options)
     const tx = upstream === undefined ? await this.begin(options) : await this.resume(upstream, options)
     try {
       const result = await run(tx)
@@ -306,4 +307,15 @@ function lastWord(error: VirgaError, unsure: boolean): VirgaError {
     outcome: 'indefinite',
     cause: error,
   })
+}
+
+/** A transaction has these from its begin on: a later step that gives them would have them silently not in force. */
+function refuseBeginOptions(options: BeginOptions): void {
+  for (const name of ['id', 'deadlineMs', 'consistency', 'after'] as const) {
+    if (options[name] === undefined) continue
+    throw new VirgaError(
+      'InvalidArgument',
+      `${name} belongs to the step that begins the transaction, not to one that resumes it`,
+    )
+  }
 }

@@ -84,7 +84,11 @@ export const NODE_OPTIONS = {
   ),
   drainMsMax: count(DEFAULT_CONFIG.drainMsMax, 'how long a stopping node waits for open transactions'),
   keyBytesMax: count(DEFAULT_LIMITS.keyBytesMax, 'bytes of a key'),
-  valueBytesMax: count(DEFAULT_LIMITS.valueBytesMax, 'bytes of a value'),
+  valueBytesMax: {
+    ...count(DEFAULT_LIMITS.valueBytesMax, 'bytes of a value, 64 MiB at most'),
+    // A client does not know the node's limits before it connects, and takes frames with room for this.
+    schema: positive.max(64 * 1024 * 1024),
+  },
   writeSetBytesMax: count(DEFAULT_LIMITS.writeSetBytesMax, 'bytes that one function writes'),
   writeSetKeysMax: count(DEFAULT_LIMITS.writeSetKeysMax, 'keys that one function writes'),
   resultBytesMax: count(DEFAULT_LIMITS.resultBytesMax, "bytes of a function's result"),

@@ -7,7 +7,7 @@ export class Counters {
   commitsFailed = 0
   outcomesUnknown = 0
   /** Transactions that were open when their session ended, or began afresh. */
-  aborts = 0
+  transactionsDropped = 0
   deadlinesExceeded = 0
   handoffs = 0
   resumes = 0

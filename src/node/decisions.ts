@@ -23,6 +23,8 @@ export class Decisions {
   readonly #resolveMsMax: number
   readonly #clock: HybridClock
   #stopped = false
+  /** Outcomes that are looked into in the background. */
+  #unresolved = 0
 
   constructor(world: World, clock: HybridClock, resolveMsMax: number) {
     this.#world = world
@@ -118,7 +120,12 @@ export class Decisions {
       }
       await this.#pause(round)
     }
-    void this.#resolveLate(txn, attempt, onLate)
+    if (this.#unresolved < UNRESOLVED_MAX) void this.#resolveLate(txn, attempt, onLate)
+    else
+      this.#world.log.warn(
+        { txn },
+        'too many outcomes are unknown: this one is found at the next boot, or by a retry',
+      )
     throw new VirgaError('OutcomeUnknown', `storage does not tell whether ${txn} committed`, {
       outcome: 'indefinite',
       cause,
@@ -135,17 +142,22 @@ export class Decisions {
   }
 
   async #resolveLate(txn: TxnId, attempt: Attempt, onLate: (decision: Decision) => void): Promise<void> {
-    for (let round = 0; !this.#stopped; round++) {
-      await this.#pause(round)
-      try {
-        const decision = await this.fence(txn, attempt)
-        if (decision !== undefined) onLate(decision)
-        return
-      } catch (error) {
-        if (isStorageTrouble(error)) continue
-        this.#world.log.error({ txn, err: error }, 'the outcome of a commit could not be found out')
-        return
+    this.#unresolved++
+    try {
+      for (let round = 0; !this.#stopped; round++) {
+        await this.#pause(round)
+        try {
+          const decision = await this.fence(txn, attempt)
+          if (decision !== undefined) onLate(decision)
+          return
+        } catch (error) {
+          if (isStorageTrouble(error)) continue
+          this.#world.log.error({ txn, err: error }, 'the outcome of a commit could not be found out')
+          return
+        }
       }
+    } finally {
+      this.#unresolved--
     }
   }
 
@@ -156,6 +168,7 @@ export class Decisions {
   }
 }
 
+const UNRESOLVED_MAX = 10_000
 const PAUSE_MS_MIN = 10
 const PAUSE_MS_MAX = 2_000
 

@@ -17,7 +17,6 @@ import { limitExceeded } from '../limits.js'
 import type { StorageEntry } from '../ports/storage.js'
 import { decodeContext, encodeContext, type Mac } from '../wire/context.js'
 import { decodeWriteSet, encodeOrder, encodePin, encodeWriteSet } from '../wire/records.js'
-import { Budget } from './budget.js'
 import { HeldWriteSets } from './held-write-sets.js'
 import type { Pins } from './pins.js'
 import type { NodeState } from './state.js'
@@ -42,7 +41,6 @@ interface Sealed {
  */
 export class Handoffs {
   readonly held: HeldWriteSets
-  readonly budget: Budget
   readonly #state: NodeState
   readonly #pins: Pins
   readonly #mac: Mac
@@ -54,8 +52,7 @@ export class Handoffs {
     this.#state = state
     this.#pins = pins
     this.#mac = mac
-    this.budget = new Budget(state.config.heldBytesMax)
-    this.held = new HeldWriteSets(this.budget)
+    this.held = new HeldWriteSets(state.budget)
   }
 
   /** Ends a function's part. Returns the context for its downstream functions. */
@@ -117,7 +114,7 @@ export class Handoffs {
     const { start, own } = transaction
     if (own.size === 0) return undefined
     // From here on they count as handed off.
-    this.budget.give(transaction.aheadBytes)
+    this.#state.budget.give(transaction.aheadBytes)
     transaction.aheadBytes = 0
     const id = `${this.#state.ledger.origin}:${++this.#sealed}`
     const travels = this.#fitsInline(own.bytes, start.upstream.lineage)

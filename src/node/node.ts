@@ -5,6 +5,7 @@ import { VirgaError } from '../errors.js'
 import type { Timer } from '../ports/clock.js'
 import { PROTOCOL_VERSION } from '../wire/messages.js'
 import { checkFormat, clusterKey, restore } from './boot.js'
+import { Budget } from './budget.js'
 import type { NodeConfig } from './config.js'
 import { Coordinator } from './coordinator.js'
 import { Counters } from './counters.js'
@@ -81,7 +82,8 @@ export class CacheNode {
     const decisions = new Decisions(world, hybrid, config.resolveMsMax)
     this.origin = makeOrigin(config.nodeId, hlcAt(clock.now()), random.bytes(ATTEMPT_ENTROPY_BYTES))
     const ledger = new Ledger(this.origin, history, hybrid, values, counters)
-    const state: NodeState = { world, config, clock: hybrid, history, ledger, decisions, counters }
+    const budget = new Budget(config.heldBytesMax)
+    const state: NodeState = { world, config, clock: hybrid, history, ledger, decisions, counters, budget }
     const pins = new Pins(world)
     const handoffs = new Handoffs(state, pins, mac)
     const transactions = new Transactions(state, handoffs)
@@ -120,7 +122,7 @@ export class CacheNode {
         ['versions', this.#state.history.versions],
         ['decisions', this.#state.history.decisions],
         ['cacheBytes', this.#values.bytes],
-        ['heldBytes', this.#handoffs.budget.bytes],
+        ['heldBytes', this.#state.budget.bytes],
         ['pins', this.#pins.size],
         ['protocolVersion', PROTOCOL_VERSION],
       ],

@@ -1,5 +1,6 @@
 import type { History } from '../core/history.js'
 import type { HybridClock } from '../core/hlc.js'
+import type { Budget } from './budget.js'
 import type { NodeConfig } from './config.js'
 import type { Counters } from './counters.js'
 import type { Decisions } from './decisions.js'
@@ -15,4 +16,6 @@ export interface NodeState {
   readonly ledger: Ledger
   readonly decisions: Decisions
   readonly counters: Counters
+  /** Of bytes that executors make the node hold for them. */
+  readonly budget: Budget
 }

@@ -123,7 +123,7 @@ export class Transactions {
 
   endAll(session: Session): void {
     this.#open -= session.handles.size
-    this.#state.counters.aborts += session.handles.size
+    this.#state.counters.transactionsDropped += session.handles.size
     for (const found of session.handles.values()) this.#release(found)
     session.handles.clear()
   }
@@ -133,7 +133,7 @@ export class Transactions {
     if (session.handles.get(handle) !== transaction) {
       throw new VirgaError('TransactionUnknown', 'the transaction has ended')
     }
-    this.#handoffs.budget.take(bytes)
+    this.#state.budget.take(bytes)
     transaction.aheadBytes += bytes
   }
 
@@ -167,7 +167,7 @@ export class Transactions {
 
   #release(found: Handle): void {
     if (!(found instanceof OpenTransaction)) return
-    this.#handoffs.budget.give(found.aheadBytes)
+    this.#state.budget.give(found.aheadBytes)
     found.aheadBytes = 0
   }
 

@@ -58,18 +58,25 @@ export async function openLmdbStorage(options: LmdbStorageOptions): Promise<Stor
   try {
     const path = prepareDirectory(options.path)
     release = claim(path, sync)
-    const db = open<Buffer, Buffer>({
-      path,
-      // Otherwise a name with a dot in it is taken for a file.
-      noSubdir: false,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      useVersions: true,
-      overlappingSync: false,
-      noSync: !sync,
-      mapSize: options.mapSizeBytes ?? MAP_SIZE_BYTES_DEFAULT,
-      maxReaders: READERS_MAX,
-    })
+    // For its user alone, also in a folder that others may enter: the key that contexts are signed with lies there too.
+    const before = process.umask(0o177)
+    let db: RootDatabase<Buffer, Buffer>
+    try {
+      db = open<Buffer, Buffer>({
+        path,
+        // Otherwise a name with a dot in it is taken for a file.
+        noSubdir: false,
+        encoding: 'binary',
+        keyEncoding: 'binary',
+        useVersions: true,
+        overlappingSync: false,
+        noSync: !sync,
+        mapSize: options.mapSizeBytes ?? MAP_SIZE_BYTES_DEFAULT,
+        maxReaders: READERS_MAX,
+      })
+    } finally {
+      process.umask(before)
+    }
     await checkFormat(db, path)
     return new LmdbStorage(db, sync, options, release)
   } catch (error) {

@@ -1,3 +1,4 @@
+import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { NodeProcess, testClient, testNode } from '../support/nodes.js'
@@ -21,4 +22,14 @@ test.each(['data', `${LONG}data`])('an LMDB environment is one node’s: %s', as
   await expect(testNode({ storage })).rejects.toMatchObject({ code: 'Busy' })
   await second.stop()
   expect(await (await (await testNode({ storage })).connect()).get('a')).toBe(1)
+})
+
+test('the files of an environment are its user’s alone, also in a folder that others may enter', async () => {
+  const folder = join(tempFolder(), 'data')
+  mkdirSync(folder, { mode: 0o755 })
+  const virga = await (await testNode({ storage: `lmdb:${folder}` })).connect()
+  await virga.transaction((tx) => tx.put('a', 1))
+  for (const file of ['data.mdb', 'lock.mdb', 'virga.lock']) {
+    expect([file, statSync(join(folder, file)).mode & 0o777]).toEqual([file, 0o600])
+  }
 })

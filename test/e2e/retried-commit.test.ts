@@ -41,3 +41,17 @@ test('what may be asked twice is asked again when the node went away under it', 
     expect(await askedLater).toBe(1)
   }
 })
+
+test('what belongs to the begin of a DAG is refused where a step resumes', async () => {
+  const virga = await (await testNode()).connect()
+  const { context } = await virga.step(undefined, (tx) => tx.put('a', 1), { deadlineMs: 60_000 })
+  for (const options of [
+    { deadlineMs: 1_000 },
+    { consistency: 'lww' as const },
+    { after: 'x' },
+    { id: 'x' },
+  ]) {
+    await expect(virga.step(context, () => 1, options)).rejects.toMatchObject({ code: 'InvalidArgument' })
+  }
+  expect(await virga.commit(context)).toMatchObject({ replayed: false })
+})
