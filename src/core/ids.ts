@@ -68,9 +68,9 @@ export function attemptHlc(attempt: Attempt): Hlc {
 
 /** The attempt that is above every attempt begun in or before the millisecond of `at`. For fences. */
 export function attemptCeiling(at: Hlc): Attempt {
-  return (hlcAt(hlcMs(at) + 1)
+  return `${hlcAt(hlcMs(at) + 1)
     .toString(16)
-    .padStart(14, '0') + '0000000000') as Attempt
+    .padStart(14, '0')}0000000000` as Attempt
 }
 
 /** One incarnation of a node: `<node id>@<hlc at boot, hex>`. A restart is a new origin. */

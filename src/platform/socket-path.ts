@@ -8,9 +8,9 @@ const PATH_BYTES_MAX = 98
 
 /** $VIRGA_SOCKET, else `virga/node.sock` in the user's runtime folder, else in a folder of the user's own among the temporary ones. */
 export function defaultSocketPath(env: NodeJS.ProcessEnv = process.env): string {
-  const given = env['VIRGA_SOCKET']
+  const given = env.VIRGA_SOCKET
   if (given !== undefined && given !== '') return given
-  const runtime = env['XDG_RUNTIME_DIR']
+  const runtime = env.XDG_RUNTIME_DIR
   if (runtime !== undefined && runtime !== '') return join(runtime, 'virga', 'node.sock')
   return join(tmpdir(), `virga-${userInfo().uid}`, 'node.sock')
 }
