@@ -29,7 +29,10 @@ export async function findOutcome(
       if (reply.type === 'committed') return reply
       throw new NotCommitted(lost.code, `${lost.message}; the attempt did not commit`, { cause: lost })
     } catch (error) {
-      if (error instanceof NotCommitted || !VirgaError.is(error) || !error.retryable) throw error
+      if (error instanceof NotCommitted || !VirgaError.is(error)) throw error
+      // It will not be found out here. That the question failed for sure says nothing of the commit.
+      if (!error.retryable)
+        throw new VirgaError(error.code, error.message, { outcome: 'indefinite', cause: error })
       trouble = error
     }
     await pause(

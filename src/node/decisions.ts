@@ -116,7 +116,9 @@ export class Decisions {
       try {
         return await this.#fenceOrObey(txn, attempt, cause)
       } catch (error) {
-        if (!isStorageTrouble(error)) throw error
+        if (isVerdict(error)) throw error
+        // A record that can't be read, a storage that was closed: it will not be known, which is no definite failure.
+        if (!isStorageTrouble(error)) break
       }
       await this.#pause(round)
     }
@@ -171,6 +173,11 @@ export class Decisions {
 const UNRESOLVED_MAX = 10_000
 const PAUSE_MS_MIN = 10
 const PAUSE_MS_MAX = 2_000
+
+/** What a resolution found out: this attempt has not committed and will not. */
+function isVerdict(error: unknown): boolean {
+  return error instanceof Fenced || (VirgaError.is(error) && error.code === 'TransactionAborted')
+}
 
 /** Tells the definite answer of a resolution from the trouble that it goes on in. */
 class Fenced extends VirgaError {}

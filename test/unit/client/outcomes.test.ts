@@ -101,3 +101,27 @@ describe('a commit whose answers were all lost', () => {
     })
   })
 })
+
+test('a commit that is still being looked into when its client is closed is not told as a definite failure', async () => {
+  await withCluster(async (cluster) => {
+    await cluster.boot()
+    const link = new LossyLink(cluster.hub.link())
+    const virga = cluster.client({ commitTimeoutMs: 1_000 }, link)
+    await cluster.until(virga.up())
+    link.loses = ({ type }) => type === 'begun' || type === 'committed'
+    const failing = error(
+      virga.begin().then((tx) => {
+        tx.put('a', 1)
+        return tx.commit()
+      }),
+    )
+    await cluster.clock.advance(500)
+    // Nobody can tell either, so that it waits to ask again when it is closed.
+    cluster.storage.faults.plan({ probabilities: { before: 1 } })
+    await cluster.clock.advance(5_000)
+    await cluster.until(virga.close())
+    expect(await cluster.until(failing)).toMatchObject({ code: 'Closed', outcome: 'indefinite' })
+    cluster.storage.faults.plan(undefined)
+    expect(await cluster.until(cluster.client().get('a'))).toBe(1)
+  })
+})

@@ -62,6 +62,21 @@ describe('a commit whose outcome storage does not tell', () => {
     })
   })
 
+  test('is not told as a definite failure when it can not be looked into, as where storage was closed', async () => {
+    await withCluster(async (cluster) => {
+      await cluster.boot({ resolveMsMax: RESOLVE_MS })
+      const virga = cluster.client()
+      const tx = await cluster.until(virga.begin({ id: idOf(cluster) }))
+      tx.put('a', 1)
+      const committing = thrown(tx.commit())
+      cluster.storage.faults.next('compareAndSwap', { kind: 'timeout', latencyMs: 100, effectAfterMs: 50 })
+      await cluster.clock.advance(50)
+      void cluster.storage.close()
+      expect(await cluster.until(committing)).toMatchObject({ code: 'OutcomeUnknown', outcome: 'indefinite' })
+      expect(cluster.witness.committed.size).toBe(1)
+    })
+  })
+
   test('goes on being looked into when the caller is gone', async () => {
     await withCluster(async (cluster) => {
       await cluster.boot({ resolveMsMax: RESOLVE_MS })
