@@ -1,10 +1,10 @@
 import type { History } from '../core/history.js'
 import type { HybridClock } from '../core/hlc.js'
-import type { Budget } from './budget.js'
+import type { Decisions } from './committing/decisions.js'
 import type { NodeConfig } from './config.js'
 import type { Counters } from './counters.js'
-import type { Decisions } from './decisions.js'
-import type { Ledger } from './ledger.js'
+import type { Budget } from './executors/budget.js'
+import type { Ledger } from './sharing/ledger.js'
 import type { World } from './world.js'
 
 /** What all parts of a node work on: the world outside, what it was told, and what it knows. */

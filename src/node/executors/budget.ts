@@ -1,4 +1,4 @@
-import { VirgaError } from '../errors.js'
+import { VirgaError } from '../../errors.js'
 
 /** Bytes that executors may make the node hold for them: write sets sent ahead, and write sets handed off. */
 export class Budget {

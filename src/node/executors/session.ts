@@ -1,7 +1,7 @@
-import type { VirgaError } from '../errors.js'
-import type { ProcessIdentity } from '../ports/processes.js'
-import type { PeerId } from '../ports/transport.js'
-import type { Reply, Request } from '../wire/messages.js'
+import type { VirgaError } from '../../errors.js'
+import type { ProcessIdentity } from '../../ports/processes.js'
+import type { PeerId } from '../../ports/transport.js'
+import type { Reply, Request } from '../../wire/messages.js'
 import type { OpenTransaction } from './transaction.js'
 
 /** A transaction of a session: open, being begun, or failed in a way that all further requests are told. */

@@ -1,6 +1,6 @@
-import type { TxnId } from '../core/ids.js'
-import type { Writes } from '../core/write-set.js'
-import type { Budget } from './budget.js'
+import type { TxnId } from '../../core/ids.js'
+import type { Writes } from '../../core/write-set.js'
+import type { Budget } from '../executors/budget.js'
 
 interface Held {
   readonly writes: Writes

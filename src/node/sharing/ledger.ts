@@ -1,10 +1,10 @@
-import type { Coordinates } from '../core/cut.js'
-import type { Decision } from '../core/decision.js'
-import type { History } from '../core/history.js'
-import type { HybridClock } from '../core/hlc.js'
-import type { Origin, TxnId } from '../core/ids.js'
-import type { Counters } from './counters.js'
-import type { ValueCache } from './value-cache.js'
+import type { Coordinates } from '../../core/cut.js'
+import type { Decision } from '../../core/decision.js'
+import type { History } from '../../core/history.js'
+import type { HybridClock } from '../../core/hlc.js'
+import type { Origin, TxnId } from '../../core/ids.js'
+import type { Counters } from '../counters.js'
+import type { ValueCache } from '../reading/value-cache.js'
 
 /**
  * Where decisions enter this node's history. A decision gets the next place in this node's publication order, all its

@@ -1,8 +1,8 @@
-import type { Cut } from '../core/cut.js'
-import type { History } from '../core/history.js'
-import { checkKey } from '../core/keys.js'
-import type { Limits } from '../limits.js'
-import type { OpenTransaction } from './transaction.js'
+import type { Cut } from '../../core/cut.js'
+import type { History } from '../../core/history.js'
+import { checkKey } from '../../core/keys.js'
+import type { Limits } from '../../limits.js'
+import type { OpenTransaction } from '../executors/transaction.js'
 import type { ValueCache } from './value-cache.js'
 
 /** Values in one answer; the client asks again for what is left. */

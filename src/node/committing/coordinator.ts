@@ -1,13 +1,13 @@
-import type { Coordinates } from '../core/cut.js'
-import type { Decision } from '../core/decision.js'
-import type { TxnId } from '../core/ids.js'
-import { blobKey, blobName, lateKey, txnMinute } from '../core/layout.js'
-import { type PlacedBlob, placeWrites } from '../core/placement.js'
-import { VirgaError } from '../errors.js'
-import type { StorageEntry } from '../ports/storage.js'
-import type { Minutes } from './minutes.js'
-import type { NodeState } from './state.js'
-import type { OpenTransaction } from './transaction.js'
+import type { Coordinates } from '../../core/cut.js'
+import type { Decision } from '../../core/decision.js'
+import type { TxnId } from '../../core/ids.js'
+import { blobKey, blobName, lateKey, txnMinute } from '../../core/layout.js'
+import { type PlacedBlob, placeWrites } from '../../core/placement.js'
+import { VirgaError } from '../../errors.js'
+import type { StorageEntry } from '../../ports/storage.js'
+import type { Minutes } from '../collecting/minutes.js'
+import type { OpenTransaction } from '../executors/transaction.js'
+import type { NodeState } from '../state.js'
 
 /** What a commit came to: the decision that stands for the transaction, whoever made it. */
 export interface Committed {

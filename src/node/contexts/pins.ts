@@ -1,7 +1,7 @@
-import type { Context } from '../core/context.js'
-import type { TxnId } from '../core/ids.js'
-import { blobKey, type Place, pinKey } from '../core/layout.js'
-import type { World } from './world.js'
+import type { Context } from '../../core/context.js'
+import type { TxnId } from '../../core/ids.js'
+import { blobKey, type Place, pinKey } from '../../core/layout.js'
+import type { World } from '../world.js'
 
 /** What is known of a context that is, or is to be, durable. */
 type Pinning = Pick<Context, 'txn' | 'deadlineMs' | 'lineage'>

@@ -1,6 +1,6 @@
-import type { Decision } from '../core/decision.js'
-import type { History } from '../core/history.js'
-import { isOrigin, isTxnId, type Origin, type TxnId } from '../core/ids.js'
+import type { Decision } from '../../core/decision.js'
+import type { History } from '../../core/history.js'
+import { isOrigin, isTxnId, type Origin, type TxnId } from '../../core/ids.js'
 import {
   CLUSTER_FORMAT,
   CLUSTER_KEY,
@@ -10,14 +10,14 @@ import {
   lateBucket,
   orderBucket,
   pinBuckets,
-} from '../core/layout.js'
-import { compareStamps } from '../core/version.js'
-import { VirgaError } from '../errors.js'
-import type { Storage } from '../ports/storage.js'
-import { decodeFormat, decodeOrder, decodePin, decodeStanding, encodeFormat } from '../wire/records.js'
-import type { Ledger } from './ledger.js'
-import type { Minutes } from './minutes.js'
-import type { Pins } from './pins.js'
+} from '../../core/layout.js'
+import { compareStamps } from '../../core/version.js'
+import { VirgaError } from '../../errors.js'
+import type { Storage } from '../../ports/storage.js'
+import { decodeFormat, decodeOrder, decodePin, decodeStanding, encodeFormat } from '../../wire/records.js'
+import type { Minutes } from '../collecting/minutes.js'
+import type { Pins } from '../contexts/pins.js'
+import type { Ledger } from '../sharing/ledger.js'
 import { readOrMake } from './read-or-make.js'
 
 /** Listings under way at once while a node boots. */

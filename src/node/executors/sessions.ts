@@ -1,12 +1,12 @@
-import { VirgaError } from '../errors.js'
-import { limitExceeded } from '../limits.js'
-import type { PeerId } from '../ports/transport.js'
-import { replyFrames, requestFrames, requestNumbers } from '../wire/frames.js'
-import type { Reply, Request, RequestOf } from '../wire/messages.js'
+import { VirgaError } from '../../errors.js'
+import { limitExceeded } from '../../limits.js'
+import type { PeerId } from '../../ports/transport.js'
+import { replyFrames, requestFrames, requestNumbers } from '../../wire/frames.js'
+import type { Reply, Request, RequestOf } from '../../wire/messages.js'
+import type { NodeState } from '../state.js'
 import { errorReply, replyBytes } from './replies.js'
 import type { Requests } from './requests.js'
 import { Session } from './session.js'
-import type { NodeState } from './state.js'
 import type { Transactions } from './transactions.js'
 
 /** Requests that one session may have seen to before it is another's turn. */

@@ -6,21 +6,21 @@ import {
   overlay,
   type WriteSet,
   type WriteSetBody,
-} from '../core/context.js'
-import { covers } from '../core/cut.js'
-import type { TxnId } from '../core/ids.js'
-import { blobKey, blobName, orderKey, pinKey } from '../core/layout.js'
-import { modeOf } from '../core/modes.js'
-import { WriteSetBuilder, type Writes } from '../core/write-set.js'
-import { VirgaError } from '../errors.js'
-import { limitExceeded } from '../limits.js'
-import type { StorageEntry } from '../ports/storage.js'
-import { decodeContext, encodeContext, type Mac } from '../wire/context.js'
-import { decodeWriteSet, encodeOrder, encodePin, encodeWriteSet } from '../wire/records.js'
+} from '../../core/context.js'
+import { covers } from '../../core/cut.js'
+import type { TxnId } from '../../core/ids.js'
+import { blobKey, blobName, orderKey, pinKey } from '../../core/layout.js'
+import { modeOf } from '../../core/modes.js'
+import { WriteSetBuilder, type Writes } from '../../core/write-set.js'
+import { VirgaError } from '../../errors.js'
+import { limitExceeded } from '../../limits.js'
+import type { StorageEntry } from '../../ports/storage.js'
+import { decodeContext, encodeContext, type Mac } from '../../wire/context.js'
+import { decodeWriteSet, encodeOrder, encodePin, encodeWriteSet } from '../../wire/records.js'
+import { deadlineExceeded, type OpenTransaction, type TransactionStart } from '../executors/transaction.js'
+import type { NodeState } from '../state.js'
 import { HeldWriteSets } from './held-write-sets.js'
 import type { Pins } from './pins.js'
-import type { NodeState } from './state.js'
-import { deadlineExceeded, type OpenTransaction, type TransactionStart } from './transaction.js'
 
 /** Branches joined at once. Each pair of them is compared. More can be joined in stages. */
 const CONTEXTS_MAX = 1_000

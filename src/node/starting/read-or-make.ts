@@ -1,5 +1,5 @@
-import type { Place } from '../core/layout.js'
-import type { Storage } from '../ports/storage.js'
+import type { Place } from '../../core/layout.js'
+import type { Storage } from '../../ports/storage.js'
 
 /** Reads a record, or makes it: of several nodes that start at once, one makes it and all use that one. */
 export async function readOrMake(

@@ -1,7 +1,7 @@
-import { VirgaError } from '../errors.js'
-import type { Reply, ReplyOf } from '../wire/messages.js'
-import { encodeToken } from '../wire/token.js'
-import type { Committed } from './coordinator.js'
+import { VirgaError } from '../../errors.js'
+import type { Reply, ReplyOf } from '../../wire/messages.js'
+import { encodeToken } from '../../wire/token.js'
+import type { Committed } from '../committing/coordinator.js'
 
 /** Answers, from what happened to what is sent. */
 

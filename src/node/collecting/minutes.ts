@@ -5,10 +5,10 @@ import {
   minuteAt,
   minuteClosesAtMs,
   type Place,
-} from '../core/layout.js'
-import type { Storage } from '../ports/storage.js'
-import { decodeMinute, encodeMinute } from '../wire/records.js'
-import { readOrMake } from './read-or-make.js'
+} from '../../core/layout.js'
+import type { Storage } from '../../ports/storage.js'
+import { decodeMinute, encodeMinute } from '../../wire/records.js'
+import { readOrMake } from '../starting/read-or-make.js'
 
 /** The ceiling is raised by so much, so that it costs a write in a while and not one a commit. */
 const AHEAD_MINUTES = 10

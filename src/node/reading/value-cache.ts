@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache'
-import { blobKey, decisionKey } from '../core/layout.js'
-import type { Version } from '../core/version.js'
-import { VirgaError } from '../errors.js'
-import type { Storage } from '../ports/storage.js'
-import { decodeStanding } from '../wire/records.js'
-import type { Counters } from './counters.js'
+import { blobKey, decisionKey } from '../../core/layout.js'
+import type { Version } from '../../core/version.js'
+import { VirgaError } from '../../errors.js'
+import type { Storage } from '../../ports/storage.js'
+import { decodeStanding } from '../../wire/records.js'
+import type { Counters } from '../counters.js'
 
 /** What an entry costs beside its bytes: the array, its buffer, and the cache's own bookkeeping. */
 const ENTRY_OVERHEAD_BYTES = 256

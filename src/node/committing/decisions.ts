@@ -1,11 +1,11 @@
-import { equalBytes } from '../core/bytes.js'
-import { type Abortion, type Decision, fenceOver, judge, type Standing } from '../core/decision.js'
-import type { HybridClock } from '../core/hlc.js'
-import { type Attempt, attemptHlc, type TxnId } from '../core/ids.js'
-import { decisionKey } from '../core/layout.js'
-import { VirgaError } from '../errors.js'
-import { decodeStanding, encodeStanding } from '../wire/records.js'
-import type { World } from './world.js'
+import { equalBytes } from '../../core/bytes.js'
+import { type Abortion, type Decision, fenceOver, judge, type Standing } from '../../core/decision.js'
+import type { HybridClock } from '../../core/hlc.js'
+import { type Attempt, attemptHlc, type TxnId } from '../../core/ids.js'
+import { decisionKey } from '../../core/layout.js'
+import { VirgaError } from '../../errors.js'
+import { decodeStanding, encodeStanding } from '../../wire/records.js'
+import type { World } from '../world.js'
 
 /**
  * The records under transaction ids: the commit point, fences and abortions. Nothing else writes there.

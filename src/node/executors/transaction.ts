@@ -1,10 +1,10 @@
-import type { WriteSet } from '../core/context.js'
-import type { Cut } from '../core/cut.js'
-import type { Attempt, TxnId } from '../core/ids.js'
-import type { Mode } from '../core/modes.js'
-import { WriteSetBuilder, type Writes } from '../core/write-set.js'
-import { VirgaError } from '../errors.js'
-import type { Limits } from '../limits.js'
+import type { WriteSet } from '../../core/context.js'
+import type { Cut } from '../../core/cut.js'
+import type { Attempt, TxnId } from '../../core/ids.js'
+import type { Mode } from '../../core/modes.js'
+import { WriteSetBuilder, type Writes } from '../../core/write-set.js'
+import { VirgaError } from '../../errors.js'
+import type { Limits } from '../../limits.js'
 
 /** What a function sees before its snapshot: the write sets upstream of it. */
 export interface Upstream {
