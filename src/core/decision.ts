@@ -26,8 +26,23 @@ export interface Decision {
   /** The snapshot that the transaction read. Whoever applies the decision applies these first. */
   readonly cut: Cut
   readonly writes: readonly StoredWrite[]
+  /** The keys were claimed before: each has a guard in storage. */
+  readonly claimed: boolean
   /** The function's result, encoded as a value. Undefined: it had none. */
   readonly result: Uint8Array | undefined
+}
+
+/**
+ * What a decision shrinks to when its writes have gone into bases: every snapshot that begins sees it. It still says that
+ * the transaction committed, and with which result.
+ */
+export interface Marker {
+  readonly status: 'compacted'
+  readonly attempt: Attempt
+  readonly hlc: Hlc
+  readonly result: Uint8Array | undefined
+  /** The large values that the decision referred to: collected with the bases that refer to them, and by nobody else. */
+  readonly blobs: readonly string[]
 }
 
 /** Attempts up to this one can no longer commit. Later ones can. */
@@ -41,8 +56,15 @@ export interface Abortion {
   readonly status: 'aborted'
 }
 
+/** The transaction committed. */
+export type Commit = Decision | Marker
+
 /** What stands under a transaction's id, if anything does. */
-export type Standing = Decision | Fence | Abortion
+export type Standing = Commit | Fence | Abortion
+
+export function isCommit(standing: Standing | undefined): standing is Commit {
+  return standing?.status === 'committed' || standing?.status === 'compacted'
+}
 
 /**
  * What a coordinator must do next about an attempt of its own, given what stands under the transaction's id:
@@ -58,6 +80,7 @@ export function judge(standing: Standing | undefined, attempt: Attempt): Verdict
   if (standing === undefined) return 'write'
   switch (standing.status) {
     case 'committed':
+    case 'compacted':
       return standing.attempt === attempt ? 'ours' : 'replay'
     case 'aborted':
       return 'aborted'
@@ -70,6 +93,12 @@ export function judge(standing: Standing | undefined, attempt: Attempt): Verdict
 export function fenceOver(standing: Standing | undefined, attempt: Attempt): Fence | undefined {
   if (judge(standing, attempt) !== 'write') return undefined
   return { status: 'fenced', upTo: attempt }
+}
+
+/** What a decision shrinks to. */
+export function markerOf({ attempt, hlc, result, writes }: Decision): Marker {
+  const blobs = writes.flatMap(({ value }) => (value.kind === 'blob' ? [value.blob] : []))
+  return { status: 'compacted', attempt, hlc, result, blobs }
 }
 
 /** A transaction and one attempt at it. */

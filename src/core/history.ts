@@ -1,22 +1,53 @@
 import { VirgaError } from '../errors.js'
-import type { Coordinates, Cut } from './cut.js'
-import type { Decision, StoredValue } from './decision.js'
+import { type Coordinates, type Cut, union } from './cut.js'
 import { HLC_ZERO, type Hlc } from './hlc.js'
 import type { Origin, TxnId } from './ids.js'
+import { Order } from './order.js'
+import type { Placed, Publication, SharedValue, SharedWrite } from './publication.js'
 import { type Applied, compareStamps, isVisible, type Source, type Version } from './version.js'
 
+/** All that a history holds, in a form that can be told to another node. */
+export interface HistoryState {
+  readonly vector: Cut
+  readonly compacted: Cut
+  readonly horizon: Hlc
+  readonly orders: readonly {
+    readonly origin: Origin
+    readonly first: number
+    readonly txns: readonly TxnId[]
+  }[]
+  readonly applied: readonly StatedDecision[]
+}
+
+export interface StatedDecision {
+  readonly txn: TxnId
+  readonly coordinates: readonly Coordinates[]
+  readonly publication: Publication
+}
+
+export interface Installed {
+  /** Decisions that were not here. */
+  readonly added: readonly Applied[]
+  /** Versions that left their chains, of each key the newest. */
+  readonly dropped: readonly Version[]
+}
+
 /**
- * Everything a node has applied and not yet dropped: per key a chain of versions, and the applied vector.
+ * Everything a node has applied and not yet dropped: per key a chain of versions, the applied vector, and the order of
+ * each origin.
  *
  * The invariant that gives I1 to I3: a cut is a prefix of each origin's publication order, and a decision is applied
  * whole. So the set of transactions that a cut sees never changes, and the newest visible version of each key is a
- * function of the cut alone.
+ * function of the cut alone. What was compacted is seen by every live cut: it leaves the chains, and is read from its
+ * key's base.
  */
 export class History {
   /** Oldest first: the usual insertion is at the end. */
   readonly #chains = new Map<string, Version[]>()
   readonly #applied = new Map<TxnId, Applied>()
   readonly #vector = new Map<Origin, number>()
+  readonly #orders = new Map<Origin, Order>()
+  readonly #compacted = new Map<Origin, number>()
   #cut: Cut | undefined
   #horizon: Hlc = HLC_ZERO
   #versions = 0
@@ -27,7 +58,12 @@ export class History {
     return this.#cut
   }
 
-  /** The highest clock that was ever dropped from a chain. Below it, a key's base in storage must be compared. */
+  /** How far each origin is compacted, as far as this node knows and has applied. */
+  get compacted(): Cut {
+    return this.#compacted
+  }
+
+  /** The highest clock that was ever dropped from a chain. At or below it, a key's base in storage must be compared. */
   get horizon(): Hlc {
     return this.#horizon
   }
@@ -58,42 +94,6 @@ export class History {
     return this.#applied.get(txn)
   }
 
-  /**
-   * Applies a decision at the next place of an origin. Idempotent by transaction: a decision that is there already gets
-   * the coordinates in addition. Places are taken in order and without gaps: a gap would let a cut promise what is not
-   * here. Returns the applied decision.
-   */
-  apply(txn: TxnId, decision: Decision, at: Coordinates): Applied {
-    const expected = this.seqOf(at.origin) + 1
-    if (at.seq !== expected) {
-      throw new VirgaError('Internal', `place ${at.seq} of ${at.origin} applied where ${expected} is next`)
-    }
-    let applied = this.#applied.get(txn)
-    if (applied === undefined) applied = this.#insert(txn, decision, at)
-    else applied.coordinates.push(at)
-    this.#vector.set(at.origin, at.seq)
-    this.#cut = undefined
-    return applied
-  }
-
-  /**
-   * Gives a decision one more place, in an order that another origin published before it died. For snapshots that were
-   * taken there and outlived it.
-   */
-  alsoAt(txn: TxnId, at: Coordinates): void {
-    const applied = this.#applied.get(txn)
-    if (applied === undefined) return
-    if (applied.coordinates.some((c) => c.origin === at.origin && c.seq === at.seq)) return
-    applied.coordinates.push(at)
-  }
-
-  /** Declares that everything up to `seq` of a past origin is here: each of its places was given by `alsoAt`. */
-  declare(origin: Origin, seq: number): void {
-    if (seq <= this.seqOf(origin)) return
-    this.#vector.set(origin, seq)
-    this.#cut = undefined
-  }
-
   /** The newest version of a key that the cut sees. Tombstones are versions like any other. */
   read(key: string, cut: Cut): Version | undefined {
     const chain = this.#chains.get(key)
@@ -106,30 +106,153 @@ export class History {
   }
 
   /**
-   * Drops the version that `txn` wrote to a key, together with all older ones of that key: their base is in storage now
-   * and every live snapshot sees it. Returns what was dropped.
+   * Applies a decision at the next place of an origin. Idempotent by transaction: a decision that is there already gets
+   * the coordinates in addition. Places are taken in order and without gaps: a gap would let a cut promise what is not
+   * here. Returns the applied decision.
    */
-  dropThrough(key: string, txn: TxnId): readonly Version[] {
-    const chain = this.#chains.get(key)
-    const found = chain?.findIndex((version) => version.applied.txn === txn) ?? -1
-    if (chain === undefined || found < 0) return []
-    const dropped = chain.splice(0, found + 1)
-    if (chain.length === 0) this.#chains.delete(key)
-    this.#versions -= dropped.length
-    const newest = dropped[dropped.length - 1]!.applied.hlc
-    if (newest > this.#horizon) this.#horizon = newest
+  apply(txn: TxnId, publication: Publication, at: Coordinates): Applied {
+    this.#take(txn, at)
+    let applied = this.#applied.get(txn)
+    if (applied === undefined) applied = this.#insert(txn, publication, [at])
+    else applied.coordinates.push(at)
+    return applied
+  }
+
+  /**
+   * Takes the next place of an origin for a decision that is here already, or is in the bases and so in every cut: for
+   * places that are told without what stands there.
+   */
+  pass(txn: TxnId, at: Coordinates, hlc: Hlc = HLC_ZERO): void {
+    this.#take(txn, at)
+    const applied = this.#applied.get(txn)
+    if (applied !== undefined) applied.coordinates.push(at)
+    else if (hlc > this.#horizon) this.#horizon = hlc
+  }
+
+  /** The first place of an origin that is remembered. */
+  firstOf(origin: Origin): number {
+    return this.#orders.get(origin)?.first ?? this.seqOf(origin) + 1
+  }
+
+  /** Transactions at an origin's places from `first` up to `last`, as far as they are remembered. */
+  orderOf(origin: Origin, first: number, last: number): readonly TxnId[] {
+    return this.#orders.get(origin)?.between(first, last) ?? []
+  }
+
+  /** What stands at a place. Undefined: it is not applied yet, or not remembered any more. */
+  placed(origin: Origin, seq: number): Placed | undefined {
+    const txn = this.#orders.get(origin)?.at(seq)
+    if (txn === undefined) return undefined
+    const applied = this.#applied.get(txn)
+    if (applied === undefined) return { txn, kind: 'compacted', hlc: this.#horizon }
+    return { txn, kind: 'decided', publication: publicationOf(applied) }
+  }
+
+  /**
+   * An origin is compacted up to `through`: what it published up to there is in the bases. Those versions leave their
+   * chains, together with all older ones of their keys; they are returned, of each key the newest. What is not applied
+   * here yet is left for later.
+   */
+  compact(origin: Origin, through: number): readonly Version[] {
+    const order = this.#orders.get(origin)
+    const last = Math.min(through, this.seqOf(origin))
+    if (order === undefined || last <= (this.#compacted.get(origin) ?? 0)) return []
+    const dropped: Version[] = []
+    for (const txn of order.between(order.first, last)) {
+      const applied = this.#applied.get(txn)
+      if (applied === undefined) continue
+      for (const version of applied.versions) if (this.#dropThrough(version)) dropped.push(version)
+      if (applied.hlc > this.#horizon) this.#horizon = applied.hlc
+      this.#applied.delete(txn)
+    }
+    order.forgetThrough(last)
+    this.#compacted.set(origin, last)
     return dropped
   }
 
-  /** Forgets a decision none of whose versions is held any more. */
-  forget(txn: TxnId): void {
-    this.#applied.delete(txn)
+  /**
+   * For a history that is made from storage, after every decision there was applied: what is compacted is in the bases,
+   * and no clock of it is above `horizon`.
+   */
+  foundCompacted(compacted: Cut, horizon: Hlc): void {
+    for (const [origin, seq] of compacted) {
+      if (seq <= this.seqOf(origin)) continue
+      this.#vector.set(origin, seq)
+      this.#orders.set(origin, new Order(seq))
+      this.#compacted.set(origin, seq)
+    }
+    if (horizon > this.#horizon) this.#horizon = horizon
+    this.#cut = undefined
   }
 
-  #insert(txn: TxnId, decision: Decision, at: Coordinates): Applied {
+  state(): HistoryState {
+    return {
+      vector: this.cut(),
+      compacted: new Map(this.#compacted),
+      horizon: this.#horizon,
+      orders: [...this.#orders].map(([origin, order]) => ({
+        origin,
+        first: order.first,
+        txns: order.between(order.first, order.last),
+      })),
+      applied: [...this.#applied.values()].map((applied) => ({
+        txn: applied.txn,
+        coordinates: [...applied.coordinates],
+        publication: publicationOf(applied),
+      })),
+    }
+  }
+
+  /**
+   * Takes over all that another node has applied. Afterwards this history sees what either saw: what is in neither's
+   * chains but in either's vector is in the bases. Versions that the other has compacted leave the chains here as well.
+   */
+  install(state: HistoryState): Installed {
+    const dropped = [...state.compacted].flatMap(([origin, seq]) => this.compact(origin, seq))
+    const added: Applied[] = []
+    for (const { txn, coordinates, publication } of state.applied) {
+      const known = this.#applied.get(txn)
+      if (known === undefined) added.push(this.#insert(txn, publication, [...coordinates]))
+      else for (const at of coordinates) addPlace(known.coordinates, at)
+    }
+    for (const { origin, first, txns } of state.orders) this.#extend(origin, first, txns)
+    for (const [origin, seq] of union(this.#vector, state.vector)) this.#vector.set(origin, seq)
+    for (const [origin, seq] of union(this.#compacted, state.compacted)) this.#compacted.set(origin, seq)
+    if (state.horizon > this.#horizon) this.#horizon = state.horizon
+    this.#cut = undefined
+    return { added, dropped }
+  }
+
+  /** Remembers an order beyond what is applied. Where the other's begins later, what is between is in the bases. */
+  #extend(origin: Origin, first: number, txns: readonly TxnId[]): void {
+    let order = this.#orders.get(origin)
+    if (first + txns.length - 1 <= this.seqOf(origin)) return
+    if (order === undefined || order.last < first - 1) {
+      order = new Order(first - 1)
+      this.#orders.set(origin, order)
+    }
+    for (const txn of txns.slice(order.last + 1 - first)) order.push(txn)
+  }
+
+  #take(txn: TxnId, { origin, seq }: Coordinates): void {
+    const expected = this.seqOf(origin) + 1
+    if (seq !== expected) {
+      throw new VirgaError('Internal', `place ${seq} of ${origin} applied where ${expected} is next`)
+    }
+    let order = this.#orders.get(origin)
+    if (order === undefined) {
+      order = new Order(seq - 1)
+      this.#orders.set(origin, order)
+    }
+    order.push(txn)
+    this.#vector.set(origin, seq)
+    this.#cut = undefined
+  }
+
+  #insert(txn: TxnId, publication: Publication, coordinates: Coordinates[]): Applied {
+    const { hlc, cut, writes } = publication
     const versions: Version[] = []
-    const applied: Applied = { txn, hlc: decision.hlc, coordinates: [at], versions }
-    const { writes } = decision
+    const applied: Applied = { txn, hlc, cut, coordinates, versions }
     for (let index = 0; index < writes.length; index++) {
       const { key, value } = writes[index]!
       const version: Version = { key, index, applied, source: sourceOf(value) }
@@ -152,8 +275,41 @@ export class History {
     if (place === chain.length) chain.push(version)
     else chain.splice(place, 0, version)
   }
+
+  /** Drops a version and all older ones of its key. False: a newer one took it along before. */
+  #dropThrough(version: Version): boolean {
+    const chain = this.#chains.get(version.key)
+    const found = chain?.indexOf(version) ?? -1
+    if (chain === undefined || found < 0) return false
+    chain.splice(0, found + 1)
+    if (chain.length === 0) this.#chains.delete(version.key)
+    this.#versions -= found + 1
+    return true
+  }
 }
 
-function sourceOf(value: StoredValue): Source {
-  return value.kind === 'blob' ? { blob: value.blob } : value.kind
+function addPlace(coordinates: Coordinates[], at: Coordinates): void {
+  if (coordinates.some(({ origin, seq }) => origin === at.origin && seq === at.seq)) return
+  coordinates.push(at)
+}
+
+function sourceOf(value: SharedValue): Source {
+  switch (value.kind) {
+    case 'inline':
+    case 'recorded':
+      return 'inline'
+    case 'blob':
+      return { blob: value.blob, size: value.size }
+    case 'tombstone':
+      return 'tombstone'
+  }
+}
+
+function publicationOf({ hlc, cut, versions }: Applied): Publication {
+  return { hlc, cut, writes: versions.map(sharedWriteOf) }
+}
+
+function sharedWriteOf({ key, source }: Version): SharedWrite {
+  if (source === 'inline') return { key, value: { kind: 'recorded' } }
+  return { key, value: source === 'tombstone' ? { kind: 'tombstone' } : { kind: 'blob', ...source } }
 }

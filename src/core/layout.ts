@@ -1,11 +1,12 @@
 import { hash32 } from './bytes.js'
-import { type Attempt, type Origin, type TxnId, txnTimeMs } from './ids.js'
+import type { Try } from './decision.js'
+import { type Attempt, isAttempt, isTxnId, type Origin, type TxnId, txnTimeMs } from './ids.js'
 
 /**
  * Where things lie in storage (docs/storage-layout.md). All nodes that share a storage must agree on this file: a change
  * moves `LAYOUT_VERSION`, and a node refuses a storage of another version.
  */
-export const LAYOUT_VERSION = 1
+export const LAYOUT_VERSION = 2
 
 /** A key in storage, as the storage port takes it. */
 export interface Place {
@@ -56,6 +57,19 @@ export function lateBucket(writtenMinute: number): string {
   return `late/${writtenMinute}`
 }
 
+/** Every bucket that may hold large values of one minute of transaction ids. */
+export function blobBuckets(minute: number): readonly string[] {
+  return Array.from({ length: SHARDS_PER_MINUTE }, (_, shard) => `value/${minute}/${shard}`)
+}
+
+/** What an id in a bucket of large values says; undefined for one that is not of virga. */
+export function placedBlob(id: string): { readonly txn: TxnId; readonly attempt: Attempt; readonly blob: string } | undefined {
+  const txn = id.slice(0, 36)
+  const blob = id.slice(37)
+  const attempt = blob.slice(0, blob.indexOf(':'))
+  return isTxnId(txn) && isAttempt(attempt) ? { txn, attempt, blob } : undefined
+}
+
 /** A large value, or a durable write set, of one attempt. `name` is unique within the attempt. */
 export function blobKey(txn: TxnId, blob: string): Place {
   return { bucket: `value/${txnMinute(txn)}/${shardOf(txn)}`, id: `${txn}:${blob}` }
@@ -65,9 +79,15 @@ export function blobName(attempt: Attempt, name: string): string {
   return `${attempt}:${name}`
 }
 
-/** The pinned cut of a transaction that handed off durably. */
-export function pinKey(txn: TxnId): Place {
-  return { bucket: pinBuckets()[shardOf(txn)]!, id: txn }
+/** The pinned cut of an attempt that handed off durably. */
+export function pinKey({ txn, attempt }: Try): Place {
+  return { bucket: pinBuckets()[shardOf(txn)]!, id: `${txn}:${attempt}` }
+}
+
+/** Which attempt a pin is of; undefined for an id that is no pin's. */
+export function pinnedTry(id: string): Try | undefined {
+  const [txn = '', attempt = ''] = id.split(':')
+  return isTxnId(txn) && isAttempt(attempt) ? { txn, attempt } : undefined
 }
 
 export function pinBuckets(): readonly string[] {
@@ -86,6 +106,43 @@ export function orderKey(origin: Origin, first: number, last: number): Place {
 export function orderBucket(origin: Origin): string {
   return `order/${origin.slice(origin.lastIndexOf('@') + 1)}`
 }
+
+/** A key's newest version at or below the watermark. */
+export function baseKey(key: string): Place {
+  return { bucket: baseBuckets()[hash32(key) % KEY_SHARDS]!, id: key }
+}
+
+export function baseBuckets(): readonly string[] {
+  return BASE_BUCKETS
+}
+
+/** Who wrote a key last, and who claims it: for transactions that must not lose an update. */
+export function guardKey(key: string): Place {
+  return { bucket: guardBuckets()[hash32(key) % KEY_SHARDS]!, id: key }
+}
+
+export function guardBuckets(): readonly string[] {
+  return GUARD_BUCKETS
+}
+
+/** Buckets that keys are spread over. */
+const KEY_SHARDS = 64
+const BASE_BUCKETS = Array.from({ length: KEY_SHARDS }, (_, shard) => `base/${shard}`)
+const GUARD_BUCKETS = Array.from({ length: KEY_SHARDS }, (_, shard) => `guard/${shard}`)
+
+/** Where members renew their leases, by node id. */
+export const MEMBER_BUCKET = 'member'
+
+export function leaseKey(nodeId: string): Place {
+  return { bucket: MEMBER_BUCKET, id: nodeId }
+}
+
+/** Up to where collection may have compacted. */
+export const CLUSTER_WATERMARK: Place = { bucket: 'cluster', id: 'watermark' }
+/** Up to where it has, and the highest clock of what it compacted. */
+export const CLUSTER_COMPACTED: Place = { bucket: 'cluster', id: 'compacted' }
+/** Minutes before this one are empty: even their markers are gone. */
+export const CLUSTER_SWEPT: Place = { bucket: 'cluster', id: 'swept' }
 
 /** The cluster's key: contexts are signed with it. */
 export const CLUSTER_KEY: Place = { bucket: 'cluster', id: 'key' }

@@ -10,12 +10,14 @@ import type { TxnId } from './ids.js'
 export interface Applied {
   readonly txn: TxnId
   readonly hlc: Hlc
+  /** The snapshot that it read: whoever is told of it applies these first. */
+  readonly cut: Cut
   readonly coordinates: Coordinates[]
   readonly versions: readonly Version[]
 }
 
-/** Where the bytes of a version come from when they are not cached. */
-export type Source = 'inline' | 'tombstone' | { readonly blob: string }
+/** Where the bytes of a version come from when they are not cached. `inline`: from the record of its decision. */
+export type Source = 'inline' | 'tombstone' | { readonly blob: string; readonly size: number }
 
 /** One value of one key. Its bytes are cached apart from the history: `index` is its place in its decision's record. */
 export interface Version {
@@ -25,11 +27,14 @@ export interface Version {
   readonly source: Source
 }
 
+/** What versions are ordered by. */
+export interface Stamp {
+  readonly hlc: Hlc
+  readonly txn: TxnId
+}
+
 /** The order of versions: by clock, then by transaction id. Positive if `a` is newer. */
-export function compareStamps(
-  a: { readonly hlc: Hlc; readonly txn: TxnId },
-  b: { readonly hlc: Hlc; readonly txn: TxnId },
-): number {
+export function compareStamps(a: Stamp, b: Stamp): number {
   if (a.hlc !== b.hlc) return a.hlc - b.hlc
   return a.txn < b.txn ? -1 : a.txn > b.txn ? 1 : 0
 }

@@ -1,5 +1,6 @@
 import { ERROR_CODES, isRetryable } from '../errors.js'
-import { type MessageType, PROTOCOL_VERSION, REPLIES, REQUESTS } from './messages.js'
+import type { MessageType } from './message.js'
+import { PROTOCOL_VERSION, REPLIES, REQUESTS } from './messages.js'
 import type { Fields } from './schema.js'
 
 export interface DescribedMessage {

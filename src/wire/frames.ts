@@ -1,14 +1,17 @@
 import { VirgaError } from '../errors.js'
 import { limitExceeded } from '../limits.js'
-import {
-  type MessageType,
-  PROTOCOL_VERSION,
-  REPLIES,
-  REQUESTS,
-  type Reply,
-  type Request,
-} from './messages.js'
+import type { MessageType } from './message.js'
+import { PROTOCOL_VERSION, REPLIES, REQUESTS, type Reply, type Request } from './messages.js'
 import { pack, unpack } from './msgpack.js'
+import {
+  PEER_REPLIES,
+  PEER_REQUESTS,
+  PEER_VERSION,
+  type PeerReply,
+  type PeerRequest,
+  PUBLICATIONS,
+  type PublicationMessage,
+} from './peer-messages.js'
 import type { Fields } from './schema.js'
 
 /**
@@ -21,21 +24,25 @@ type Table = Readonly<Record<string, MessageType<string, Fields>>>
 export const FRAME_MESSAGES_MAX = 16_384
 /** MessagePack values in one frame of requests, arrays included. Answers come from the node, which is trusted. */
 export const REQUEST_VALUES_MAX = 1_048_576
+/** The same in a frame between nodes, whose senders bound what they put into one. */
+const PEER_VALUES_MAX = 16_777_216
 
 /** Encodes and decodes the frames of one direction. */
 class FrameCodec<M extends { readonly type: string; readonly request: number }> {
   readonly #byName: ReadonlyMap<string, MessageType<string, Fields>>
   readonly #byNumber: ReadonlyMap<number, MessageType<string, Fields>>
+  readonly #version: number
   readonly #valuesMax: number
 
-  constructor(table: Table, valuesMax: number) {
+  constructor(version: number, table: Table, valuesMax: number) {
+    this.#version = version
     this.#valuesMax = valuesMax
     this.#byName = new Map(Object.values(table).map((type) => [type.name, type]))
     this.#byNumber = new Map(Object.values(table).map((type) => [type.number, type]))
   }
 
   encode(messages: readonly M[]): Uint8Array {
-    const frame: unknown[] = [PROTOCOL_VERSION]
+    const frame: unknown[] = [this.#version]
     for (const message of messages) {
       const type = this.#byName.get(message.type)!
       const items: unknown[] = [type.number, message.request]
@@ -52,10 +59,10 @@ class FrameCodec<M extends { readonly type: string; readonly request: number }> 
     if (items.length - 1 > FRAME_MESSAGES_MAX) {
       throw limitExceeded('a frame', items.length - 1, FRAME_MESSAGES_MAX, 'messages')
     }
-    if (items[0] !== PROTOCOL_VERSION) {
+    if (items[0] !== this.#version) {
       throw new VirgaError(
         'UnsupportedVersion',
-        `a frame of protocol version ${shown(items[0])}; this side speaks ${PROTOCOL_VERSION}`,
+        `a frame of protocol version ${shown(items[0])}; this side speaks ${this.#version}`,
       )
     }
     const messages: M[] = []
@@ -79,8 +86,31 @@ class FrameCodec<M extends { readonly type: string; readonly request: number }> 
   }
 }
 
-export const requestFrames: FrameCodec<Request> = new FrameCodec<Request>(REQUESTS, REQUEST_VALUES_MAX)
-export const replyFrames: FrameCodec<Reply> = new FrameCodec<Reply>(REPLIES, Number.POSITIVE_INFINITY)
+export const requestFrames: FrameCodec<Request> = new FrameCodec(
+  PROTOCOL_VERSION,
+  REQUESTS,
+  REQUEST_VALUES_MAX,
+)
+export const replyFrames: FrameCodec<Reply> = new FrameCodec(
+  PROTOCOL_VERSION,
+  REPLIES,
+  Number.POSITIVE_INFINITY,
+)
+export const publicationFrames: FrameCodec<PublicationMessage> = new FrameCodec(
+  PEER_VERSION,
+  PUBLICATIONS,
+  PEER_VALUES_MAX,
+)
+export const peerRequestFrames: FrameCodec<PeerRequest> = new FrameCodec(
+  PEER_VERSION,
+  PEER_REQUESTS,
+  PEER_VALUES_MAX,
+)
+export const peerReplyFrames: FrameCodec<PeerReply> = new FrameCodec(
+  PEER_VERSION,
+  PEER_REPLIES,
+  PEER_VALUES_MAX,
+)
 
 /** What stands where a number is due. Never more than a few characters: it goes into answers and logs. */
 function shown(value: unknown): string {

@@ -1,17 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from '../errors.js'
-import {
-  bool,
-  bytes,
-  type Fields,
-  list,
-  nullable,
-  oneOf,
-  type Shape,
-  Struct,
-  text,
-  tuple,
-  uint,
-} from './schema.js'
+import { type Message, message } from './message.js'
+import { bool, bytes, list, nullable, oneOf, text, tuple, uint } from './schema.js'
 import { attempt, hlc, origin, txnId, writes } from './types.js'
 
 /**
@@ -21,20 +10,6 @@ import { attempt, hlc, origin, txnId, writes } from './types.js'
  * Changing a message here changes the protocol: move `PROTOCOL_VERSION` (a test holds both to protocol/schema.json).
  */
 export const PROTOCOL_VERSION = 1
-
-export interface MessageType<N extends string, F extends Fields> {
-  readonly name: N
-  readonly number: number
-  readonly fields: Struct<F>
-}
-
-function message<const N extends string, F extends Fields>(
-  number: number,
-  name: N,
-  fields: F,
-): MessageType<N, F> {
-  return { name, number, fields: new Struct(fields) }
-}
 
 const CONSISTENCY = nullable(text)
 
@@ -112,13 +87,7 @@ export const REPLIES = {
   error: message(73, 'error', { code: oneOf<ErrorCode>(...ERROR_CODES), indefinite: bool, message: text }),
 } as const
 
-type Messages<Table> = {
-  [N in keyof Table]: Table[N] extends MessageType<infer Name, infer F>
-    ? { readonly type: Name; readonly request: number } & Shape<F>
-    : never
-}[keyof Table]
-
-export type Request = Messages<typeof REQUESTS>
-export type Reply = Messages<typeof REPLIES>
+export type Request = Message<typeof REQUESTS>
+export type Reply = Message<typeof REPLIES>
 export type RequestOf<N extends Request['type']> = Extract<Request, { type: N }>
 export type ReplyOf<N extends Reply['type']> = Extract<Reply, { type: N }>

@@ -1,10 +1,13 @@
 import type { Cut } from '../core/cut.js'
-import type { Decision, Standing, StoredValue, StoredWrite } from '../core/decision.js'
-import type { TxnId } from '../core/ids.js'
+import type { Decision, Standing, StoredValue, StoredWrite, Try } from '../core/decision.js'
+import type { Hlc } from '../core/hlc.js'
+import type { Origin, TxnId } from '../core/ids.js'
+import type { Stamp } from '../core/version.js'
 import type { Writes } from '../core/write-set.js'
 import { VirgaError } from '../errors.js'
 import { pack, unpack } from './msgpack.js'
 import {
+  bool,
   bytes,
   type Fields,
   type Infer,
@@ -17,7 +20,7 @@ import {
   tuple,
   uint,
 } from './schema.js'
-import { attempt, cut, hlc, packCut, txnId, unpackCut, writes } from './types.js'
+import { attempt, cut, hlc, origin, packCut, txnId, unpackCut, writes } from './types.js'
 
 /**
  * Records in storage. Each is a MessagePack array: the record version, what it is, its fields. Whatever can't be read is
@@ -27,12 +30,39 @@ const RECORD_VERSION = 1
 
 const inlineOrBlob = tuple(text, oneOf('inline', 'blob', 'tombstone'), nullable(bytes), nullable(text), uint)
 
-const COMMITTED = new Struct({ attempt, hlc, cut, writes: list(inlineOrBlob), result: nullable(bytes) })
+const COMMITTED = new Struct({
+  attempt,
+  hlc,
+  cut,
+  writes: list(inlineOrBlob),
+  claimed: bool,
+  result: nullable(bytes),
+})
+const COMPACTED = new Struct({ attempt, hlc, result: nullable(bytes), blobs: list(text) })
 const FENCED = new Struct({ upTo: attempt })
 const ABORTED = new Struct({})
 const PIN = new Struct({ attempt, deadlineMs: uint, cut })
 const ORDER = new Struct({ first: uint, txns: list(txnId) })
 const WRITE_SET = new Struct({ writes })
+const BASE = new Struct({
+  hlc,
+  txn: txnId,
+  value: tuple(oneOf('inline', 'blob', 'tombstone'), nullable(bytes), nullable(text), uint),
+  stale: nullable(tuple(txnId, text)),
+})
+const GUARD = new Struct({ last: nullable(txnId), claimant: nullable(tuple(txnId, attempt)) })
+const LEASE = new Struct({
+  origin,
+  renewal: uint,
+  address: nullable(tuple(text, text, nullable(text))),
+  serving: bool,
+  ttlMs: uint,
+  low: cut,
+  applied: cut,
+  nowMs: uint,
+})
+const WATERMARK = new Struct({ cut, joins: uint })
+const COMPACTED_VECTOR = new Struct({ cut, horizon: hlc })
 const FORMAT = new Struct({ layout: uint })
 const MINUTE = new Struct({ minute: uint })
 
@@ -76,8 +106,11 @@ export function encodeStanding(standing: Standing): Uint8Array {
         hlc: standing.hlc,
         cut: packCut(standing.cut),
         writes: standing.writes.map(packWrite),
+        claimed: standing.claimed,
         result: standing.result ?? null,
       })
+    case 'compacted':
+      return encode('compacted', COMPACTED, { ...standing, result: standing.result ?? null })
     case 'fenced':
       return encode('fenced', FENCED, { upTo: standing.upTo })
     case 'aborted':
@@ -91,6 +124,10 @@ export function decodeStanding(record: Uint8Array): Standing {
     switch (name) {
       case 'committed':
         return decision(COMMITTED.read(items, 2))
+      case 'compacted': {
+        const { attempt, hlc, result, blobs } = COMPACTED.read(items, 2)
+        return { status: 'compacted', attempt, hlc, result: result ?? undefined, blobs }
+      }
       case 'fenced':
         return { status: 'fenced', upTo: FENCED.read(items, 2).upTo }
       case 'aborted':
@@ -109,6 +146,7 @@ function decision(fields: ReturnType<(typeof COMMITTED)['read']>): Decision {
     hlc: fields.hlc,
     cut: unpackCut(fields.cut),
     writes: fields.writes.map(unpackWrite),
+    claimed: fields.claimed,
     result: fields.result ?? undefined,
   }
 }
@@ -138,6 +176,131 @@ function unpackValue(
   if (kind === 'blob' && blob !== null) return { kind, blob, size }
   if (kind === 'tombstone') return { kind }
   throw new VirgaError('StorageCorrupt', `a write of kind ${kind} without its value`)
+}
+
+/** A key's newest version at or below the watermark, with its value. */
+export interface Base extends Stamp {
+  readonly value: StoredValue
+  /** The large value that the base before this one had: it is deleted once this one stands. */
+  readonly stale: { readonly txn: TxnId; readonly blob: string } | undefined
+}
+
+export function encodeBase({ hlc, txn, value, stale }: Base): Uint8Array {
+  const [, kind, bytes, blob, size] = packWrite({ key: '', value })
+  return encode('base', BASE, {
+    hlc,
+    txn,
+    value: [kind, bytes, blob, size],
+    stale: stale ? [stale.txn, stale.blob] : null,
+  })
+}
+
+export function decodeBase(record: Uint8Array): Base {
+  const { hlc, txn, value, stale } = decode('base', BASE, record)
+  return guarded(() => ({
+    hlc,
+    txn,
+    value: unpackValue(...value),
+    stale: stale === null ? undefined : { txn: stale[0], blob: stale[1] },
+  }))
+}
+
+/** A key's guard: the last writer that is known to have committed, and who claims it. */
+export interface Guard {
+  readonly last: TxnId | undefined
+  readonly claimant: Try | undefined
+}
+
+export function encodeGuard({ last, claimant }: Guard): Uint8Array {
+  return encode('guard', GUARD, {
+    last: last ?? null,
+    claimant: claimant === undefined ? null : [claimant.txn, claimant.attempt],
+  })
+}
+
+export function decodeGuard(record: Uint8Array): Guard {
+  const { last, claimant } = decode('guard', GUARD, record)
+  return {
+    last: last ?? undefined,
+    claimant: claimant === null ? undefined : { txn: claimant[0], attempt: claimant[1] },
+  }
+}
+
+/** Where other nodes reach a node: its requests, its publications, and what it proves to own; null: it speaks in plain text. */
+export interface LeasedAddress {
+  readonly requests: string
+  readonly publications: string
+  readonly publicKey: string | null
+}
+
+/** What a member tells of itself, renewed every few seconds. */
+export interface Lease {
+  readonly origin: Origin
+  /** Grows with each renewal. */
+  readonly renewal: number
+  /** Without one the node can't be reached, or is not up yet. */
+  readonly address: LeasedAddress | undefined
+  readonly serving: boolean
+  readonly ttlMs: number
+  /** What every snapshot of this node includes. */
+  readonly low: Cut
+  readonly applied: Cut
+  /** The wall clock of the node, in milliseconds since the Unix epoch. */
+  readonly nowMs: number
+}
+
+export function encodeLease({ address, low, applied, ...lease }: Lease): Uint8Array {
+  return encode('lease', LEASE, {
+    ...lease,
+    address: address === undefined ? null : [address.requests, address.publications, address.publicKey],
+    low: packCut(low),
+    applied: packCut(applied),
+  })
+}
+
+export function decodeLease(record: Uint8Array): Lease {
+  const { address, low, applied, ...lease } = decode('lease', LEASE, record)
+  return {
+    ...lease,
+    address:
+      address === null
+        ? undefined
+        : { requests: address[0], publications: address[1], publicKey: address[2] },
+    low: unpackCut(low),
+    applied: unpackCut(applied),
+  }
+}
+
+/** The watermark in force. */
+export interface Watermark {
+  readonly cut: Cut
+  /** Grows whenever a node joins or returns, so that whoever computed a watermark without it fails to raise it. */
+  readonly joins: number
+}
+
+export function encodeWatermark({ cut, joins }: Watermark): Uint8Array {
+  return encode('watermark', WATERMARK, { cut: packCut(cut), joins })
+}
+
+export function decodeWatermark(record: Uint8Array): Watermark {
+  const { cut, joins } = decode('watermark', WATERMARK, record)
+  return { cut: unpackCut(cut), joins }
+}
+
+/** How far collection has come. */
+export interface Compacted {
+  readonly cut: Cut
+  /** No clock of what was compacted is above it. */
+  readonly horizon: Hlc
+}
+
+export function encodeCompacted({ cut, horizon }: Compacted): Uint8Array {
+  return encode('compacted vector', COMPACTED_VECTOR, { cut: packCut(cut), horizon })
+}
+
+export function decodeCompacted(record: Uint8Array): Compacted {
+  const { cut, horizon } = decode('compacted vector', COMPACTED_VECTOR, record)
+  return { cut: unpackCut(cut), horizon }
 }
 
 /** A pinned cut: a durable context reads it until `deadlineMs`. */

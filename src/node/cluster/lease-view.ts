@@ -1,0 +1,54 @@
+import type { Clock } from '../../ports/clock.js'
+import { decodeLease, type Lease } from '../../wire/records.js'
+
+/** A member as an observer knows it. */
+export interface Member {
+  readonly nodeId: string
+  readonly lease: Lease
+}
+
+interface Seen extends Member {
+  /** When the observer first saw the lease as it is, by its own monotonic clock. */
+  readonly sinceMs: number
+}
+
+/**
+ * What one observer makes of the leases in storage. A lease has lapsed when the observer's own clock has seen it unchanged
+ * for its time to live: no two clocks are ever compared.
+ */
+export class LeaseView {
+  readonly #clock: Clock
+  #seen: ReadonlyMap<string, Seen> = new Map()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Takes what a listing found. Returns the members whose incarnation ended since: they left, or came back as another. */
+  update(records: Iterable<readonly [string, Uint8Array]>): readonly Member[] {
+    const nowMs = this.#clock.monotonic()
+    const next = new Map<string, Seen>()
+    for (const [nodeId, record] of records) {
+      const lease = decodeLease(record)
+      const known = this.#seen.get(nodeId)
+      const isSame = known?.lease.origin === lease.origin && known.lease.renewal === lease.renewal
+      next.set(nodeId, { nodeId, lease, sinceMs: isSame ? known.sinceMs : nowMs })
+    }
+    const ended = [...this.#seen.values()].filter(
+      ({ nodeId, lease }) => next.get(nodeId)?.lease.origin !== lease.origin,
+    )
+    this.#seen = next
+    return ended
+  }
+
+  /** Every member whose lease has not lapsed for longer than `margin` times its time to live. */
+  members(margin = 1): readonly Member[] {
+    const nowMs = this.#clock.monotonic()
+    return [...this.#seen.values()].filter(({ sinceMs, lease }) => nowMs - sinceMs <= lease.ttlMs * margin)
+  }
+
+  /** Every member, lapsed ones included. */
+  all(): readonly Member[] {
+    return [...this.#seen.values()]
+  }
+}

@@ -1,0 +1,267 @@
+import { equalBytes, hash32 } from '../../core/bytes.js'
+import { type Cut, EMPTY_CUT } from '../../core/cut.js'
+import type { Origin } from '../../core/ids.js'
+import { leaseKey, MEMBER_BUCKET } from '../../core/layout.js'
+import { VirgaError } from '../../errors.js'
+import type { Timer } from '../../ports/clock.js'
+import type { NodeAddress } from '../../ports/network.js'
+import { encodeLease, type Lease } from '../../wire/records.js'
+import type { World } from '../world.js'
+import { LeaseView, type Member } from './lease-view.js'
+
+export interface MembershipConfig {
+  readonly nodeId: string
+  readonly leaseTtlMs: number
+}
+
+/** What a lease tells of this node at the moment that it is renewed. */
+export interface Reported {
+  readonly low: Cut
+  readonly applied: Cut
+}
+
+export interface MembershipEvents {
+  /** Asked for at each renewal. What it says to be low is a promise from then on, whether or not the renewal succeeds. */
+  report(): Reported
+  /** The members that can be reached changed. */
+  onMembers(members: readonly Member[]): void
+  /** A member's incarnation ended, or its lease lapsed: what it decided last, nobody may have heard of. */
+  onGone(origin: Origin): void
+  /** The lease was renewed after others may have taken this node for dead. Until it resolves the node is not fresh. */
+  onReturn(): Promise<void>
+  /** Another node has taken this node's id. */
+  onSuperseded(by: Origin): void
+}
+
+/** Renewals and looks in one time to live. */
+const RENEWALS_PER_TTL = 5
+/** Others count a lapsed member's snapshots for half as long again. */
+export const WATERMARK_MARGIN = 1.5
+/** A margin after a lease lapsed its member's decisions are looked for once more: a pause may end in a write. */
+const SECOND_LOOK_TTLS = 1
+
+/**
+ * Who is in the cluster, by leases in storage. This node renews its own, and looks at the others'.
+ *
+ * What storage holds counts for this node only while it is *fresh*: while its lease was renewed within half of its time
+ * to live. Others collect what its snapshots need only when they have seen the lease unchanged for one and a half, so a
+ * fresh node's snapshots are safe however late any message or timer is. A renewal counts from when it was sent.
+ */
+export class Membership {
+  readonly #world: World
+  readonly #config: MembershipConfig
+  readonly #origin: Origin
+  readonly #events: MembershipEvents
+  readonly #view: LeaseView
+  readonly #lapsed = new Set<Origin>()
+  #address: NodeAddress | undefined
+  #serving = false
+  #renewal = 0
+  #record: Uint8Array | undefined
+  #renewedAtMs = Number.NEGATIVE_INFINITY
+  /** The node was not fresh at some time since it last caught up. */
+  #isBehind = true
+  #returning: Promise<void> | undefined
+  #timer: Timer | undefined
+  #stopped = false
+  #secondLooks: Timer[] = []
+
+  constructor(world: World, config: MembershipConfig, origin: Origin, events: MembershipEvents) {
+    this.#world = world
+    this.#config = config
+    this.#origin = origin
+    this.#events = events
+    this.#view = new LeaseView(world.clock)
+  }
+
+  /**
+   * Takes this node's id with a lease that promises nothing yet, so that nothing is collected until the node is up.
+   * Returns whether an earlier incarnation left its lease behind: it did not end in peace.
+   */
+  async join(address: NodeAddress | undefined): Promise<boolean> {
+    this.#address = address
+    const key = leaseKey(this.#config.nodeId)
+    let [record] = await this.#world.storage.get([key])
+    const wasThere = record !== undefined
+    for (;;) {
+      const sentAtMs = this.#world.clock.monotonic()
+      const next = encodeLease(this.#lease({ low: EMPTY_CUT, applied: EMPTY_CUT }))
+      const result = await this.#world.storage.compareAndSwap(key, record, next)
+      if (result.swapped || (result.current !== undefined && equalBytes(result.current, next))) {
+        this.#record = next
+        this.#renewedAtMs = sentAtMs
+        break
+      }
+      record = result.current
+    }
+    await this.look()
+    return wasThere
+  }
+
+  /** The node is up: from now on its lease tells of it, and is renewed. */
+  async serve(): Promise<void> {
+    this.#serving = true
+    this.#isBehind = false
+    await this.renew()
+    this.#later()
+  }
+
+  /** Whether what storage holds may be combined with this node's snapshots. */
+  isFresh(): boolean {
+    if (this.#isBehind) return false
+    if (this.#world.clock.monotonic() - this.#renewedAtMs <= this.#config.leaseTtlMs / 2) return true
+    this.#isBehind = true
+    return false
+  }
+
+  /** Members whose leases have not lapsed, this node included. */
+  members(): readonly Member[] {
+    return this.#view.members()
+  }
+
+  /** Members whose snapshots still count. */
+  counted(): readonly Member[] {
+    return this.#view.members(WATERMARK_MARGIN)
+  }
+
+  isLive(origin: Origin): boolean {
+    return origin === this.#origin || this.members().some(({ lease }) => lease.origin === origin)
+  }
+
+  /**
+   * Whether this node is the one to see to a subject: of all live members the same one everywhere (rendezvous hashing).
+   * Two may be picked while members are seen differently: what the picked one does must bear that.
+   */
+  isPicked(subject: string): boolean {
+    const weight = (nodeId: string): number => hash32(`${subject} ${nodeId}`)
+    const own = weight(this.#config.nodeId)
+    return this.members().every(
+      ({ nodeId, lease }) =>
+        !lease.serving ||
+        nodeId === this.#config.nodeId ||
+        weight(nodeId) < own ||
+        (weight(nodeId) === own && nodeId < this.#config.nodeId),
+    )
+  }
+
+  /** Looks at all leases now. */
+  async look(): Promise<void> {
+    const records: [string, Uint8Array][] = []
+    for await (const { id, value } of this.#world.storage.list(MEMBER_BUCKET, { values: true }))
+      if (value !== undefined) records.push([id, value])
+    const ended = this.#view.update(records)
+    const members = this.#view.members()
+    const live = new Set(members.map(({ lease }) => lease.origin))
+    const gone = [...ended, ...this.#view.all()]
+      .map(({ lease }) => lease.origin)
+      .filter((origin) => !live.has(origin) && origin !== this.#origin && !this.#lapsed.has(origin))
+    for (const origin of live) this.#lapsed.delete(origin)
+    this.#events.onMembers(members)
+    for (const origin of gone) this.#gone(origin)
+  }
+
+  /** Renews the lease once. Rejects if storage does, and with `Closed` if another node has this node's id. */
+  async renew(): Promise<void> {
+    const { clock, storage } = this.#world
+    const sentAtMs = clock.monotonic()
+    const next = encodeLease(this.#lease(this.#events.report()))
+    const key = leaseKey(this.#config.nodeId)
+    const result = await storage.compareAndSwap(key, this.#record, next)
+    if (!result.swapped) await this.#settle(result.current, next)
+    this.#record = next
+    // A renewal that came too late does not reach back: the node was taken for dead meanwhile.
+    if (sentAtMs - this.#renewedAtMs > this.#config.leaseTtlMs / 2) this.#isBehind = true
+    this.#renewedAtMs = sentAtMs
+    if (this.#isBehind && this.#serving) this.#return()
+  }
+
+  /** Leaves in peace: what this node decided is known to all, or will be found. */
+  async leave(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    for (const timer of this.#secondLooks) timer.cancel()
+    if (this.#record === undefined) return
+    try {
+      await this.#world.storage.compareAndSwap(leaseKey(this.#config.nodeId), this.#record, undefined)
+    } catch (error) {
+      this.#world.log.warn({ err: error }, 'the lease could not be given up: it lapses by itself')
+    }
+  }
+
+  #lease({ low, applied }: Reported): Lease {
+    return {
+      origin: this.#origin,
+      renewal: ++this.#renewal,
+      address: this.#address,
+      serving: this.#serving,
+      ttlMs: this.#config.leaseTtlMs,
+      low,
+      applied,
+      nowMs: Math.max(0, Math.floor(this.#world.clock.now())),
+    }
+  }
+
+  /** The lease was not what this node last knew: an earlier renewal arrived after all, or another node has the id. */
+  async #settle(current: Uint8Array | undefined, next: Uint8Array): Promise<void> {
+    const view = new LeaseView(this.#world.clock)
+    let stands = current
+    for (;;) {
+      if (stands !== undefined) {
+        if (equalBytes(stands, next)) return
+        view.update([[this.#config.nodeId, stands]])
+        const { origin } = view.all()[0]!.lease
+        if (origin !== this.#origin) {
+          this.#stopped = true
+          this.#timer?.cancel()
+          this.#isBehind = true
+          this.#events.onSuperseded(origin)
+          throw new VirgaError('Closed', `another node runs under the id ${this.#config.nodeId}: ${origin}`)
+        }
+      }
+      const result = await this.#world.storage.compareAndSwap(leaseKey(this.#config.nodeId), stands, next)
+      if (result.swapped) return
+      stands = result.current
+    }
+  }
+
+  #return(): void {
+    this.#returning ??= this.#events
+      .onReturn()
+      .then(
+        () => {
+          this.#isBehind = false
+        },
+        (error: unknown) => {
+          this.#world.log.warn({ err: error }, 'the node could not catch up yet: it tries again')
+        },
+      )
+      .finally(() => {
+        this.#returning = undefined
+      })
+  }
+
+  #gone(origin: Origin): void {
+    this.#lapsed.add(origin)
+    this.#events.onGone(origin)
+    const again = this.#world.clock.timer(this.#config.leaseTtlMs * SECOND_LOOK_TTLS, () => {
+      this.#secondLooks = this.#secondLooks.filter((timer) => timer !== again)
+      this.#events.onGone(origin)
+    })
+    this.#secondLooks.push(again)
+  }
+
+  #later(): void {
+    if (this.#stopped) return
+    this.#timer = this.#world.clock.timer(this.#config.leaseTtlMs / RENEWALS_PER_TTL, () => void this.#tick())
+  }
+
+  async #tick(): Promise<void> {
+    try {
+      await this.renew()
+      await this.look()
+    } catch (error) {
+      if (!this.#stopped) this.#world.log.warn({ err: error }, 'the lease could not be renewed, or not seen')
+    }
+    this.#later()
+  }
+}
