@@ -1,6 +1,6 @@
 import { context, Dealer } from 'zeromq'
 import type { Link, LinkHandlers } from '../ports/transport.js'
-import { Outbox } from './outbox.js'
+import { ZeromqWriter } from './zeromq-writer.js'
 
 context.blocky = false
 
@@ -10,8 +10,6 @@ export interface ZeromqLinkOptions {
   readonly frameBytesMax: number
 }
 
-const OUTBOX_FRAMES_MAX = 4_096
-const OUTBOX_BYTES_MAX = 128 * 1024 * 1024
 const HIGH_WATER_MARK = 64
 const RECONNECT_MS = 20
 const RECONNECT_MS_MAX = 100
@@ -28,9 +26,8 @@ export function zeromqLink(options: ZeromqLinkOptions): Link {
 class ZeromqLink implements Link {
   readonly #options: ZeromqLinkOptions
   readonly #socket: Dealer
-  readonly #outbox = new Outbox(OUTBOX_FRAMES_MAX, OUTBOX_BYTES_MAX)
+  readonly #writer: ZeromqWriter
   #loops: readonly Promise<void>[] = []
-  #writer: Promise<void> | undefined
   #up = false
   #closed = false
 
@@ -45,6 +42,7 @@ class ZeromqLink implements Link {
       reconnectMaxInterval: RECONNECT_MS_MAX,
       maxMessageSize: options.frameBytesMax * 4,
     })
+    this.#writer = new ZeromqWriter(this.#socket)
   }
 
   open(handlers: LinkHandlers): void {
@@ -53,34 +51,19 @@ class ZeromqLink implements Link {
   }
 
   send(frame: Uint8Array): boolean {
-    if (this.#closed || !this.#up || !this.#outbox.push(frame)) return false
-    this.#writer ??= this.#write()
-    return true
+    return !this.#closed && this.#up && this.#writer.send(frame)
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    if (this.#up) await this.#writer
+    if (this.#up) await this.#writer.flushed()
     this.#socket.close()
     await Promise.allSettled(this.#loops)
   }
 
   async #read(handlers: LinkHandlers): Promise<void> {
     for await (const [frame] of this.#socket) if (frame !== undefined) handlers.onFrame(frame)
-  }
-
-  async #write(): Promise<void> {
-    for (let frame = this.#outbox.peek(); frame !== undefined; frame = this.#outbox.peek()) {
-      this.#outbox.shift()
-      try {
-        await this.#socket.send(frame)
-      } catch {
-        // The socket was closed under a waiting send: what is left has nowhere to go.
-        this.#outbox.clear()
-      }
-    }
-    this.#writer = undefined
   }
 
   async #watch(handlers: LinkHandlers): Promise<void> {
@@ -90,7 +73,7 @@ class ZeromqLink implements Link {
         handlers.onUp()
       } else if (event.type === 'disconnect' && this.#up) {
         this.#up = false
-        this.#outbox.clear()
+        this.#writer.clear()
         handlers.onDown()
       } else if (event.type === 'end') return
     }
