@@ -44,6 +44,8 @@ export interface TransactionState {
   readonly begun: Promise<{ readonly attempt: Attempt }>
   /** What was written upstream: the encoded value, null for a deletion, `ahead` if the node must be asked. */
   readonly upstream: ReadonlyMap<string, Uint8Array | null | 'ahead'>
+  /** False: there are writes upstream that only the node can find. */
+  readonly complete: boolean
 }
 
 /**
@@ -173,8 +175,8 @@ export class Transaction implements AsyncDisposable {
   /** @internal Undefined: nothing had to be recorded. */
   async commitEncoded(result: Uint8Array | null): Promise<ReplyOf<'committed'> | undefined> {
     this.#end()
-    const { id, handle, keyed, upstream, signal } = this.#state
-    if (this.#writes.isEmpty && upstream.size === 0 && !keyed && result === null) {
+    const { id, handle, keyed, upstream, complete, signal } = this.#state
+    if (this.#writes.isEmpty && upstream.size === 0 && complete && !keyed && result === null) {
       this.#session.post({ type: 'end', handle })
       return undefined
     }

@@ -215,7 +215,7 @@ export class Virga implements AsyncDisposable {
       if (reply.type === 'committed') return reply
     }
     const begun = request as Promise<ReplyOf<'begun'>>
-    const state = { id, handle, epoch, keyed, signal, begun, upstream: new Map() }
+    const state = { id, handle, epoch, keyed, signal, begun, upstream: new Map(), complete: true }
     return new Transaction(this.#session, this.#world, this.#options, state)
   }
 
@@ -238,10 +238,19 @@ export class Virga implements AsyncDisposable {
     }, signal)
     const reply = await ask.catch((error: unknown) => this.#giveUp(handle, error))
     if (reply.type === 'committed') return reply
-    const { id, keyed, attempt, upstream: sent } = reply as ReplyOf<'resumed'>
+    const { id, keyed, attempt, complete, upstream: sent } = reply as ReplyOf<'resumed'>
     const upstream = new Map<string, Uint8Array | null | 'ahead'>()
     for (const [key, isHere, value] of sent) upstream.set(key, isHere ? value : 'ahead')
-    const state = { id, handle, epoch, keyed, signal, begun: Promise.resolve({ attempt }), upstream }
+    const state = {
+      id,
+      handle,
+      epoch,
+      keyed,
+      signal,
+      begun: Promise.resolve({ attempt }),
+      upstream,
+      complete,
+    }
     return new Transaction(this.#session, this.#world, this.#options, state)
   }
 

@@ -91,7 +91,7 @@ function preferred(a: WriteSet | undefined, b: WriteSet): WriteSet {
 /** What a function sees of its upstream: for each key the write set whose write counts, the latest sealed one. */
 export function overlay(
   lineage: readonly WriteSet[],
-  writesOf: (writeSet: WriteSet) => Writes,
+  writesOf: (writeSet: WriteSet) => ReadonlyMap<string, unknown>,
 ): Map<string, WriteSet> {
   const out = new Map<string, WriteSet>()
   for (const writeSet of lineage) for (const key of writesOf(writeSet).keys()) out.set(key, writeSet)

@@ -37,6 +37,25 @@ export interface NodeConfig {
   readonly resolveMsMax: number
   /** How long a stopping node waits for open transactions. */
   readonly drainMsMax: number
+  /** Nodes that are asked who they are, beside those that leases name. */
+  readonly peers: readonly StaticPeer[]
+  /** A node whose lease was not renewed for this long is taken for dead. */
+  readonly leaseTtlMs: number
+  /** How long another node may take to answer. */
+  readonly peerTimeoutMs: number
+  /** How long a decision may wait for others to share a frame to the other nodes. */
+  readonly publishDelayMs: number
+  /** A value up to this is published with its decision. */
+  readonly publishValueBytesMax: number
+  readonly heartbeatMs: number
+  /** How long a snapshot from another node may take to be had here. */
+  readonly reachMsMax: number
+}
+
+/** A node at a fixed address, and what it must prove to own; null: it speaks in plain text. */
+export interface StaticPeer {
+  readonly address: string
+  readonly publicKey: string | null
 }
 
 const KIB = 1024
@@ -64,4 +83,11 @@ export const DEFAULT_CONFIG: Omit<NodeConfig, 'nodeId'> = {
   inlineContextBytesMax: 64 * KIB,
   resolveMsMax: 10 * SECOND,
   drainMsMax: 10 * SECOND,
+  peers: [],
+  leaseTtlMs: 10 * SECOND,
+  peerTimeoutMs: 2 * SECOND,
+  publishDelayMs: 2,
+  publishValueBytesMax: 4 * KIB,
+  heartbeatMs: 500,
+  reachMsMax: 3 * SECOND,
 }

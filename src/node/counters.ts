@@ -14,6 +14,18 @@ export class Counters {
   cacheHits = 0
   cacheMisses = 0
   adoptions = 0
+  conflicts = 0
+  /** Requests for places that were missed, and places that came faster than they could be kept. */
+  placesFetched = 0
+  placesDropped = 0
+  statesInstalled = 0
+  preparesSent = 0
+  preparesAnswered = 0
+  peerRequests = 0
+  peersRefused = 0
+  peerFramesRefused = 0
+  /** How often this node was out of touch for so long that its open snapshots were too old. */
+  lapses = 0
   refusedBusy = 0
   refusedMalformed = 0
   refusedVersion = 0

@@ -1,24 +1,43 @@
+import type { Cut } from '../core/cut.js'
 import { History } from '../core/history.js'
 import { HybridClock, hlcAt } from '../core/hlc.js'
-import { ATTEMPT_ENTROPY_BYTES, isNodeId, makeOrigin, type Origin } from '../core/ids.js'
+import { ATTEMPT_ENTROPY_BYTES, isNodeId, makeOrigin, type Origin, type TxnId } from '../core/ids.js'
 import { VirgaError } from '../errors.js'
 import type { Timer } from '../ports/clock.js'
+import type { NodeAddress } from '../ports/network.js'
 import { PROTOCOL_VERSION } from '../wire/messages.js'
+import { Membership } from './cluster/membership.js'
+import { PeerServer } from './cluster/peer-server.js'
+import { Peers } from './cluster/peers.js'
+import { Collector } from './collecting/collector.js'
 import { Minutes } from './collecting/minutes.js'
+import { Snapshots } from './collecting/snapshots.js'
+import { Claims } from './committing/claims.js'
 import { Coordinator } from './committing/coordinator.js'
 import { Decisions } from './committing/decisions.js'
 import type { NodeConfig } from './config.js'
 import { Handoffs } from './contexts/handoffs.js'
+import { HeldWriteSets } from './contexts/held-write-sets.js'
 import { Pins } from './contexts/pins.js'
+import { WriteSets } from './contexts/write-sets.js'
 import { Counters } from './counters.js'
 import { Budget } from './executors/budget.js'
 import { type Inspection, Requests } from './executors/requests.js'
 import { Sessions } from './executors/sessions.js'
 import { SWEEP_MS, Transactions } from './executors/transactions.js'
+import { Bases } from './reading/bases.js'
+import { type Cache, createCache } from './reading/cache.js'
 import { Reads } from './reading/reads.js'
 import { ValueCache } from './reading/value-cache.js'
+import { Adoption } from './sharing/adoption.js'
+import { Inbox } from './sharing/inbox.js'
 import { Ledger } from './sharing/ledger.js'
-import { checkFormat, clusterKey, restore } from './starting/boot.js'
+import { Publisher } from './sharing/publisher.js'
+import { Repair } from './sharing/repair.js'
+import { StateTransfer } from './sharing/state-transfer.js'
+import { Subscriber } from './sharing/subscriber.js'
+import { CatchUp } from './starting/catch-up.js'
+import { checkFormat, clusterKey } from './starting/cluster-records.js'
 import type { NodeState } from './state.js'
 import type { World } from './world.js'
 
@@ -28,23 +47,36 @@ export type MacFactory = (key: Uint8Array) => (payload: Uint8Array) => Uint8Arra
 const DRAIN_LOOK_MS = 10
 
 /**
- * A cache node: parts wired to each other, and their life cycle. It starts when it has read what storage holds, and stops
+ * A cache node: parts wired to each other, and their life cycle. It serves when it has all that the cluster has, and stops
  * when what is under way is decided.
  */
 export class CacheNode {
   readonly origin: Origin
   readonly #state: NodeState
-  readonly #values: ValueCache
-  readonly #handoffs: Handoffs
+  readonly #cache: Cache
+  readonly #held: HeldWriteSets
+  readonly #snapshots: Snapshots
   readonly #pins: Pins
   readonly #minutes: Minutes
+  readonly #membership: Membership
+  readonly #peers: Peers
+  readonly #peerServer: PeerServer
+  readonly #inbox: Inbox
+  readonly #repair: Repair
+  readonly #adoption: Adoption
+  readonly #publisher: Publisher
+  readonly #catchUp: CatchUp
+  readonly #collector: Collector
   readonly #transactions: Transactions
   readonly #requests: Requests
   readonly #sessions: Sessions
+  #address: NodeAddress | undefined
+  #serving = false
   #sweeper: Timer | undefined
+  #unstranding: Promise<void> | undefined
   #stopping: Promise<void> | undefined
 
-  /** Reads storage, then serves. Rejects if it can't: storage and listener are then for the caller to close. */
+  /** Catches up, then serves. Rejects if it can't: storage, network and listener are then for the caller to close. */
   static async start(world: World, config: NodeConfig, macOf: MacFactory): Promise<CacheNode> {
     if (!isNodeId(config.nodeId)) {
       throw new VirgaError(
@@ -57,14 +89,12 @@ export class CacheNode {
     const key = await clusterKey(storage, (bytes) => random.bytes(bytes))
     const minutes = await Minutes.open(storage, clock.now(), config.clockSkewMsMax)
     const node = new CacheNode(world, config, macOf(key), minutes)
-    await restore(storage, minutes, node.#state.ledger, node.#state.history, node.#pins, clock.now())
-    await minutes.keepAhead(clock.now())
-    await world.listener.listen((peer, frame) => node.#sessions.receive(peer, frame))
-    node.#sweepLater()
-    world.log.info(
-      { origin: node.origin, decisions: node.#state.history.decisions, storage: storage.durability },
-      'serving',
-    )
+    try {
+      await node.#boot()
+    } catch (error) {
+      node.#halt()
+      throw error
+    }
     return node
   }
 
@@ -78,24 +108,156 @@ export class CacheNode {
     const hybrid = new HybridClock()
     const counters = new Counters()
     const history = new History()
-    const values = new ValueCache(storage, config.cacheBytesMax, counters)
+    const cache = createCache(config.cacheBytesMax)
+    const values = new ValueCache(storage, cache, counters)
+    const bases = new Bases(storage, cache, counters)
     const decisions = new Decisions(world, hybrid, config.resolveMsMax)
     this.origin = makeOrigin(config.nodeId, hlcAt(clock.now()), random.bytes(ATTEMPT_ENTROPY_BYTES))
-    const ledger = new Ledger(this.origin, history, hybrid, values, counters)
+    const ledger = new Ledger(this.origin, history, hybrid, values, bases, counters)
     const budget = new Budget(config.heldBytesMax)
-    const state: NodeState = { world, config, clock: hybrid, history, ledger, decisions, counters, budget }
-    const pins = new Pins(world)
-    const handoffs = new Handoffs(state, pins, mac)
-    const transactions = new Transactions(state, handoffs)
+    const life = { epoch: 0 }
+    const state: NodeState = {
+      world,
+      config,
+      clock: hybrid,
+      history,
+      ledger,
+      decisions,
+      counters,
+      budget,
+      life,
+    }
+    this.#state = state
+    this.#cache = cache
+    this.#minutes = minutes
+    this.#held = new HeldWriteSets(budget)
+    this.#pins = new Pins(world)
+    this.#snapshots = new Snapshots(clock, () => this.#sessions.cuts())
+    this.#membership = new Membership(world, config, this.origin, {
+      report: () => ({ low: this.#snapshots.low(history.cut()), applied: history.cut() }),
+      onMembers: (members) => this.#peers.follow(members),
+      onGone: (origin) => this.#gone(origin),
+      onReturn: () => this.#return(),
+      onSuperseded: (by) => this.#superseded(by),
+    })
+    const isLive = (origin: Origin): boolean => this.#membership.isLive(origin)
+    const isFresh = (): boolean => this.#membership.isFresh()
+    const subscriber = new Subscriber(state, {
+      inbox: () => this.#inbox,
+      repair: () => this.#repair,
+      isFresh,
+      onEnded: (txn) => this.#settled(txn),
+    })
+    this.#peers = new Peers(world, config, this.origin, counters, subscriber)
+    this.#inbox = new Inbox({
+      history,
+      ledger,
+      clock,
+      counters,
+      isLive,
+      listedAtMs: () => this.#adoption.listedAtMs,
+      onStranded: (origin) => this.#unstrand(origin),
+      onApplied: () => this.#repair.moved(),
+    })
+    const transfer = new StateTransfer(world, history, ledger, counters)
+    this.#repair = new Repair({
+      world,
+      history,
+      inbox: this.#inbox,
+      peers: this.#peers,
+      counters,
+      install: async (peer) => {
+        await transfer.install(peer)
+        this.#inbox.pump()
+        this.#repair.moved()
+      },
+    })
+    this.#adoption = new Adoption({
+      world,
+      history,
+      ledger,
+      minutes,
+      reach: (cut, waitMs) => this.#repair.reach(cut, waitMs),
+      onAdopted: () => this.#inbox.pump(),
+    })
+    this.#publisher = new Publisher(world, config, this.origin, {
+      hasSubscribers: () => this.#peers.count > 0 || counters.peerRequests > 0,
+      heartbeat: () => ({ applied: history.cut(), compacted: history.compacted }),
+    })
+    ledger.listen({
+      onPublished: (at, txn, decision) => this.#publisher.decided(at, txn, decision),
+      onSettled: (txn) => this.#settled(txn),
+    })
+    this.#catchUp = new CatchUp({
+      state,
+      minutes,
+      bases,
+      adoption: this.#adoption,
+      repair: this.#repair,
+      transfer,
+      peers: this.#peers,
+    })
+    this.#collector = new Collector({
+      state,
+      membership: this.#membership,
+      minutes,
+      adopt: () => this.#adoption.look(),
+      onCompacted: (origin, through) => ledger.compact(origin, through),
+    })
+    const writeSets = new WriteSets({ state, held: this.#held, peers: this.#peers, isLive })
+    this.#peerServer = new PeerServer({
+      state,
+      values,
+      transfer,
+      writeSets,
+      isServing: () => this.#serving,
+      address: () => this.#address!,
+    })
+    const reach = (cut: Cut, hint: Origin): Promise<boolean> => this.#reach(cut, hint)
+    const handoffs = new Handoffs({
+      state,
+      pins: this.#pins,
+      held: this.#held,
+      writeSets,
+      snapshots: this.#snapshots,
+      reach,
+      mac,
+    })
+    this.#transactions = new Transactions({ state, handoffs, adoption: this.#adoption, reach })
+    const claims = new Claims({
+      world,
+      decisions,
+      history,
+      counters,
+      fresh: isFresh,
+      adopt: (txn) => this.#adoptConflicting(txn),
+    })
     this.#requests = new Requests(state, {
-      transactions,
-      reads: new Reads(history, values, config.limits),
-      coordinator: new Coordinator(state, minutes),
+      transactions: this.#transactions,
+      reads: new Reads({
+        history,
+        values,
+        bases,
+        limits: config.limits,
+        isFresh,
+        hold: (cut) => this.#snapshots.hold(cut),
+      }),
+      coordinator: new Coordinator({
+        state,
+        minutes,
+        adoption: this.#adoption,
+        claims,
+        gather: (transaction) => handoffs.prepare(transaction),
+      }),
       handoffs,
-      pins,
+      adoption: this.#adoption,
+      onEnded: (txn) => {
+        this.#settled(txn)
+        this.#publisher.ended(txn)
+      },
       inspect: () => this.inspect(),
     })
-    this.#sessions = new Sessions(state, transactions, this.#requests, {
+    this.#sessions = new Sessions(state, this.#transactions, this.#requests, {
       type: 'welcome',
       node: config.nodeId,
       origin: this.origin,
@@ -103,76 +265,185 @@ export class CacheNode {
       requestsMax: config.requestsPerSessionMax,
       ...config.limits,
     })
-    this.#state = state
-    this.#minutes = minutes
-    this.#values = values
-    this.#handoffs = handoffs
-    this.#pins = pins
-    this.#transactions = transactions
   }
 
   /** What the node has counted, and what it holds now. */
   inspect(): Inspection {
+    const { counters, history, budget, config, world } = this.#state
     return {
       counters: [
-        ...this.#state.counters.entries(),
+        ...counters.entries(),
         ['sessions', this.#sessions.count],
         ['transactionsOpen', this.#transactions.open],
-        ['keys', this.#state.history.keys],
-        ['versions', this.#state.history.versions],
-        ['decisions', this.#state.history.decisions],
-        ['cacheBytes', this.#values.bytes],
-        ['heldBytes', this.#state.budget.bytes],
+        ['keys', history.keys],
+        ['versions', history.versions],
+        ['decisions', history.decisions],
+        ['cacheBytes', this.#cache.calculatedSize],
+        ['heldBytes', budget.bytes],
         ['pins', this.#pins.size],
+        ['members', this.#membership.members().length],
+        ['peersUp', this.#peers.up().length],
+        ['placesWaiting', this.#inbox.size],
+        ['fresh', this.#membership.isFresh() ? 1 : 0],
+        ['published', this.#state.ledger.seq],
         ['protocolVersion', PROTOCOL_VERSION],
       ],
       notes: [
-        ['node', this.#state.config.nodeId],
+        ['node', config.nodeId],
         ['origin', this.origin],
-        ['consistency', this.#state.config.consistency],
-        ['storage', this.#state.world.storage.durability],
+        ['address', this.#address?.requests ?? ''],
+        ['consistency', config.consistency],
+        ['storage', world.storage.durability],
+        [
+          'members',
+          this.#membership
+            .members()
+            .map(({ nodeId }) => nodeId)
+            .sort()
+            .join(' '),
+        ],
       ],
     }
   }
 
   /**
-   * Begins nothing more, waits for what is open (`drainMsMax` at most), tells the executors, and closes socket and
-   * storage. Idempotent.
+   * Begins nothing more, waits for what is open (`drainMsMax` at most), tells the executors and the other nodes, and closes
+   * socket, network and storage. Idempotent.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
   }
 
+  async #boot(): Promise<void> {
+    const { world } = this.#state
+    const { clock, network } = world
+    this.#address = await network.listen({
+      onRequest: (from, frame) => this.#peerServer.receive(from, frame),
+      onRefused: (why) => this.#peerServer.refused(why),
+    })
+    this.#peers.open()
+    const wasThere = await this.#membership.join(this.#address)
+    const floor = await this.#catchUp.boot(wasThere, this.#peers.count > 0)
+    this.#snapshots.caughtUp(floor)
+    await this.#minutes.keepAhead(clock.now())
+    this.#serving = true
+    await this.#membership.serve()
+    await world.listener.listen((peer, frame) => this.#sessions.receive(peer, frame))
+    this.#publisher.start()
+    this.#collector.start()
+    this.#sweepLater()
+    world.log.info(
+      {
+        origin: this.origin,
+        address: this.#address.requests,
+        decisions: this.#state.history.decisions,
+        storage: world.storage.durability,
+      },
+      'serving',
+    )
+  }
+
   async #stop(): Promise<void> {
-    const { clock, listener, storage, log } = this.#state.world
+    const { clock, listener, network, storage, log } = this.#state.world
     log.info({ origin: this.origin, open: this.#transactions.open }, 'stopping')
     this.#transactions.drain()
     const until = clock.monotonic() + this.#state.config.drainMsMax
     while ((this.#transactions.open > 0 || this.#requests.deciding > 0) && clock.monotonic() < until) {
       await new Promise<void>((resolve) => clock.timer(DRAIN_LOOK_MS, resolve))
     }
-    this.#sweeper?.cancel()
-    this.#state.decisions.stop()
     this.#sessions.closeAll()
     await listener.close()
+    await this.#collector.stop()
+    this.#publisher.stop()
+    await this.#membership.leave()
+    this.#halt()
+    await network.close()
     await storage.close()
     log.info({ origin: this.origin }, 'stopped')
+  }
+
+  /** Ends what goes on by itself. */
+  #halt(): void {
+    this.#serving = false
+    this.#sweeper?.cancel()
+    this.#publisher.stop()
+    this.#membership.halt()
+    this.#state.decisions.stop()
+    this.#repair.stop()
+    this.#peers.close()
+  }
+
+  /** Nothing of the transaction will be asked for again. */
+  #settled(txn: TxnId): void {
+    this.#held.drop(txn)
+    this.#pins.end(txn)
+    this.#snapshots.ended(txn)
+  }
+
+  async #reach(cut: Cut, hint: Origin): Promise<boolean> {
+    if (await this.#repair.reach(cut, this.#state.config.reachMsMax, hint)) return true
+    return this.#catchUp.recover(cut)
+  }
+
+  /** A member is gone: what it decided last, nobody may have heard of. One of those who live looks for it. */
+  #gone(origin: Origin): void {
+    if (!this.#serving) return
+    this.#inbox.pump()
+    if (!this.#membership.isPicked(`gone ${origin}`)) return
+    this.#inBackground(this.#adoption.look(), 'decisions of a node that is gone could not be looked for')
+  }
+
+  /** Something waits for an origin that does not seem to live: it may have joined just now. */
+  #unstrand(origin: Origin): void {
+    this.#unstranding ??= (async () => {
+      await this.#membership.look()
+      if (!this.#membership.isLive(origin)) await this.#adoption.look()
+    })().finally(() => {
+      this.#unstranding = undefined
+    })
+    this.#inBackground(this.#unstranding, 'storage could not be looked through: it is tried again')
+  }
+
+  async #return(): Promise<void> {
+    const { life, counters } = this.#state
+    const { epoch } = life
+    const floor = await this.#catchUp.return(this.#snapshots.published)
+    if (life.epoch !== epoch) {
+      counters.lapses++
+      this.#snapshots.forgetAll()
+    }
+    this.#snapshots.caughtUp(floor)
+  }
+
+  #superseded(by: Origin): void {
+    this.#state.world.log.error({ by }, 'another node has taken the id of this one, which stops')
+    this.#inBackground(this.stop(), 'the node could not stop')
+  }
+
+  async #adoptConflicting(txn: TxnId): Promise<void> {
+    const standing = await this.#state.decisions.find(txn)
+    if (standing?.status === 'committed') await this.#adoption.adopt(txn, standing)
+  }
+
+  #inBackground(running: Promise<void>, what: string): void {
+    running.catch((error: unknown) => this.#state.world.log.warn({ err: error }, what))
   }
 
   #sweepLater(): void {
     this.#sweeper = this.#state.world.clock.timer(SWEEP_MS, () => {
       const now = this.#state.world.clock.now()
       this.#sessions.sweep(now)
-      this.#handoffs.held.dropExpired(now)
+      this.#held.dropExpired(now)
+      this.#snapshots.dropExpired(now)
       this.#pins.endExpired(now)
-      void this.#pins.sweep()
-      this.#minutes.keepAhead(now).catch((error: unknown) => {
-        this.#state.world.log.warn(
-          { err: error },
-          'the ceiling could not be raised ahead; commits will raise it',
-        )
-      })
+      this.#inBackground(this.#pins.sweep(), 'what durable handoffs left could not be deleted yet')
+      this.#repair.retry()
+      this.#inbox.pump()
+      this.#inBackground(
+        this.#minutes.keepAhead(now),
+        'the ceiling could not be raised ahead; commits will raise it',
+      )
       this.#sweepLater()
     })
   }

@@ -4,6 +4,7 @@ import type { Decisions } from './committing/decisions.js'
 import type { NodeConfig } from './config.js'
 import type { Counters } from './counters.js'
 import type { Budget } from './executors/budget.js'
+import type { SnapshotLife } from './executors/transaction.js'
 import type { Ledger } from './sharing/ledger.js'
 import type { World } from './world.js'
 
@@ -18,4 +19,5 @@ export interface NodeState {
   readonly counters: Counters
   /** Of bytes that executors make the node hold for them. */
   readonly budget: Budget
+  readonly life: SnapshotLife
 }

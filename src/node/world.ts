@@ -1,5 +1,6 @@
 import type { Clock } from '../ports/clock.js'
 import type { Log } from '../ports/log.js'
+import type { Network } from '../ports/network.js'
 import type { Processes } from '../ports/processes.js'
 import type { Random } from '../ports/random.js'
 import type { Storage } from '../ports/storage.js'
@@ -11,6 +12,7 @@ export interface World {
   readonly random: Random
   readonly storage: Storage
   readonly listener: Listener
+  readonly network: Network
   readonly processes: Processes
   readonly log: Log
 }

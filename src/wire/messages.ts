@@ -75,6 +75,8 @@ export const REPLIES = {
     attempt,
     deadlineMs: uint,
     keyed: bool,
+    /** False: there are writes upstream that are not told of here, and the node must be asked for every key. */
+    complete: bool,
     /** Key, whether its write is here, and the encoded value or nil for a deletion. */
     upstream: list(tuple(text, bool, nullable(bytes))),
   }),

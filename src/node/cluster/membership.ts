@@ -61,6 +61,8 @@ export class Membership {
   #renewedAtMs = Number.NEGATIVE_INFINITY
   /** The node was not fresh at some time since it last caught up. */
   #isBehind = true
+  /** How often that began: what was caught up with before it began again does not count. */
+  #lapses = 0
   #returning: Promise<void> | undefined
   #timer: Timer | undefined
   #stopped = false
@@ -110,7 +112,7 @@ export class Membership {
   isFresh(): boolean {
     if (this.#isBehind) return false
     if (this.#world.clock.monotonic() - this.#renewedAtMs <= this.#config.leaseTtlMs / 2) return true
-    this.#isBehind = true
+    this.#fallBehind()
     return false
   }
 
@@ -170,22 +172,27 @@ export class Membership {
     if (!result.swapped) await this.#settle(result.current, next)
     this.#record = next
     // A renewal that came too late does not reach back: the node was taken for dead meanwhile.
-    if (sentAtMs - this.#renewedAtMs > this.#config.leaseTtlMs / 2) this.#isBehind = true
+    if (sentAtMs - this.#renewedAtMs > this.#config.leaseTtlMs / 2) this.#fallBehind()
     this.#renewedAtMs = sentAtMs
     if (this.#isBehind && this.#serving) this.#return()
   }
 
   /** Leaves in peace: what this node decided is known to all, or will be found. */
   async leave(): Promise<void> {
-    this.#stopped = true
-    this.#timer?.cancel()
-    for (const timer of this.#secondLooks) timer.cancel()
+    this.halt()
     if (this.#record === undefined) return
     try {
       await this.#world.storage.compareAndSwap(leaseKey(this.#config.nodeId), this.#record, undefined)
     } catch (error) {
       this.#world.log.warn({ err: error }, 'the lease could not be given up: it lapses by itself')
     }
+  }
+
+  /** Renews and looks no more. The lease lapses by itself. */
+  halt(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+    for (const timer of this.#secondLooks) timer.cancel()
   }
 
   #lease({ low, applied }: Reported): Lease {
@@ -213,7 +220,7 @@ export class Membership {
         if (origin !== this.#origin) {
           this.#stopped = true
           this.#timer?.cancel()
-          this.#isBehind = true
+          this.#fallBehind()
           this.#events.onSuperseded(origin)
           throw new VirgaError('Closed', `another node runs under the id ${this.#config.nodeId}: ${origin}`)
         }
@@ -224,12 +231,18 @@ export class Membership {
     }
   }
 
+  #fallBehind(): void {
+    this.#isBehind = true
+    this.#lapses++
+  }
+
   #return(): void {
+    const lapses = this.#lapses
     this.#returning ??= this.#events
       .onReturn()
       .then(
         () => {
-          this.#isBehind = false
+          if (lapses === this.#lapses) this.#isBehind = false
         },
         (error: unknown) => {
           this.#world.log.warn({ err: error }, 'the node could not catch up yet: it tries again')

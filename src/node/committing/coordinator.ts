@@ -1,70 +1,112 @@
 import type { Coordinates } from '../../core/cut.js'
-import type { Decision } from '../../core/decision.js'
+import type { Commit, Decision } from '../../core/decision.js'
 import type { TxnId } from '../../core/ids.js'
 import { blobKey, blobName, lateKey, txnMinute } from '../../core/layout.js'
-import { type PlacedBlob, placeWrites } from '../../core/placement.js'
+import { type AllWrites, type PlacedBlob, placeWrites } from '../../core/placement.js'
 import { VirgaError } from '../../errors.js'
 import type { StorageEntry } from '../../ports/storage.js'
 import type { Minutes } from '../collecting/minutes.js'
-import type { OpenTransaction } from '../executors/transaction.js'
+import type { OpenTransaction, TransactionStart } from '../executors/transaction.js'
+import type { Adoption } from '../sharing/adoption.js'
 import type { NodeState } from '../state.js'
+import type { Claimed, Claims } from './claims.js'
 
-/** What a commit came to: the decision that stands for the transaction, whoever made it. */
+/** What a commit came to: what stands for the transaction, whoever decided it. */
 export interface Committed {
   readonly txn: TxnId
-  readonly decision: Decision
+  readonly commit: Commit
   readonly at: Coordinates
   /** Another attempt had committed. */
   readonly replayed: boolean
 }
 
+export interface CoordinatorParts {
+  readonly state: NodeState
+  readonly minutes: Minutes
+  readonly adoption: Adoption
+  readonly claims: Claims
+  /** All that a transaction has written, also what other nodes hold of it. */
+  readonly gather: (transaction: OpenTransaction) => Promise<AllWrites>
+}
+
 /**
- * Commits transactions: large values first, then one decision, then the history.
+ * Commits transactions: what other nodes hold of it is prepared, large values are put into storage, keys are claimed where
+ * the mode says so, then one decision, then the history.
  *
- * A crash after the large values leaves orphans that nothing refers to. A crash after the decision leaves it to be found:
- * at boot, or by a retry of the same id, which gets its result. The client is answered only after the decision is durable
- * and applied here, so its next transaction on this node sees it.
+ * A crash before the decision leaves blobs that nothing refers to and claims of an attempt that never commits, which
+ * whoever meets them fences. A crash after the decision leaves it to be found: by whoever adopts, or by a retry of the
+ * same id, which gets its result. The client is answered only after the decision is durable and applied here, so its next
+ * transaction on this node sees it.
  */
 export class Coordinator {
+  readonly #parts: CoordinatorParts
   readonly #state: NodeState
   readonly #minutes: Minutes
   /** Makes names of blobs unique over all executions of one attempt. */
   #blobs = 0
 
-  constructor(state: NodeState, minutes: Minutes) {
-    this.#state = state
-    this.#minutes = minutes
+  constructor(parts: CoordinatorParts) {
+    this.#parts = parts
+    this.#state = parts.state
+    this.#minutes = parts.minutes
   }
 
   async commit(transaction: OpenTransaction, result: Uint8Array | undefined): Promise<Committed> {
-    const { txn, attempt, cut } = transaction.start
-    const { writes, blobs } = placeWrites(transaction.allWrites(), this.#state.config, () =>
-      blobName(attempt, `v${this.#state.ledger.origin}:${this.#blobs++}`),
-    )
+    const { start } = transaction
     // Awaited only where there is something to await: most commits have one write to storage.
-    const minute = txnMinute(txn)
+    const all =
+      start.upstream.lineage.length === 0 ? transaction.own.writes : await this.#parts.gather(transaction)
+    const { writes, blobs } = placeWrites(all, this.#state.config, () =>
+      blobName(start.attempt, `v${this.#state.ledger.origin}:${this.#blobs++}`),
+    )
+    const minute = txnMinute(start.txn)
     const announced = this.#minutes.announcement(minute, this.#state.world.clock.now())
     if (blobs.length > 0 || announced !== undefined || !this.#minutes.covers(minute)) {
-      await this.#prepare(txn, blobs, announced)
+      await this.#store(start.txn, blobs, announced)
     }
+    if (!start.mode.claims) return this.#decide(transaction, writes, result, false)
+    const claimed = await this.#claim(start, writes)
+    try {
+      return await this.#decide(transaction, writes, result, true)
+    } catch (error) {
+      // Where it is not known whether the decision stands, the claims stay: they count for as long as it may.
+      if (VirgaError.is(error) && error.outcome === 'definite') await claimed.release()
+      throw error
+    }
+  }
+
+  #claim({ txn, attempt, cut, deadlineMs }: TransactionStart, writes: Decision['writes']): Promise<Claimed> {
+    const keys = writes.map(({ key }) => key)
+    return this.#parts.claims.claim({ txn, attempt }, cut, keys, deadlineMs)
+  }
+
+  async #decide(
+    transaction: OpenTransaction,
+    writes: Decision['writes'],
+    result: Uint8Array | undefined,
+    claimed: boolean,
+  ): Promise<Committed> {
+    const { txn, attempt, cut } = transaction.start
     // Looked at as late as can be: from here on only the decision itself is awaited.
     const now = this.#state.world.clock.now()
     transaction.checkDeadline(now)
     const hlc = this.#state.clock.tick(now)
-    const decision: Decision = { status: 'committed', attempt, hlc, cut, writes, result }
-    const stands = await this.#state.decisions.decide(txn, decision, (late) =>
-      this.#state.ledger.adopt(txn, late),
-    )
+    const decision: Decision = { status: 'committed', attempt, hlc, cut, writes, claimed, result }
+    const stands = await this.#state.decisions.decide(txn, decision, (late) => this.#adoptLate(txn, late))
     // One context may be committed twice, which is one attempt; its clock tells whether it is this very decision.
     const replayed = stands.attempt !== attempt || stands.hlc !== hlc
-    return this.#apply(txn, stands, replayed)
+    if (replayed || stands.status === 'compacted') {
+      if (replayed) this.#state.counters.commitsReplayed++
+      await this.#parts.adoption.adopt(txn, stands)
+    } else this.#state.ledger.publish(txn, stands)
+    return { txn, commit: stands, at: this.#state.ledger.placeOf(txn), replayed }
   }
 
   /**
    * Sees to it that large values are there, and that a boot finds the decision. Whatever becomes of these writes, there is
    * no decision yet: a failure here is a definite one.
    */
-  async #prepare(txn: TxnId, blobs: readonly PlacedBlob[], announced: number | undefined): Promise<void> {
+  async #store(txn: TxnId, blobs: readonly PlacedBlob[], announced: number | undefined): Promise<void> {
     const early: StorageEntry[] = blobs.map(({ blob, bytes }) => ({ ...blobKey(txn, blob), value: bytes }))
     if (announced !== undefined) early.push({ ...lateKey(txn, announced), value: new Uint8Array(0) })
     try {
@@ -76,9 +118,12 @@ export class Coordinator {
     }
   }
 
-  #apply(txn: TxnId, decision: Decision, replayed: boolean): Committed {
-    if (replayed) this.#state.counters.commitsReplayed++
-    const at = replayed ? this.#state.ledger.adopt(txn, decision) : this.#state.ledger.publish(txn, decision)
-    return { txn, decision, at, replayed }
+  #adoptLate(txn: TxnId, commit: Commit): void {
+    this.#parts.adoption.adopt(txn, commit).catch((error: unknown) => {
+      this.#state.world.log.warn(
+        { txn, err: error },
+        'a late decision could not be adopted: it is found again',
+      )
+    })
   }
 }

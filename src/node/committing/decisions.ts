@@ -1,5 +1,13 @@
 import { equalBytes } from '../../core/bytes.js'
-import { type Abortion, type Decision, fenceOver, judge, type Standing } from '../../core/decision.js'
+import {
+  type Abortion,
+  type Commit,
+  type Decision,
+  fenceOver,
+  isCommit,
+  judge,
+  type Standing,
+} from '../../core/decision.js'
 import type { HybridClock } from '../../core/hlc.js'
 import { type Attempt, attemptHlc, type TxnId } from '../../core/ids.js'
 import { decisionKey } from '../../core/layout.js'
@@ -47,7 +55,7 @@ export class Decisions {
    * `AttemptFenced`, `TransactionAborted`, `StorageUnavailable` (then this attempt surely did not and will not commit),
    * or `OutcomeUnknown`; in that last case `onLate` is called with a decision that is found to stand later.
    */
-  async decide(txn: TxnId, decision: Decision, onLate: (decision: Decision) => void): Promise<Decision> {
+  async decide(txn: TxnId, decision: Decision, onLate: (commit: Commit) => void): Promise<Commit> {
     const record = encodeStanding(decision)
     let expected: Uint8Array | undefined
     for (;;) {
@@ -69,26 +77,26 @@ export class Decisions {
   }
 
   /** Sees to it that an attempt can't commit any more, unless it has: returns the decision that stands, if any does. */
-  async fence(txn: TxnId, attempt: Attempt): Promise<Decision | undefined> {
+  async fence(txn: TxnId, attempt: Attempt): Promise<Commit | undefined> {
     const { storage } = this.#world
     for (;;) {
       const [record] = await storage.get([decisionKey(txn)])
       const standing = this.#read(record)
       const fence = fenceOver(standing, attempt)
-      if (fence === undefined) return standing?.status === 'committed' ? standing : undefined
+      if (fence === undefined) return isCommit(standing) ? standing : undefined
       const result = await storage.compareAndSwap(decisionKey(txn), record, encodeStanding(fence))
       if (result.swapped) return undefined
     }
   }
 
   /** Sees to it that no attempt ever commits. Returns the decision that stands instead, if one does. */
-  async abort(txn: TxnId): Promise<Decision | undefined> {
+  async abort(txn: TxnId): Promise<Commit | undefined> {
     const { storage } = this.#world
     const abortion: Abortion = { status: 'aborted' }
     for (;;) {
       const [record] = await storage.get([decisionKey(txn)])
       const standing = this.#read(record)
-      if (standing?.status === 'committed') return standing
+      if (isCommit(standing)) return standing
       if (standing?.status === 'aborted') return undefined
       const result = await storage.compareAndSwap(decisionKey(txn), record, encodeStanding(abortion))
       if (result.swapped) return undefined
@@ -108,8 +116,8 @@ export class Decisions {
     txn: TxnId,
     attempt: Attempt,
     cause: unknown,
-    onLate: (decision: Decision) => void,
-  ): Promise<Decision> {
+    onLate: (commit: Commit) => void,
+  ): Promise<Commit> {
     const { clock } = this.#world
     const giveUpAt = clock.monotonic() + this.#resolveMsMax
     for (let round = 0; clock.monotonic() < giveUpAt && !this.#stopped; round++) {
@@ -134,7 +142,7 @@ export class Decisions {
     })
   }
 
-  async #fenceOrObey(txn: TxnId, attempt: Attempt, cause: unknown): Promise<Decision> {
+  async #fenceOrObey(txn: TxnId, attempt: Attempt, cause: unknown): Promise<Commit> {
     const decision = await this.fence(txn, attempt)
     if (decision !== undefined) return decision
     if ((await this.find(txn))?.status === 'aborted') throw aborted()
@@ -143,7 +151,7 @@ export class Decisions {
     })
   }
 
-  async #resolveLate(txn: TxnId, attempt: Attempt, onLate: (decision: Decision) => void): Promise<void> {
+  async #resolveLate(txn: TxnId, attempt: Attempt, onLate: (commit: Commit) => void): Promise<void> {
     this.#unresolved++
     try {
       for (let round = 0; !this.#stopped; round++) {
@@ -191,9 +199,10 @@ function aborted(): VirgaError {
 }
 
 /** What another party made stand is the answer, as a decision or as an error. */
-function answer(standing: Standing): Decision {
+function answer(standing: Standing): Commit {
   switch (standing.status) {
     case 'committed':
+    case 'compacted':
       return standing
     case 'aborted':
       throw aborted()

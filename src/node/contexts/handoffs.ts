@@ -7,20 +7,23 @@ import {
   type WriteSet,
   type WriteSetBody,
 } from '../../core/context.js'
-import { covers } from '../../core/cut.js'
-import type { TxnId } from '../../core/ids.js'
+import { type Cut, covers } from '../../core/cut.js'
+import type { Origin } from '../../core/ids.js'
 import { blobKey, blobName, orderKey, pinKey } from '../../core/layout.js'
 import { modeOf } from '../../core/modes.js'
+import type { AllWrites } from '../../core/placement.js'
 import { WriteSetBuilder, type Writes } from '../../core/write-set.js'
 import { VirgaError } from '../../errors.js'
 import { limitExceeded } from '../../limits.js'
 import type { StorageEntry } from '../../ports/storage.js'
 import { decodeContext, encodeContext, type Mac } from '../../wire/context.js'
-import { decodeWriteSet, encodeOrder, encodePin, encodeWriteSet } from '../../wire/records.js'
+import { encodeOrder, encodePin, encodeWriteSet } from '../../wire/records.js'
+import type { Snapshots } from '../collecting/snapshots.js'
 import { deadlineExceeded, type OpenTransaction, type TransactionStart } from '../executors/transaction.js'
 import type { NodeState } from '../state.js'
-import { HeldWriteSets } from './held-write-sets.js'
+import type { HeldWriteSets } from './held-write-sets.js'
 import type { Pins } from './pins.js'
+import type { WriteSets } from './write-sets.js'
 
 /** Branches joined at once. Each pair of them is compared. More can be joined in stages. */
 const CONTEXTS_MAX = 1_000
@@ -32,27 +35,44 @@ interface Sealed {
   readonly writes: Writes
 }
 
+export interface HandoffsParts {
+  readonly state: NodeState
+  readonly pins: Pins
+  readonly held: HeldWriteSets
+  readonly writeSets: WriteSets
+  readonly snapshots: Snapshots
+  /** Waits until a cut is applied here. False: nobody who can be reached knows it. */
+  readonly reach: (cut: Cut, hint: Origin) => Promise<boolean>
+  readonly mac: Mac
+}
+
 /**
- * Seals what a function wrote and passes it on as a context; takes contexts up again.
+ * Seals what a function wrote and passes it on as a context; takes contexts up again, on whatever node.
  *
- * A durable handoff is one batch to storage: what the context can't carry inline, the pin of its cut, and the stretch of
- * this node's publication order that is not there yet. With the order in storage, a node that boots can tell which
- * transactions the cut sees, though all who had seen it are dead.
+ * A durable handoff is one batch to storage: what the context can't carry inline, the pin of its cut, and of each origin
+ * that the cut names the stretch of its publication order that is not there yet. With the orders in storage, a node that
+ * boots can tell which transactions the cut sees, though all who had seen it are dead.
  */
 export class Handoffs {
-  readonly held: HeldWriteSets
   readonly #state: NodeState
   readonly #pins: Pins
+  readonly #held: HeldWriteSets
+  readonly #writeSets: WriteSets
+  readonly #snapshots: Snapshots
+  readonly #reach: HandoffsParts['reach']
   readonly #mac: Mac
   #sealed = 0
-  /** This node's publication order is in storage up to this place. */
-  #orderedUpTo = 0
+  /** Up to where each origin's order is in storage, as far as this node has put it there. */
+  readonly #ordered = new Map<Origin, number>()
 
-  constructor(state: NodeState, pins: Pins, mac: Mac) {
-    this.#state = state
-    this.#pins = pins
-    this.#mac = mac
-    this.held = new HeldWriteSets(state.budget)
+  constructor(parts: HandoffsParts) {
+    this.#state = parts.state
+    this.#pins = parts.pins
+    this.#held = parts.held
+    this.#writeSets = parts.writeSets
+    this.#snapshots = parts.snapshots
+    this.#reach = parts.reach
+    this.#mac = parts.mac
   }
 
   /** Ends a function's part. Returns the context for its downstream functions. */
@@ -73,6 +93,8 @@ export class Handoffs {
       heads,
       lineage: [...lineage].sort(compareWriteSets),
     }
+    // Whoever resumes it elsewhere relies on this node until it is registered there.
+    this.#snapshots.handedOver(start.txn, start.cut, start.deadlineMs)
     if (durable) context = await this.#makeDurable(context, sealed)
     return encodeContext(context, this.#mac)
   }
@@ -88,25 +110,68 @@ export class Handoffs {
   async resume(contexts: readonly Context[], onBranchConflict: OnBranchConflict): Promise<TransactionStart> {
     const context = joinContexts(contexts)
     if (this.#state.world.clock.now() > context.deadlineMs) throw deadlineExceeded(context.txn)
-    if (!covers(this.#state.history.cut(), context.cut)) {
-      throw new VirgaError('SnapshotUnavailable', `nobody is left who knows the snapshot of ${context.txn}`)
+    // At once, so that the next lease counts it.
+    const release = this.#snapshots.admit(context.txn, context.cut)
+    try {
+      await this.#catchUpWith(context)
+      for (const writeSet of context.lineage) this.#state.clock.observe(writeSet.hlc)
+      const isLater = this.#writeSets.areElsewhere(context.lineage) && onBranchConflict !== 'error'
+      const upstream = isLater ? undefined : await this.#overlay(context, contexts, onBranchConflict)
+      if (context.lineage.some(({ body }) => body.kind === 'durable')) this.#pins.note(context)
+      return {
+        txn: context.txn,
+        attempt: context.attempt,
+        deadlineMs: context.deadlineMs,
+        mode: modeOf(context.consistency),
+        keyed: context.keyed,
+        cut: context.cut,
+        upstream: { lineage: context.lineage, heads: context.heads, overlay: upstream },
+      }
+    } finally {
+      // The open transaction counts from here on.
+      release()
     }
-    for (const writeSet of context.lineage) this.#state.clock.observe(writeSet.hlc)
-    const bodies = await this.#load(context)
-    const writesOf = (writeSet: WriteSet): Writes => bodies.get(writeSet.id)!
-    if (onBranchConflict === 'error') refuseConflict(contexts, writesOf)
-    if (context.lineage.some(({ body }) => body.kind === 'durable')) this.#pins.note(context)
-    const winners = overlay(context.lineage, writesOf)
-    const upstream = new Map([...winners].map(([key, writeSet]) => [key, writesOf(writeSet).get(key)!]))
-    return {
-      txn: context.txn,
-      attempt: context.attempt,
-      deadlineMs: context.deadlineMs,
-      mode: modeOf(context.consistency),
-      keyed: context.keyed,
-      cut: context.cut,
-      upstream: { lineage: context.lineage, heads: context.heads, overlay: upstream },
-    }
+  }
+
+  /** Fetches upstream writes that are on other nodes still. Rejects as `WriteSets.fetch` does. */
+  load(transaction: OpenTransaction): Promise<void> {
+    transaction.fetching ??= (async () => {
+      const { lineage } = transaction.start.upstream
+      const bodies = await this.#writeSets.fetch(transaction.start, lineage)
+      transaction.upstream = flatten(lineage, bodies)
+    })().finally(() => {
+      transaction.fetching = undefined
+    })
+    return transaction.fetching
+  }
+
+  /** All that a transaction has written when this function commits it. What is on other nodes is prepared there. */
+  async prepare(transaction: OpenTransaction): Promise<AllWrites> {
+    const { own, start, upstream } = transaction
+    if (upstream !== undefined)
+      return upstream.size === 0 ? own.writes : new Map([...upstream, ...own.writes])
+    const { lineage } = start.upstream
+    const bodies = await this.#writeSets.prepare(start, lineage)
+    return new Map([...flatten(lineage, bodies), ...own.writes])
+  }
+
+  async #catchUpWith(context: Context): Promise<void> {
+    const { history } = this.#state
+    if (covers(history.cut(), context.cut) || (await this.#reach(context.cut, context.sender))) return
+    throw new VirgaError(
+      'SnapshotUnavailable',
+      `nobody who can be reached knows the snapshot of ${context.txn}`,
+    )
+  }
+
+  async #overlay(
+    context: Context,
+    contexts: readonly Context[],
+    onBranchConflict: OnBranchConflict,
+  ): Promise<Writes> {
+    const bodies = await this.#writeSets.fetch(context, context.lineage)
+    if (onBranchConflict === 'error') refuseConflict(contexts, (writeSet) => bodies.get(writeSet.id)!)
+    return flatten(context.lineage, bodies)
   }
 
   /** A function that wrote nothing adds no write set: its downstream sees its upstream. */
@@ -123,7 +188,7 @@ export class Handoffs {
       [...own.writes].map(([key, value]) => [key, value && Uint8Array.from(value)]),
     )
     // What goes to storage is not held here as well: a node whose memory is full still hands off durably.
-    if (!travels && !durable) this.held.keep(start.txn, id, writes, own.bytes, start.deadlineMs)
+    if (!travels && !durable) this.#held.keep(start.txn, id, writes, own.bytes, start.deadlineMs)
     const body: WriteSetBody = travels
       ? { kind: 'inline', writes }
       : { kind: 'held', origin: this.#state.ledger.origin }
@@ -140,63 +205,48 @@ export class Handoffs {
 
   async #makeDurable(context: Context, sealed: Sealed | undefined): Promise<Context> {
     const entries: StorageEntry[] = []
+    const held = context.lineage.filter(
+      (writeSet) => writeSet.body.kind === 'held' && writeSet !== sealed?.writeSet,
+    )
+    const bodies = new Map(held.length > 0 ? await this.#writeSets.fetch(context, held) : [])
+    if (sealed !== undefined) bodies.set(sealed.writeSet.id, sealed.writes)
     const lineage = context.lineage.map((writeSet): WriteSet => {
       if (writeSet.body.kind !== 'held') return writeSet
       const blob = blobName(context.attempt, `w${writeSet.id}`)
-      const isOwn = writeSet === sealed?.writeSet
-      const writes = isOwn ? sealed.writes : this.#heldWrites(context.txn, writeSet)
-      entries.push({ ...blobKey(context.txn, blob), value: encodeWriteSet(writes) })
+      entries.push({ ...blobKey(context.txn, blob), value: encodeWriteSet(bodies.get(writeSet.id)!) })
       return { ...writeSet, body: { kind: 'durable', blob } }
     })
     const made = { ...context, lineage }
     await this.#pins.reserve(made)
-    const { attempt, deadlineMs, cut } = context
-    entries.push({ ...pinKey(context.txn), value: encodePin({ attempt, deadlineMs, cut }) })
-    const { origin, seq } = this.#state.ledger
-    const first = this.#orderedUpTo + 1
-    if (seq >= first) {
-      entries.push({
-        ...orderKey(origin, first, seq),
-        value: encodeOrder({ first, txns: this.#state.ledger.orderOf(first, seq) }),
-      })
-    }
+    const { txn, attempt, deadlineMs, cut } = context
+    entries.push({ ...pinKey({ txn, attempt }), value: encodePin({ attempt, deadlineMs, cut }) })
+    entries.push(...this.#missingOrders(cut))
     await this.#state.world.storage.put(entries)
-    // Only after it is durable: a concurrent handoff writes the stretch again rather than rely on one that may fail.
-    this.#orderedUpTo = Math.max(this.#orderedUpTo, seq)
+    // Only after it is durable: a concurrent handoff writes the stretches again rather than rely on some that may fail.
+    for (const [origin, seq] of cut) this.#ordered.set(origin, Math.max(seq, this.#ordered.get(origin) ?? 0))
     return made
   }
 
-  async #load(context: Context): Promise<ReadonlyMap<string, Writes>> {
-    const bodies = new Map<string, Writes>()
-    const blobs: { readonly id: string; readonly blob: string }[] = []
-    for (const writeSet of context.lineage) {
-      const { body } = writeSet
-      if (body.kind === 'inline') bodies.set(writeSet.id, body.writes)
-      else if (body.kind === 'held') bodies.set(writeSet.id, this.#heldWrites(context.txn, writeSet))
-      else blobs.push({ id: writeSet.id, blob: body.blob })
-    }
-    if (blobs.length === 0) return bodies
-    const records = await this.#state.world.storage.get(blobs.map(({ blob }) => blobKey(context.txn, blob)))
-    for (const [i, { id }] of blobs.entries()) {
-      const record = records[i]
-      if (record === undefined) throw lost(context.txn)
-      bodies.set(id, decodeWriteSet(record))
-    }
-    return bodies
-  }
-
-  #heldWrites(txn: TxnId, writeSet: WriteSet): Writes {
-    const writes = this.held.find(txn, writeSet.id)
-    if (writes === undefined) throw lost(txn)
-    return writes
+  /** The stretches of publication orders that a cut needs and storage may lack. What is compacted every cut sees anyhow. */
+  #missingOrders(cut: Cut): readonly StorageEntry[] {
+    const { history } = this.#state
+    return [...cut].flatMap(([origin, last]) => {
+      const first = Math.max(history.firstOf(origin), (this.#ordered.get(origin) ?? 0) + 1)
+      if (first > last) return []
+      const txns = history.orderOf(origin, first, last)
+      return [{ ...orderKey(origin, first, last), value: encodeOrder({ first, txns }) }]
+    })
   }
 }
 
-function lost(txn: TxnId): VirgaError {
-  return new VirgaError(
-    'WriteSetLost',
-    `a write set of ${txn} died with the node that held it, or its transaction has ended`,
-  )
+/** For each key that was written upstream, the write that counts. */
+function flatten<T>(
+  lineage: readonly WriteSet[],
+  bodies: ReadonlyMap<string, ReadonlyMap<string, T>>,
+): ReadonlyMap<string, T> {
+  const writesOf = (writeSet: WriteSet): ReadonlyMap<string, T> => bodies.get(writeSet.id)!
+  const winners = overlay(lineage, writesOf)
+  return new Map([...winners].map(([key, writeSet]) => [key, writesOf(writeSet).get(key)!]))
 }
 
 function refuseConflict(contexts: readonly Context[], writesOf: (writeSet: WriteSet) => Writes): void {

@@ -1,22 +1,26 @@
 import type { Context } from '../../core/context.js'
-import type { TxnId } from '../../core/ids.js'
+import type { Try } from '../../core/decision.js'
+import type { Attempt, TxnId } from '../../core/ids.js'
 import { blobKey, type Place, pinKey } from '../../core/layout.js'
 import type { World } from '../world.js'
 
 /** What is known of a context that is, or is to be, durable. */
-type Pinning = Pick<Context, 'txn' | 'deadlineMs' | 'lineage'>
+type Pinning = Pick<Context, 'txn' | 'attempt' | 'deadlineMs' | 'lineage'>
 
 interface Pinned {
   readonly deadlineMs: number
   readonly blobs: ReadonlySet<string>
 }
 
+/** The attempts of one transaction that handed off durably. */
+type Attempts = Map<Attempt, Pinned>
+
 const DELETIONS_MAX = 1_000
 
 /** What durable handoffs left in storage, to be removed when their transaction has ended. */
 export class Pins {
   readonly #world: World
-  readonly #pinned = new Map<TxnId, Pinned>()
+  readonly #pinned = new Map<TxnId, Attempts>()
   /** By name, what is to be deleted; and what is being deleted, less what was pinned again meanwhile. */
   readonly #ended = new Map<string, Place>()
   readonly #underWay = new Map<string, Place>()
@@ -31,8 +35,8 @@ export class Pins {
   }
 
   /**
-   * Before a context is made durable. An earlier attempt at the same transaction may have left a pin of the same name that
-   * is still to be deleted: it must not take the new one with it.
+   * Before a context is made durable. An earlier handoff of the same attempt may have left a pin of the same name that is
+   * still to be deleted: it must not take the new one with it.
    */
   async reserve(context: Pinning): Promise<void> {
     this.note(context)
@@ -40,15 +44,16 @@ export class Pins {
   }
 
   /** A context that is durable: handed off here, or taken up here. */
-  note(context: Pinning): void {
-    const { txn, lineage } = context
-    const known = this.#pinned.get(txn)
-    const blobs = new Set(known?.blobs)
+  note({ txn, attempt, deadlineMs, lineage }: Pinning): void {
+    let attempts = this.#pinned.get(txn)
+    if (attempts === undefined) {
+      attempts = new Map()
+      this.#pinned.set(txn, attempts)
+    }
+    const blobs = new Set(attempts.get(attempt)?.blobs)
     for (const { body } of lineage) if (body.kind === 'durable') blobs.add(body.blob)
-    // Of several attempts, the one that may go on longest.
-    const deadlineMs = Math.max(context.deadlineMs, known?.deadlineMs ?? 0)
-    this.#pinned.set(txn, { deadlineMs, blobs })
-    for (const [name] of placesOf(txn, blobs)) {
+    attempts.set(attempt, { deadlineMs, blobs })
+    for (const [name] of placesOf({ txn, attempt }, blobs)) {
       this.#ended.delete(name)
       this.#underWay.delete(name)
     }
@@ -56,14 +61,25 @@ export class Pins {
 
   /** The transaction is decided: nobody will resume it. What a crash leaves here is removed after its deadline. */
   end(txn: TxnId): void {
-    const pinned = this.#pinned.get(txn)
-    if (pinned === undefined) return
+    const attempts = this.#pinned.get(txn)
+    if (attempts === undefined) return
+    for (const [attempt, { blobs }] of attempts) this.#end({ txn, attempt }, blobs)
     this.#pinned.delete(txn)
-    for (const [name, place] of placesOf(txn, pinned.blobs)) this.#ended.set(name, place)
   }
 
   endExpired(nowMs: number): void {
-    for (const [txn, { deadlineMs }] of this.#pinned) if (nowMs > deadlineMs) this.end(txn)
+    for (const [txn, attempts] of this.#pinned) {
+      for (const [attempt, { deadlineMs, blobs }] of attempts) {
+        if (nowMs <= deadlineMs) continue
+        this.#end({ txn, attempt }, blobs)
+        attempts.delete(attempt)
+      }
+      if (attempts.size === 0) this.#pinned.delete(txn)
+    }
+  }
+
+  #end(tried: Try, blobs: ReadonlySet<string>): void {
+    for (const [name, place] of placesOf(tried, blobs)) this.#ended.set(name, place)
   }
 
   /** Deletes what has ended. What fails is tried again at the next call. */
@@ -93,8 +109,8 @@ export class Pins {
   }
 }
 
-/** The pin of a transaction and the blobs of its contexts, by name. */
-function placesOf(txn: TxnId, blobs: ReadonlySet<string>): readonly (readonly [string, Place])[] {
-  const places = [pinKey(txn), ...[...blobs].map((blob) => blobKey(txn, blob))]
+/** The pin of an attempt and the blobs of its contexts, by name. */
+function placesOf(tried: Try, blobs: ReadonlySet<string>): readonly (readonly [string, Place])[] {
+  const places = [pinKey(tried), ...[...blobs].map((blob) => blobKey(tried.txn, blob))]
   return places.map((place) => [`${place.bucket} ${place.id}`, place])
 }

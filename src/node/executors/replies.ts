@@ -29,15 +29,15 @@ export function errorReply(request: number, error: unknown): ReplyOf<'error'> {
 const MESSAGE_CHARS_MAX = 1_000
 
 export function committedReply(request: number, committed: Committed): ReplyOf<'committed'> {
-  const { txn, decision, at, replayed } = committed
+  const { txn, commit, at, replayed } = committed
   return {
     type: 'committed',
     request,
     id: txn,
-    attempt: decision.attempt,
-    hlc: decision.hlc,
+    attempt: commit.attempt,
+    hlc: commit.hlc,
     replayed,
-    result: decision.result ?? null,
+    result: commit.result ?? null,
     session: encodeToken({ txn, at }),
   }
 }

@@ -1,3 +1,4 @@
+import { type Commit, isCommit } from '../../core/decision.js'
 import { hlcAt } from '../../core/hlc.js'
 import { attemptCeiling, type TxnId } from '../../core/ids.js'
 import { checkKey } from '../../core/keys.js'
@@ -7,8 +8,8 @@ import { limitExceeded } from '../../limits.js'
 import type { Reply, Request, RequestOf } from '../../wire/messages.js'
 import type { Committed, Coordinator } from '../committing/coordinator.js'
 import type { Handoffs } from '../contexts/handoffs.js'
-import type { Pins } from '../contexts/pins.js'
 import type { Reads } from '../reading/reads.js'
+import type { Adoption } from '../sharing/adoption.js'
 import type { NodeState } from '../state.js'
 import { committedReply } from './replies.js'
 import type { Session } from './session.js'
@@ -27,7 +28,9 @@ export interface RequestParts {
   readonly reads: Reads
   readonly coordinator: Coordinator
   readonly handoffs: Handoffs
-  readonly pins: Pins
+  readonly adoption: Adoption
+  /** A transaction ended without a decision: nobody will ask for anything of it. */
+  readonly onEnded: (txn: TxnId) => void
   readonly inspect: () => Inspection
 }
 
@@ -38,7 +41,8 @@ export class Requests {
   readonly #reads: Reads
   readonly #coordinator: Coordinator
   readonly #handoffs: Handoffs
-  readonly #pins: Pins
+  readonly #adoption: Adoption
+  readonly #onEnded: (txn: TxnId) => void
   readonly #inspect: () => Inspection
   /** Commits and handoffs that are under way: a stopping node waits for them. */
   #deciding = 0
@@ -49,7 +53,8 @@ export class Requests {
     this.#reads = parts.reads
     this.#coordinator = parts.coordinator
     this.#handoffs = parts.handoffs
-    this.#pins = parts.pins
+    this.#adoption = parts.adoption
+    this.#onEnded = parts.onEnded
     this.#inspect = parts.inspect
   }
 
@@ -104,7 +109,10 @@ export class Requests {
       throw limitExceeded('a read', request.keys.length, this.#state.config.limits.writeSetKeysMax, 'keys')
     }
     if (request.handle === 0) return this.#readWith(undefined, request)
-    return this.#with(session, request, (transaction) => this.#readWith(transaction, request))
+    return this.#with(session, request, (transaction) => {
+      if (transaction.upstream !== undefined) return this.#readWith(transaction, request)
+      return this.#handoffs.load(transaction).then(() => this.#readWith(transaction, request))
+    })
   }
 
   #readWith(transaction: OpenTransaction | undefined, { request, keys }: RequestOf<'read'>): Answer {
@@ -149,7 +157,7 @@ export class Requests {
       if (result !== null && result.length > resultBytesMax) {
         throw limitExceeded('a result', result.length, resultBytesMax, 'bytes')
       }
-      if (result === null && !transaction.start.keyed && transaction.allWrites().size === 0) {
+      if (result === null && !transaction.start.keyed && transaction.isReadOnly) {
         return this.#commitReadOnly(request, transaction)
       }
       this.#state.counters.commits++
@@ -157,7 +165,6 @@ export class Requests {
         // Again, since a deadline may be longer than what is left of the window.
         this.#transactions.checkAge(transaction.start.txn)
         const committed = await this.#coordinator.commit(transaction, result ?? undefined)
-        this.#ended(committed.txn)
         return committedReply(request.request, committed)
       } catch (error) {
         if (VirgaError.is(error) && error.outcome === 'indefinite') this.#state.counters.outcomesUnknown++
@@ -169,7 +176,7 @@ export class Requests {
 
   /** Nothing to make durable: its snapshot was whole, and it leaves no trace. */
   #commitReadOnly({ request }: RequestOf<'commit'>, { start }: OpenTransaction): Reply {
-    this.#ended(start.txn)
+    this.#onEnded(start.txn)
     const { txn: id, attempt } = start
     const hlc = this.#state.clock.last
     return { type: 'committed', request, id, attempt, hlc, replayed: false, result: null, session: null }
@@ -214,8 +221,8 @@ export class Requests {
       throw error
     }
     const standing = await this.#state.decisions.find(request.id)
-    if (standing?.status === 'committed') {
-      const { result, session } = committedReply(request.request, this.#adopted(request.id, standing))
+    if (isCommit(standing)) {
+      const { result, session } = committedReply(request.request, await this.#adopted(request.id, standing))
       return { ...state, status: 'committed', result, session }
     }
     return { ...state, status: standing?.status === 'aborted' ? 'aborted' : 'open' }
@@ -223,12 +230,12 @@ export class Requests {
 
   async #cancel(request: RequestOf<'cancel'>): Promise<Reply> {
     this.#transactions.checkAge(request.id)
-    const decision = await this.#state.decisions.abort(request.id)
-    if (decision !== undefined) {
-      this.#adopted(request.id, decision)
+    const commit = await this.#state.decisions.abort(request.id)
+    if (commit !== undefined) {
+      await this.#adopted(request.id, commit)
       throw new VirgaError('AlreadyCommitted', `${request.id} has committed and can't be cancelled`)
     }
-    this.#ended(request.id)
+    this.#onEnded(request.id)
     return done(request)
   }
 
@@ -240,24 +247,17 @@ export class Requests {
     if (attempt > attemptCeiling(hlcAt(now + this.#state.config.clockSkewMsMax))) {
       throw new VirgaError('InvalidArgument', 'an attempt of a time that is far ahead of this node')
     }
-    const decision = await this.#state.decisions.fence(request.id, attempt)
-    if (decision !== undefined) {
-      const replayed = decision.attempt !== request.attempt
-      return committedReply(request.request, { ...this.#adopted(request.id, decision), replayed })
+    const commit = await this.#state.decisions.fence(request.id, attempt)
+    if (commit !== undefined) {
+      const replayed = commit.attempt !== request.attempt
+      return committedReply(request.request, { ...(await this.#adopted(request.id, commit)), replayed })
     }
     return { type: 'state', request: request.request, status: 'open', result: null, session: null }
   }
 
-  #adopted(txn: TxnId, decision: Committed['decision']): Committed {
-    const at = this.#state.ledger.adopt(txn, decision)
-    this.#ended(txn)
-    return { txn, decision, at, replayed: true }
-  }
-
-  /** Nothing of the transaction will be asked for again. */
-  #ended(txn: TxnId): void {
-    this.#handoffs.held.drop(txn)
-    this.#pins.end(txn)
+  async #adopted(txn: TxnId, commit: Commit): Promise<Committed> {
+    await this.#adoption.adopt(txn, commit)
+    return { txn, commit, at: this.#state.ledger.placeOf(txn), replayed: true }
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Cut } from '../../core/cut.js'
 import { VirgaError } from '../../errors.js'
 import { limitExceeded } from '../../limits.js'
 import type { PeerId } from '../../ports/transport.js'
@@ -54,6 +55,11 @@ export class Sessions {
 
   get count(): number {
     return this.#sessions.size
+  }
+
+  /** The snapshots of all open transactions. */
+  cuts(): Iterable<Cut> {
+    return this.#transactions.cuts(this.#sessions.values())
   }
 
   /** Takes a frame from the socket. Never throws: whatever comes is answered or counted. */

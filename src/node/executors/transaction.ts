@@ -11,11 +11,16 @@ export interface Upstream {
   /** By `(hlc, id)`. */
   readonly lineage: readonly WriteSet[]
   readonly heads: readonly string[]
-  /** For each key that was written upstream, the write that counts. */
-  readonly overlay: Writes
+  /** For each key that was written upstream, the write that counts. Undefined: some are on other nodes still. */
+  readonly overlay: Writes | undefined
 }
 
 export const NO_UPSTREAM: Upstream = { lineage: [], heads: [], overlay: new Map() }
+
+/** Snapshots live within one epoch. A node that comes back after others may have taken it for dead begins another. */
+export interface SnapshotLife {
+  epoch: number
+}
 
 export interface TransactionStart {
   readonly txn: TxnId
@@ -34,27 +39,39 @@ export interface TransactionStart {
 export class OpenTransaction {
   readonly start: TransactionStart
   readonly own: WriteSetBuilder
+  /** As `start.upstream.overlay`; fetched when it is first asked for. */
+  upstream: Writes | undefined
+  fetching: Promise<void> | undefined
   /** A commit or handoff is under way: the transaction outlives its session and deadline until that is decided. */
   busy = false
   /** Bytes of writes that were sent ahead and count against the node's budget. */
   aheadBytes = 0
+  readonly #life: SnapshotLife
+  readonly #bornIn: number
 
-  constructor(start: TransactionStart, limits: Limits) {
+  constructor(start: TransactionStart, limits: Limits, life: SnapshotLife) {
     this.start = start
     this.own = new WriteSetBuilder(limits)
+    this.upstream = start.upstream.overlay
+    this.#life = life
+    this.#bornIn = life.epoch
   }
 
-  /** A write of this function or upstream of it: undefined if there is none, null if it deletes. */
+  /** A write of this function or, where those are here, upstream of it: undefined if there is none, null if it deletes. */
   written(key: string): Uint8Array | null | undefined {
     const own = this.own.get(key)
-    return own !== undefined ? own : this.start.upstream.overlay.get(key)
+    return own !== undefined ? own : this.upstream?.get(key)
   }
 
-  /** All that the transaction has written when this function ends it. */
-  allWrites(): Writes {
-    const { overlay } = this.start.upstream
-    if (overlay.size === 0) return this.own.writes
-    return new Map([...overlay, ...this.own.writes])
+  /** Whether the transaction has written nothing, in this function and upstream of it. */
+  get isReadOnly(): boolean {
+    return this.own.size === 0 && this.start.upstream.lineage.length === 0
+  }
+
+  /** Throws `SnapshotTooOld`: what the snapshot needs may have been collected while the node was out of touch. */
+  checkSnapshot(): void {
+    if (this.#bornIn === this.#life.epoch) return
+    throw new VirgaError('SnapshotTooOld', `the node was out of touch since ${this.start.txn} began`)
   }
 
   checkDeadline(nowMs: number): void {

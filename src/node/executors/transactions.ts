@@ -1,13 +1,14 @@
 import type { Context } from '../../core/context.js'
-import { covers } from '../../core/cut.js'
-import type { Standing } from '../../core/decision.js'
-import { ATTEMPT_ENTROPY_BYTES, makeAttempt, type TxnId, txnTimeMs } from '../../core/ids.js'
+import { type Cut, covers } from '../../core/cut.js'
+import { type Commit, isCommit, type Standing } from '../../core/decision.js'
+import { ATTEMPT_ENTROPY_BYTES, makeAttempt, type Origin, type TxnId, txnTimeMs } from '../../core/ids.js'
 import { modeOf } from '../../core/modes.js'
 import { VirgaError } from '../../errors.js'
 import type { Reply, RequestOf } from '../../wire/messages.js'
 import { decodeToken } from '../../wire/token.js'
 import type { Committed } from '../committing/coordinator.js'
 import type { Handoffs } from '../contexts/handoffs.js'
+import type { Adoption } from '../sharing/adoption.js'
 import type { NodeState } from '../state.js'
 import { committedReply } from './replies.js'
 import type { Handle, Session } from './session.js'
@@ -16,16 +17,28 @@ import { deadlineExceeded, NO_UPSTREAM, OpenTransaction, type TransactionStart }
 /** A deadline is told to a caller this much late at most: how often open transactions are looked through. */
 export const SWEEP_MS = 1_000
 
+export interface TransactionsParts {
+  readonly state: NodeState
+  readonly handoffs: Handoffs
+  readonly adoption: Adoption
+  /** Waits until a cut is applied here. False: nobody who can be reached knows it. */
+  readonly reach: (cut: Cut, hint: Origin) => Promise<boolean>
+}
+
 /** The open transactions of all sessions: how they begin, how they are found, how they end without a commit. */
 export class Transactions {
   readonly #state: NodeState
   readonly #handoffs: Handoffs
+  readonly #adoption: Adoption
+  readonly #reach: TransactionsParts['reach']
   #open = 0
   #draining = false
 
-  constructor(state: NodeState, handoffs: Handoffs) {
+  constructor({ state, handoffs, adoption, reach }: TransactionsParts) {
     this.#state = state
     this.#handoffs = handoffs
+    this.#adoption = adoption
+    this.#reach = reach
   }
 
   /** Open transactions, failed ones included whose executors have not been told yet. */
@@ -62,7 +75,7 @@ export class Transactions {
     const starting = (async () => {
       contexts = this.#handoffs.read(request.contexts)
       const start = await this.#handoffs.resume(contexts, request.onBranchConflict)
-      return new OpenTransaction(start, this.#state.config.limits)
+      return new OpenTransaction(start, this.#state.config.limits, this.#state.life)
     })()
     let transaction: OpenTransaction
     try {
@@ -77,7 +90,7 @@ export class Transactions {
     const { txn, attempt, deadlineMs, keyed, upstream } = transaction.start
     const entries: [string, boolean, Uint8Array | null][] = []
     let bytes = 0
-    for (const [key, value] of upstream.overlay) {
+    for (const [key, value] of upstream.overlay ?? []) {
       bytes += value?.length ?? 0
       const sent = bytes <= UPSTREAM_BYTES_MAX
       entries.push([key, sent, sent ? value : null])
@@ -89,6 +102,7 @@ export class Transactions {
       attempt,
       deadlineMs,
       keyed,
+      complete: upstream.overlay !== undefined,
       upstream: entries,
     }
   }
@@ -180,7 +194,14 @@ export class Transactions {
       )
     }
     transaction.checkDeadline(this.#state.world.clock.now())
+    transaction.checkSnapshot()
     return transaction
+  }
+
+  /** The snapshots of all open transactions of some sessions. */
+  *cuts(sessions: Iterable<Session>): Iterable<Cut> {
+    for (const { handles } of sessions)
+      for (const found of handles.values()) if (found instanceof OpenTransaction) yield found.start.cut
   }
 
   #admit(session: Session, handle: number): void {
@@ -222,7 +243,7 @@ export class Transactions {
       cut: this.#state.history.cut(),
       upstream: NO_UPSTREAM,
     }
-    return new OpenTransaction(start, limits)
+    return new OpenTransaction(start, limits, this.#state.life)
   }
 
   async #beginLater(session: Session, request: RequestOf<'begin'>): Promise<Reply> {
@@ -234,11 +255,9 @@ export class Transactions {
       return this.#start(request)
     })()
     const transaction = await this.#settle(session, request.handle, starting)
-    if (standing?.status !== 'committed') return begunReply(request.request, transaction)
+    if (!isCommit(standing)) return begunReply(request.request, transaction)
     this.end(session, request.handle)
-    this.#state.counters.commitsReplayed++
-    const at = this.#state.ledger.adopt(request.id, standing)
-    return committedReply(request.request, { txn: request.id, decision: standing, at, replayed: true })
+    return committedReply(request.request, await this.#replay(request.id, standing))
   }
 
   /**
@@ -247,10 +266,14 @@ export class Transactions {
    */
   async #committedMeanwhile(txn: TxnId | undefined, error: unknown): Promise<Committed | undefined> {
     if (txn === undefined || !VirgaError.is(error) || !GONE.has(error.code)) return undefined
-    const decision = await this.#state.decisions.find(txn)
-    if (decision?.status !== 'committed') return undefined
+    const standing = await this.#state.decisions.find(txn)
+    return isCommit(standing) ? this.#replay(txn, standing) : undefined
+  }
+
+  async #replay(txn: TxnId, commit: Commit): Promise<Committed> {
     this.#state.counters.commitsReplayed++
-    return { txn, decision, at: this.#state.ledger.adopt(txn, decision), replayed: true }
+    await this.#adoption.adopt(txn, commit)
+    return { txn, commit, at: this.#state.ledger.placeOf(txn), replayed: true }
   }
 
   /** What stands already: a decision is the answer. A fence is passed, since the attempt is made after it was met. */
@@ -262,16 +285,18 @@ export class Transactions {
     return standing
   }
 
-  /** Makes a commit that the caller has seen elsewhere visible here. */
+  /** Makes a commit that the caller has seen elsewhere visible here: its origin tells of it any moment, and storage knows it. */
   async #catchUp(after: string): Promise<void> {
     const { txn, at } = decodeToken(after)
-    if (covers(this.#state.history.cut(), new Map([[at.origin, at.seq]])) || this.#state.history.has(txn))
-      return
-    const standing = await this.#state.decisions.find(txn)
-    if (standing?.status !== 'committed') {
+    const { history, decisions } = this.#state
+    const cut: Cut = new Map([[at.origin, at.seq]])
+    if (covers(history.cut(), cut) || history.has(txn)) return
+    if (await this.#reach(cut, at.origin)) return
+    const standing = await decisions.find(txn)
+    if (!isCommit(standing)) {
       throw new VirgaError('SnapshotUnavailable', `the commit of ${txn}, to begin after, is not to be found`)
     }
-    this.#state.ledger.adopt(txn, standing)
+    await this.#adoption.adopt(txn, standing)
   }
 
   /** Keeps the handle up with a transaction that is on its way. The session may be gone when it arrives. */

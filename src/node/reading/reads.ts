@@ -1,8 +1,12 @@
 import type { Cut } from '../../core/cut.js'
 import type { History } from '../../core/history.js'
+import { HLC_ZERO } from '../../core/hlc.js'
 import { checkKey } from '../../core/keys.js'
+import { compareStamps, type Version } from '../../core/version.js'
+import { VirgaError } from '../../errors.js'
 import type { Limits } from '../../limits.js'
 import type { OpenTransaction } from '../executors/transaction.js'
+import type { Bases, CachedBase } from './bases.js'
 import type { ValueCache } from './value-cache.js'
 
 /** Values in one answer; the client asks again for what is left. */
@@ -12,22 +16,46 @@ const LOADS_MAX = 32
 
 type Value = Uint8Array | null
 
-/** Reads: own writes, then upstream ones, then the newest version that the snapshot sees. */
+export interface ReadsParts {
+  readonly history: History
+  readonly values: ValueCache
+  readonly bases: Bases
+  readonly limits: Limits
+  /** Whether what storage holds may be combined with this node's snapshots. */
+  readonly isFresh: () => boolean
+  /** Sees to it that what a cut needs is not collected until the returned function is called. */
+  readonly hold: (cut: Cut) => () => void
+}
+
+/**
+ * Reads: own writes, then upstream ones, then the newer of the newest version in the key's chain that the snapshot sees,
+ * and of the key's base.
+ *
+ * A version above the horizon answers alone: nothing that left a chain is newer. What was compacted is seen by every live
+ * snapshot, so a base never shows too much. Whether this node's snapshots are live is looked at after storage has
+ * answered: had others taken the node for dead meanwhile, the base might be newer than the snapshot.
+ */
 export class Reads {
   readonly #history: History
   readonly #values: ValueCache
+  readonly #bases: Bases
   readonly #limits: Limits
+  readonly #isFresh: () => boolean
+  readonly #hold: (cut: Cut) => () => void
 
-  constructor(history: History, values: ValueCache, limits: Limits) {
-    this.#history = history
-    this.#values = values
-    this.#limits = limits
+  constructor(parts: ReadsParts) {
+    this.#history = parts.history
+    this.#values = parts.values
+    this.#bases = parts.bases
+    this.#limits = parts.limits
+    this.#isFresh = parts.isFresh
+    this.#hold = parts.hold
   }
 
   /**
    * Values in the order of `keys`, null where absent; fewer than asked for if they would make the answer too large, but
    * at least one. Answers at once what is cached. Without a transaction the newest applied versions are read, of one
-   * cut.
+   * cut. Upstream writes of the transaction must be here. Throws `SnapshotTooOld`.
    */
   read(transaction: OpenTransaction | undefined, keys: readonly string[]): Value[] | Promise<Value[]> {
     const cut = this.#cutOf(transaction)
@@ -54,7 +82,16 @@ export class Reads {
     const written = transaction?.written(key)
     if (written !== undefined) return written
     const version = this.#history.read(key, cut)
-    return version === undefined ? null : this.#values.peek(version)
+    if (this.#answersAlone(version)) return version === undefined ? null : this.#values.peek(version)
+    const base = this.#bases.peek(key)
+    if (base === undefined) return undefined
+    return isOlder(version, base) ? base.bytes : this.#values.peek(version!)
+  }
+
+  /** Nothing that ever left a chain is newer. */
+  #answersAlone(version: Version | undefined): boolean {
+    const { horizon } = this.#history
+    return version === undefined ? horizon === HLC_ZERO : version.applied.hlc > horizon
   }
 
   async #readOn(
@@ -64,22 +101,62 @@ export class Reads {
     values: Value[],
     bytesBefore: number,
   ): Promise<Value[]> {
-    let bytes = bytesBefore
-    while (values.length < keys.length) {
-      const some = keys.slice(values.length, values.length + LOADS_MAX)
-      const loaded = await Promise.all(some.map((key) => this.#readOne(transaction, cut, key)))
-      for (const value of loaded) {
-        bytes += value?.length ?? 0
-        if (values.length > 0 && bytes > ANSWER_BYTES_MAX) return values
-        values.push(value)
+    const release = this.#hold(cut)
+    try {
+      let bytes = bytesBefore
+      while (values.length < keys.length) {
+        const some = keys.slice(values.length, values.length + LOADS_MAX)
+        const loaded = await Promise.all(some.map((key) => this.#readOne(transaction, cut, key)))
+        for (const value of loaded) {
+          bytes += value?.length ?? 0
+          if (values.length > 0 && bytes > ANSWER_BYTES_MAX) return values
+          values.push(value)
+        }
       }
+      return values
+    } finally {
+      release()
     }
-    return values
   }
 
   #readOne(transaction: OpenTransaction | undefined, cut: Cut, key: string): Value | Promise<Value> {
     const now = this.#readNow(transaction, cut, key)
-    if (now !== undefined) return now
-    return this.#values.load(this.#history.read(key, cut)!)
+    return now !== undefined ? now : this.#load(transaction, cut, key)
   }
+
+  async #load(transaction: OpenTransaction | undefined, cut: Cut, key: string): Promise<Value> {
+    // What the snapshot sees is looked up before the base is read: if it is compacted meanwhile, the base is as new.
+    const version = this.#history.read(key, cut)
+    if (version !== undefined && this.#answersAlone(version)) {
+      const bytes = await this.#values.load(version)
+      if (bytes !== undefined) return bytes
+    }
+    const base = this.#bases.peek(key) ?? (await this.#bases.load(key))
+    this.#checkLive(transaction)
+    if (isOlder(version, base)) return base.bytes
+    const bytes = this.#values.peek(version!) ?? (await this.#values.load(version!))
+    if (bytes !== undefined) return bytes
+    // Compacted since the base was looked up: the base is it.
+    const again = await this.#bases.load(key)
+    this.#checkLive(transaction)
+    if (compareStamps(again, version!.applied) === 0) return again.bytes
+    throw tooOld()
+  }
+
+  #checkLive(transaction: OpenTransaction | undefined): void {
+    if (!this.#isFresh()) throw tooOld()
+    transaction?.checkSnapshot()
+  }
+}
+
+/** Whether the base is the newer, or the same. */
+function isOlder(version: Version | undefined, base: CachedBase): boolean {
+  return version === undefined || compareStamps(version.applied, base) <= 0
+}
+
+function tooOld(): VirgaError {
+  return new VirgaError(
+    'SnapshotTooOld',
+    'the node was out of touch for so long that what this snapshot needs may have been collected',
+  )
 }

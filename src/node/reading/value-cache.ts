@@ -1,32 +1,21 @@
-import { LRUCache } from 'lru-cache'
 import { blobKey, decisionKey } from '../../core/layout.js'
 import type { Version } from '../../core/version.js'
-import { VirgaError } from '../../errors.js'
 import type { Storage } from '../../ports/storage.js'
 import { decodeStanding } from '../../wire/records.js'
 import type { Counters } from '../counters.js'
+import type { Cache } from './cache.js'
 
-/** What an entry costs beside its bytes: the array, its buffer, and the cache's own bookkeeping. */
-const ENTRY_OVERHEAD_BYTES = 256
-
-/** The bytes of versions: bounded, least recently used first out, and read again from storage when asked for. */
+/** The bytes of versions: what is not cached is read again from the record of its decision. */
 export class ValueCache {
-  readonly #cache: LRUCache<Version, Uint8Array>
-  readonly #loading = new Map<Version, Promise<Uint8Array>>()
   readonly #storage: Storage
+  readonly #cache: Cache
   readonly #counters: Counters
+  readonly #loading = new Map<Version, Promise<Uint8Array | undefined>>()
 
-  constructor(storage: Storage, bytesMax: number, counters: Counters) {
+  constructor(storage: Storage, cache: Cache, counters: Counters) {
     this.#storage = storage
+    this.#cache = cache
     this.#counters = counters
-    this.#cache = new LRUCache({
-      maxSize: bytesMax,
-      sizeCalculation: (bytes) => bytes.length + ENTRY_OVERHEAD_BYTES,
-    })
-  }
-
-  get bytes(): number {
-    return this.#cache.calculatedSize
   }
 
   /** Keeps a copy: what comes in is a view into a frame or a record, which it would hold in memory as a whole. */
@@ -37,14 +26,29 @@ export class ValueCache {
   /** The bytes of a version, null for a tombstone, undefined if storage must be asked. */
   peek(version: Version): Uint8Array | null | undefined {
     if (version.source === 'tombstone') return null
-    const bytes = this.#cache.get(version)
+    const bytes = this.#cache.get(version) as Uint8Array | undefined
     if (bytes === undefined) this.#counters.cacheMisses++
     else this.#counters.cacheHits++
     return bytes
   }
 
-  /** Reads the bytes of a version from storage. Concurrent loads of one version are one. */
-  load(version: Version): Promise<Uint8Array> {
+  /** Bytes that are at hand, of a version that will be asked for no more. */
+  take(version: Version): Uint8Array | undefined {
+    const bytes = this.#cache.peek(version) as Uint8Array | undefined
+    if (bytes !== undefined) this.#cache.delete(version)
+    return bytes
+  }
+
+  /** Bytes that may be at hand, without counting a use. */
+  glance(version: Version): Uint8Array | undefined {
+    return this.#cache.peek(version) as Uint8Array | undefined
+  }
+
+  /**
+   * Reads the bytes of a version from storage; undefined if they are not there any more, since it was compacted. Concurrent
+   * loads of one version are one.
+   */
+  load(version: Version): Promise<Uint8Array | undefined> {
     const underWay = this.#loading.get(version)
     if (underWay !== undefined) return underWay
     const loading = this.#read(version).finally(() => this.#loading.delete(version))
@@ -52,16 +56,13 @@ export class ValueCache {
     return loading
   }
 
-  async #read(version: Version): Promise<Uint8Array> {
-    const { source, applied } = version
+  async #read(version: Version): Promise<Uint8Array | undefined> {
+    const { source } = version
     const bytes =
       typeof source === 'object'
         ? await this.#readBlob(version, source.blob)
         : await this.#readInline(version)
-    if (bytes === undefined) {
-      throw new VirgaError('StorageCorrupt', `storage lacks the value that ${applied.txn} wrote to a key`)
-    }
-    this.put(version, bytes)
+    if (bytes !== undefined) this.put(version, bytes)
     return bytes
   }
 

@@ -1,60 +1,133 @@
 import type { Coordinates } from '../../core/cut.js'
 import type { Decision } from '../../core/decision.js'
-import type { History } from '../../core/history.js'
+import type { History, HistoryState } from '../../core/history.js'
 import type { HybridClock } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
+import type { Placed, Publication } from '../../core/publication.js'
+import type { Applied, Version } from '../../core/version.js'
 import type { Counters } from '../counters.js'
+import type { Bases } from '../reading/bases.js'
 import type { ValueCache } from '../reading/value-cache.js'
 
+/** Who hears of what enters the history. */
+export interface LedgerListener {
+  /** A decision got a place of this node. */
+  onPublished(at: Coordinates, txn: TxnId, decision: Decision): void
+  /** A transaction is known to have committed: nothing of it will be asked for again. */
+  onSettled(txn: TxnId): void
+}
+
 /**
- * Where decisions enter this node's history. A decision gets the next place in this node's publication order, all its
- * versions become visible at once, and from then on every snapshot that begins includes it.
+ * Where decisions enter this node's history, and leave it. A decision gets a place, all its versions become visible at
+ * once, and from then on every snapshot that begins includes it. The caches of values follow.
  */
 export class Ledger {
   readonly origin: Origin
   readonly #history: History
   readonly #clock: HybridClock
   readonly #values: ValueCache
+  readonly #bases: Bases
   readonly #counters: Counters
-  /** `#order[i]` is at place `i + 1`. */
-  readonly #order: TxnId[] = []
+  #listener: LedgerListener = { onPublished() {}, onSettled() {} }
 
-  constructor(origin: Origin, history: History, clock: HybridClock, values: ValueCache, counters: Counters) {
+  constructor(
+    origin: Origin,
+    history: History,
+    clock: HybridClock,
+    values: ValueCache,
+    bases: Bases,
+    counters: Counters,
+  ) {
     this.origin = origin
     this.#history = history
     this.#clock = clock
     this.#values = values
+    this.#bases = bases
     this.#counters = counters
   }
 
-  /** Places given out. */
+  listen(listener: LedgerListener): void {
+    this.#listener = listener
+  }
+
+  /** Places of this node given out. */
   get seq(): number {
-    return this.#order.length
+    return this.#history.seqOf(this.origin)
   }
 
-  /** Transactions at the places from `first` up to `last`, both included. */
-  orderOf(first: number, last: number): readonly TxnId[] {
-    return this.#order.slice(first - 1, last)
+  /** Applies a decision made here, or found in storage, at this node's next place. Idempotent. */
+  publish(txn: TxnId, decision: Decision): void {
+    if (this.#history.has(txn)) return
+    const at: Coordinates = { origin: this.origin, seq: this.seq + 1 }
+    this.#apply(txn, decision, at)
+    this.#listener.onPublished(at, txn, decision)
   }
 
-  /** Applies a decision made here. Idempotent. Returns its place. */
-  publish(txn: TxnId, decision: Decision): Coordinates {
-    const known = this.#history.find(txn)
-    if (known !== undefined) return known.coordinates[0]!
-    this.#clock.observe(decision.hlc)
-    const at: Coordinates = { origin: this.origin, seq: this.#order.length + 1 }
-    const applied = this.#history.apply(txn, decision, at)
-    this.#order.push(txn)
-    for (const version of applied.versions) {
-      const { value } = decision.writes[version.index]!
+  /** Applies a decision that was found in storage: its origin died before anyone heard of it, say. */
+  adopt(txn: TxnId, decision: Decision): void {
+    if (this.#history.has(txn)) return
+    this.#counters.adoptions++
+    this.publish(txn, decision)
+  }
+
+  /** Applies what another origin published at its next place. */
+  receive(at: Coordinates, placed: Placed): void {
+    if (placed.kind === 'decided') {
+      this.#apply(placed.txn, placed.publication, at)
+      return
+    }
+    // What is in the bases of a node that was cut off for long is not known here by its keys.
+    if (!this.#history.has(placed.txn) && placed.hlc > this.#history.horizon) this.#bases.clear()
+    this.#clock.observe(placed.hlc)
+    this.#history.pass(placed.txn, at, placed.hlc)
+    this.#listener.onSettled(placed.txn)
+  }
+
+  /** A past origin's next place is known to be that of a decision that is here, or in the bases. */
+  pass(at: Coordinates, txn: TxnId): void {
+    this.#history.pass(txn, at)
+  }
+
+  /** Takes over all that another node has applied. */
+  install(state: HistoryState): void {
+    this.#clock.observe(state.horizon)
+    const { added, dropped } = this.#history.install(state)
+    // Bases of what neither has in its chains may have moved on while this node did not look.
+    this.#bases.clear()
+    for (const version of dropped) this.#drop(version)
+    for (const applied of added) {
+      this.#clock.observe(applied.hlc)
+      this.#listener.onSettled(applied.txn)
+    }
+  }
+
+  /** An origin is compacted up to a place: what it published up to there is in the bases. */
+  compact(origin: Origin, through: number): void {
+    for (const version of this.#history.compact(origin, through)) this.#drop(version)
+  }
+
+  /** Where a commit stands, for whoever wants to see it elsewhere. What is compacted is seen by all: place 0. */
+  placeOf(txn: TxnId): Coordinates {
+    return this.#history.find(txn)?.coordinates[0] ?? { origin: this.origin, seq: 0 }
+  }
+
+  #apply(txn: TxnId, publication: Publication, at: Coordinates): void {
+    this.#clock.observe(publication.hlc)
+    const isNew = !this.#history.has(txn)
+    const applied = this.#history.apply(txn, publication, at)
+    if (!isNew) return
+    this.#keepValues(applied, publication)
+    this.#listener.onSettled(txn)
+  }
+
+  #keepValues({ versions }: Applied, { writes }: Publication): void {
+    for (const version of versions) {
+      const { value } = writes[version.index]!
       if (value.kind === 'inline') this.#values.put(version, value.bytes)
     }
-    return at
   }
 
-  /** Applies a decision that was found in storage: its origin died before anyone heard of it. */
-  adopt(txn: TxnId, decision: Decision): Coordinates {
-    if (!this.#history.has(txn)) this.#counters.adoptions++
-    return this.publish(txn, decision)
+  #drop(version: Version): void {
+    this.#bases.moved(version, this.#values.take(version))
   }
 }

@@ -1,0 +1,167 @@
+import type { WriteSet } from '../../core/context.js'
+import type { Attempt, Origin, TxnId } from '../../core/ids.js'
+import { blobKey } from '../../core/layout.js'
+import type { AllWrites } from '../../core/placement.js'
+import type { Writes } from '../../core/write-set.js'
+import { VirgaError } from '../../errors.js'
+import type { PeerReply, PeerRequestOf } from '../../wire/peer-messages.js'
+import { unpackSharedWrite } from '../../wire/publications.js'
+import { decodeWriteSet } from '../../wire/records.js'
+import type { Peer, Peers } from '../cluster/peers.js'
+import type { NodeState } from '../state.js'
+import type { HeldWriteSets } from './held-write-sets.js'
+import { prepareWriteSets } from './prepare.js'
+
+/** The transaction that write sets belong to. */
+export interface Whose {
+  readonly txn: TxnId
+  readonly attempt: Attempt
+  readonly deadlineMs: number
+}
+
+export interface WriteSetsParts {
+  readonly state: NodeState
+  readonly held: HeldWriteSets
+  readonly peers: Peers
+  readonly isLive: (origin: Origin) => boolean
+}
+
+/**
+ * The write sets of a lineage, wherever they are: in the context, in this node's memory, in another's, in storage. Other
+ * nodes are asked in parallel, each once for all that it holds.
+ */
+export class WriteSets {
+  readonly #parts: WriteSetsParts
+
+  constructor(parts: WriteSetsParts) {
+    this.#parts = parts
+  }
+
+  /** Whether some are in another node's memory. */
+  areElsewhere(lineage: readonly WriteSet[]): boolean {
+    const { origin } = this.#parts.state.ledger
+    return lineage.some(({ body }) => body.kind === 'held' && body.origin !== origin)
+  }
+
+  /** Throws `WriteSetLost` if one died with its node; `NodeUnavailable`, `Timeout` or `Busy` if its node can't be asked now. */
+  async fetch(whose: Whose, lineage: readonly WriteSet[]): Promise<ReadonlyMap<string, Writes>> {
+    const { txn } = whose
+    const [here, elsewhere] = await Promise.all([
+      this.#here(txn, lineage),
+      this.#ask(txn, lineage, async (peer, ids) => {
+        const { hlc, sets } = await peer.ask({ type: 'writeSets', txn, ids }, ['sets'])
+        this.#parts.state.clock.observe(hlc)
+        return sets.map((writes) => (writes === null ? null : new Map(writes)))
+      }),
+    ])
+    return new Map([...here, ...elsewhere])
+  }
+
+  /** As `fetch`, from who is about to decide: what is large is brought to storage by the node that holds it. */
+  async prepare(whose: Whose, lineage: readonly WriteSet[]): Promise<ReadonlyMap<string, AllWrites>> {
+    const { txn, attempt, deadlineMs } = whose
+    const [here, elsewhere] = await Promise.all([
+      this.#here(txn, lineage),
+      this.#ask(txn, lineage, async (peer, ids) => {
+        this.#parts.state.counters.preparesSent++
+        const { hlc, sets } = await peer.ask({ type: 'prepare', txn, attempt, deadlineMs, ids }, ['prepared'])
+        this.#parts.state.clock.observe(hlc)
+        return sets.map((writes) => (writes === null ? null : new Map(writes.map(writeOf))))
+      }),
+    ])
+    return new Map<string, AllWrites>([...here, ...elsewhere])
+  }
+
+  /** Answers who resumed elsewhere. */
+  answerFetch({ request, txn, ids }: PeerRequestOf<'writeSets'>): PeerReply {
+    const { clock } = this.#parts.state
+    const sets = ids.map((id) => {
+      const writes = this.#parts.held.find(txn, id)
+      return writes === undefined ? null : [...writes]
+    })
+    return { type: 'sets', request, hlc: clock.last, sets }
+  }
+
+  /** Answers a coordinator. Rejects as storage does: nothing was decided. */
+  answerPrepare(request: PeerRequestOf<'prepare'>): Promise<PeerReply> {
+    return prepareWriteSets(this.#parts.state, this.#parts.held, request)
+  }
+
+  async #here(txn: TxnId, lineage: readonly WriteSet[]): Promise<Map<string, Writes>> {
+    const { state, held } = this.#parts
+    const found = new Map<string, Writes>()
+    const blobs: { readonly id: string; readonly blob: string }[] = []
+    for (const { id, body } of lineage) {
+      if (body.kind === 'inline') found.set(id, body.writes)
+      else if (body.kind === 'durable') blobs.push({ id, blob: body.blob })
+      else if (body.origin === state.ledger.origin) {
+        const writes = held.find(txn, id)
+        if (writes === undefined) throw lost(txn)
+        found.set(id, writes)
+      }
+    }
+    if (blobs.length === 0) return found
+    const records = await state.world.storage.get(blobs.map(({ blob }) => blobKey(txn, blob)))
+    for (const [i, { id }] of blobs.entries()) {
+      const record = records[i]
+      if (record === undefined) throw lost(txn)
+      found.set(id, decodeWriteSet(record))
+    }
+    return found
+  }
+
+  async #ask<T>(
+    txn: TxnId,
+    lineage: readonly WriteSet[],
+    ask: (peer: Peer, ids: readonly string[]) => Promise<readonly (T | null)[]>,
+  ): Promise<Map<string, T>> {
+    const { state, peers, isLive } = this.#parts
+    const byOrigin = new Map<Origin, string[]>()
+    for (const { id, body } of lineage) {
+      if (body.kind !== 'held' || body.origin === state.ledger.origin) continue
+      const ids = byOrigin.get(body.origin)
+      if (ids === undefined) byOrigin.set(body.origin, [id])
+      else ids.push(id)
+    }
+    const found = new Map<string, T>()
+    await Promise.all(
+      [...byOrigin].map(async ([origin, ids]) => {
+        const peer = peers.byOrigin(origin)
+        if (peer === undefined) {
+          if (!isLive(origin)) throw lost(txn)
+          throw new VirgaError('NodeUnavailable', `${origin}, which holds writes of ${txn}, can't be reached`)
+        }
+        const answer = await ask(peer, ids)
+        for (const [i, id] of ids.entries()) {
+          const writes = answer[i] ?? null
+          if (writes === null) throw lost(txn)
+          found.set(id, writes)
+        }
+      }),
+    )
+    return found
+  }
+}
+
+function writeOf(
+  packed: Parameters<typeof unpackSharedWrite>[0],
+): [string, Uint8Array | null | Extract<ReturnType<typeof unpackSharedWrite>['value'], { kind: 'blob' }>] {
+  const { key, value } = unpackSharedWrite(packed)
+  switch (value.kind) {
+    case 'inline':
+      return [key, value.bytes]
+    case 'tombstone':
+      return [key, null]
+    case 'blob':
+      return [key, value]
+    case 'recorded':
+      throw new VirgaError('Malformed', 'a prepared write without its value')
+  }
+}
+
+function lost(txn: TxnId): VirgaError {
+  return new VirgaError(
+    'WriteSetLost',
+    `a write set of ${txn} died with the node that held it, or its transaction has ended`,
+  )
+}

@@ -1,0 +1,162 @@
+import { type Cut, covers } from '../../core/cut.js'
+import type { History } from '../../core/history.js'
+import type { Origin } from '../../core/ids.js'
+import type { Placed } from '../../core/publication.js'
+import type { Clock } from '../../ports/clock.js'
+import type { Counters } from '../counters.js'
+import type { Ledger } from './ledger.js'
+
+/** Places of one origin that wait: more are dropped, and fetched again when their turn has come. */
+const WAITING_MAX = 16_384
+/** Places applied in one go before others have their turn. */
+const TURN_PLACES = 2_048
+
+interface Waiting {
+  readonly placed: Placed
+  readonly sinceMs: number
+}
+
+export interface InboxParts {
+  readonly history: History
+  readonly ledger: Ledger
+  readonly clock: Clock
+  readonly counters: Counters
+  /** Whether an origin still publishes. */
+  readonly isLive: (origin: Origin) => boolean
+  /** When the last complete listing of storage's decisions began, by the monotonic clock. */
+  readonly listedAtMs: () => number
+  /** Something waits for a decision of an origin that is dead, which only storage can tell of. */
+  readonly onStranded: (origin: Origin) => void
+  /** Something of an origin was applied. */
+  readonly onApplied: () => void
+}
+
+/**
+ * What peers published and is not applied yet. Decisions of an origin are applied in the order of their places, and each
+ * only after its cut is: so every cut of this node is causally closed (I7), whatever is lost or overtaken on the way.
+ *
+ * A decision may wait for one of a dead origin that nobody has. Storage then holds it: once a complete listing that began
+ * after the waiting did has been adopted, everything it read is here, under other coordinates.
+ */
+export class Inbox {
+  readonly #parts: InboxParts
+  readonly #waiting = new Map<Origin, Map<number, Waiting>>()
+  #pumping = false
+  #deferred = false
+
+  constructor(parts: InboxParts) {
+    this.#parts = parts
+  }
+
+  /** Places that wait, over all origins. */
+  get size(): number {
+    let size = 0
+    for (const places of this.#waiting.values()) size += places.size
+    return size
+  }
+
+  /** The first place of an origin that is neither applied nor waiting. */
+  nextOf(origin: Origin): number {
+    let seq = this.#parts.history.seqOf(origin) + 1
+    const places = this.#waiting.get(origin)
+    while (places?.has(seq) === true) seq++
+    return seq
+  }
+
+  /** Takes places of an origin, in any order and any number of times. */
+  take(origin: Origin, first: number, placed: readonly Placed[]): void {
+    const { history, clock, counters } = this.#parts
+    const applied = history.seqOf(origin)
+    if (first + placed.length - 1 <= applied) return
+    let places = this.#waiting.get(origin)
+    if (places === undefined) {
+      places = new Map()
+      this.#waiting.set(origin, places)
+    }
+    const sinceMs = clock.monotonic()
+    for (let i = Math.max(0, applied + 1 - first); i < placed.length; i++) {
+      if (places.size >= WAITING_MAX) {
+        counters.placesDropped += placed.length - i
+        break
+      }
+      if (!places.has(first + i)) places.set(first + i, { placed: placed[i]!, sinceMs })
+    }
+    this.pump()
+  }
+
+  /** Applies what can be applied. Called again whenever something that was waited for may have come. */
+  pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    let left = TURN_PLACES
+    let applied = false
+    for (let isMoving = true; isMoving && left > 0; ) {
+      isMoving = false
+      for (const [origin, places] of this.#waiting) {
+        const count = this.#drain(origin, places, left)
+        if (count > 0) isMoving = true
+        left -= count
+        if (places.size === 0) this.#waiting.delete(origin)
+      }
+      if (isMoving) applied = true
+    }
+    this.#pumping = false
+    if (applied) this.#parts.onApplied()
+    if (left <= 0 && !this.#deferred) {
+      this.#deferred = true
+      this.#parts.clock.defer(() => {
+        this.#deferred = false
+        this.pump()
+      })
+    }
+  }
+
+  /** Applies an origin's places as far as they come in order and have all that they read. Returns how many. */
+  #drain(origin: Origin, places: Map<number, Waiting>, max: number): number {
+    const { history, ledger } = this.#parts
+    let count = 0
+    for (; count < max; count++) {
+      const seq = history.seqOf(origin) + 1
+      const next = places.get(seq)
+      if (next === undefined) break
+      if (!this.#mayApply(next)) return count
+      places.delete(seq)
+      ledger.receive({ origin, seq }, next.placed)
+    }
+    // What came by another way, a state that was installed say, is passed over.
+    if (count === 0) for (const seq of places.keys()) if (seq <= history.seqOf(origin)) places.delete(seq)
+    return count
+  }
+
+  #mayApply({ placed, sinceMs }: Waiting): boolean {
+    if (placed.kind === 'compacted') return true
+    const { history, isLive, listedAtMs, onStranded } = this.#parts
+    const { cut } = placed.publication
+    if (covers(history.cut(), cut)) return true
+    const isListed = listedAtMs() > sinceMs
+    let may = true
+    for (const [origin, seq] of cut) {
+      if (seq <= history.seqOf(origin)) continue
+      if (isLive(origin)) may = false
+      else if (!isListed) {
+        may = false
+        onStranded(origin)
+      }
+    }
+    return may
+  }
+
+  /** What a decision that is next in its order lacks: for each origin, the highest place that is waited for. */
+  lacking(): Cut {
+    const { history } = this.#parts
+    const lacking = new Map<Origin, number>()
+    for (const [origin, places] of this.#waiting) {
+      const next = places.get(history.seqOf(origin) + 1)
+      if (next?.placed.kind !== 'decided') continue
+      for (const [needed, seq] of next.placed.publication.cut) {
+        if (seq > history.seqOf(needed)) lacking.set(needed, Math.max(seq, lacking.get(needed) ?? 0))
+      }
+    }
+    return lacking
+  }
+}

@@ -1,0 +1,40 @@
+import type { History } from '../../core/history.js'
+import type { Origin } from '../../core/ids.js'
+import type { Placed, SharedWrite } from '../../core/publication.js'
+import type { Version } from '../../core/version.js'
+import type { ValueCache } from '../reading/value-cache.js'
+
+/** What one answer holds at most. */
+const PLACES_MAX = 4_096
+const VALUES_BYTES_MAX = 4 * 1024 * 1024
+
+/** An origin's places from `first` to `last`, as far as they fit an answer, with the values that are cached. */
+export function placesFrom(
+  history: History,
+  values: ValueCache,
+  origin: Origin,
+  first: number,
+  last: number,
+): readonly Placed[] {
+  const placed: Placed[] = []
+  let bytes = 0
+  for (let seq = first; seq <= last && placed.length < PLACES_MAX && bytes < VALUES_BYTES_MAX; seq++) {
+    const found = history.placed(origin, seq)
+    if (found === undefined) break
+    if (found.kind === 'compacted') {
+      placed.push(found)
+      continue
+    }
+    const versions = history.find(found.txn)?.versions ?? []
+    const writes = found.publication.writes.map((write, i) => withValue(write, versions[i], values))
+    for (const { value } of writes) if (value.kind === 'inline') bytes += value.bytes.length
+    placed.push({ ...found, publication: { ...found.publication, writes } })
+  }
+  return placed
+}
+
+function withValue(write: SharedWrite, version: Version | undefined, values: ValueCache): SharedWrite {
+  if (write.value.kind !== 'recorded' || version === undefined) return write
+  const bytes = values.glance(version)
+  return bytes === undefined ? write : { key: write.key, value: { kind: 'inline', bytes } }
+}

@@ -1,0 +1,176 @@
+import { type Cut, covers } from '../../core/cut.js'
+import { HLC_ZERO } from '../../core/hlc.js'
+import type { Origin, TxnId } from '../../core/ids.js'
+import { CLUSTER_COMPACTED, orderBucket, pinBuckets } from '../../core/layout.js'
+import { decodeCompacted, decodeOrder, decodePin } from '../../wire/records.js'
+import type { Peers } from '../cluster/peers.js'
+import type { Minutes } from '../collecting/minutes.js'
+import { joinWatermark } from '../collecting/watermark.js'
+import type { Bases } from '../reading/bases.js'
+import type { Adoption } from '../sharing/adoption.js'
+import type { Repair } from '../sharing/repair.js'
+import type { StateTransfer } from '../sharing/state-transfer.js'
+import type { NodeState } from '../state.js'
+
+/** How long a peer is waited for that may be able to tell all. */
+const PEER_WAIT_MS = 1_500
+const PEER_LOOK_MS = 25
+/** How long what peers know is fetched before storage is asked. */
+const REACH_MS = 3_000
+
+export interface CatchUpParts {
+  readonly state: NodeState
+  readonly minutes: Minutes
+  readonly bases: Bases
+  readonly adoption: Adoption
+  readonly repair: Repair
+  readonly transfer: StateTransfer
+  readonly peers: Peers
+}
+
+/**
+ * Brings a node up to what the cluster has: when it starts, and when it was out of touch for so long that others may have
+ * collected what it does not know.
+ *
+ * The order of things is what makes it right. The lease is there first, then the watermark record is joined: from then on
+ * no watermark is raised that was computed without this node. What the record says then is what the node must have before
+ * it begins a snapshot. From a peer: its state is newer than the low vector that it last told, which is at or above that
+ * watermark. From storage: every full record is adopted, and the compacted vector is read only after, so what became a
+ * marker meanwhile is in the bases, and counts as seen by all. A crash on the way costs another start and no more.
+ */
+export class CatchUp {
+  readonly #parts: CatchUpParts
+
+  constructor(parts: CatchUpParts) {
+    this.#parts = parts
+  }
+
+  /** @param wasThere an earlier incarnation of this node did not leave in peace: it may have decided what nobody heard of */
+  async boot(wasThere: boolean, mayHavePeers: boolean): Promise<Cut> {
+    const { state, adoption } = this.#parts
+    const watermark = await joinWatermark(state.world.storage)
+    const installed = mayHavePeers && (await this.#installFromPeer())
+    if (!installed) await this.#restore()
+    else if (wasThere) await adoption.look(0)
+    await this.#reach(watermark, installed)
+    await this.#restorePinnedOrders()
+    return watermark
+  }
+
+  /**
+   * The lease was renewed after a lapse. Returns the watermark in force.
+   * @param low what this node's open snapshots all include: if the watermark is below, nothing that they need is gone
+   */
+  async return(low: Cut): Promise<Cut> {
+    const { state, bases, minutes } = this.#parts
+    const watermark = await joinWatermark(state.world.storage)
+    if (covers(low, watermark)) return watermark
+    // Before anything is dropped here on what others say.
+    state.life.epoch++
+    bases.clear()
+    await minutes.refresh()
+    await this.#reach(watermark, true)
+    return watermark
+  }
+
+  /**
+   * A cut that nobody who lives can tell of. What durable handoffs needed is in storage: the orders of the origins that it
+   * names, and the decisions. False: this one is not.
+   */
+  async recover(cut: Cut): Promise<boolean> {
+    const { state, adoption } = this.#parts
+    const orders = await this.#storedOrders([...cut.keys()].filter((origin) => this.#lacks(cut, origin)))
+    for (const [origin, places] of orders) if (!places.has(cut.get(origin)!)) return false
+    await adoption.look(0)
+    for (const [origin, places] of orders) this.#takePlaces(origin, places)
+    return covers(state.history.cut(), cut)
+  }
+
+  /** Lets the pinned cuts of origins that nobody knows be read. All decisions of storage must have been adopted. */
+  async #restorePinnedOrders(): Promise<void> {
+    const { state, peers } = this.#parts
+    const origins = new Set<Origin>()
+    for (const bucket of pinBuckets()) {
+      for await (const { value } of state.world.storage.list(bucket, { values: true })) {
+        if (value === undefined) continue
+        const { cut } = decodePin(value)
+        for (const origin of cut.keys())
+          if (this.#lacks(cut, origin) && peers.byOrigin(origin) === undefined) origins.add(origin)
+      }
+    }
+    for (const [origin, places] of await this.#storedOrders(origins)) this.#takePlaces(origin, places)
+  }
+
+  #lacks(cut: Cut, origin: Origin): boolean {
+    return (cut.get(origin) ?? 0) > this.#parts.state.history.seqOf(origin)
+  }
+
+  async #storedOrders(origins: Iterable<Origin>): Promise<Map<Origin, Map<number, TxnId>>> {
+    const orders = new Map<Origin, Map<number, TxnId>>()
+    for (const origin of origins) {
+      const places = new Map<number, TxnId>()
+      orders.set(origin, places)
+      const listed = this.#parts.state.world.storage.list(orderBucket(origin), { values: true })
+      for await (const { value } of listed) {
+        if (value === undefined) continue
+        const { first, txns } = decodeOrder(value)
+        for (const [i, txn] of txns.entries()) places.set(first + i, txn)
+      }
+    }
+    return orders
+  }
+
+  #takePlaces(origin: Origin, places: ReadonlyMap<number, TxnId>): void {
+    const { history, ledger } = this.#parts.state
+    for (;;) {
+      const seq = history.seqOf(origin) + 1
+      const txn = places.get(seq)
+      if (txn === undefined) return
+      ledger.pass({ origin, seq }, txn)
+    }
+  }
+
+  async #installFromPeer(): Promise<boolean> {
+    const { peers, transfer, state } = this.#parts
+    const { clock, log } = state.world
+    const until = clock.monotonic() + PEER_WAIT_MS
+    const tried = new Set<string>()
+    while (clock.monotonic() < until) {
+      for (const peer of peers.up()) {
+        if (tried.has(peer.address)) continue
+        try {
+          await transfer.install(peer)
+          return true
+        } catch (error) {
+          log.debug({ err: error, peer: peer.nodeId }, 'a peer could not tell its state')
+          tried.add(peer.address)
+        }
+      }
+      await new Promise<void>((resolve) => clock.timer(PEER_LOOK_MS, resolve))
+    }
+    return false
+  }
+
+  /** From storage alone. */
+  async #restore(): Promise<void> {
+    const { state, adoption, minutes, bases } = this.#parts
+    const { world, history, ledger } = state
+    const { horizon: marked, firstMinute } = await adoption.restore()
+    const [record] = await world.storage.get([CLUSTER_COMPACTED])
+    const compacted = record === undefined ? { cut: new Map(), horizon: HLC_ZERO } : decodeCompacted(record)
+    for (const [origin, seq] of compacted.cut) ledger.compact(origin, seq)
+    const horizon = compacted.horizon > marked ? compacted.horizon : marked
+    history.foundCompacted(compacted.cut, horizon)
+    state.clock.observe(horizon)
+    bases.clear()
+    await minutes.advance(firstMinute, world.clock.now())
+  }
+
+  async #reach(watermark: Cut, fromPeers: boolean): Promise<void> {
+    const { state, repair } = this.#parts
+    if (covers(state.history.cut(), watermark)) return
+    if (fromPeers && (await repair.reach(watermark, REACH_MS))) return
+    // Nobody who lives has it: then it is in storage, as decisions or as bases.
+    if (fromPeers) await this.#restore()
+  }
+}
