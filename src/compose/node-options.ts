@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { CONSISTENCIES } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
 import { DEFAULT_LIMITS } from '../limits.js'
-import { DEFAULT_CONFIG, type NodeConfig } from '../node/config.js'
+import { DEFAULT_CONFIG, type NodeConfig, type StaticPeer } from '../node/config.js'
 
 /**
  * Every option of a node, once: this table drives the flags, the `VIRGA_*` variables, the keys of the JSON file, the
@@ -39,9 +39,39 @@ export const NODE_OPTIONS = {
     'path of the socket for executors (default: $XDG_RUNTIME_DIR/virga/node.sock)',
   ),
   nodeId: text(z.string(), '', 'name of this node, unique in its cluster (default: the host name)'),
+  listen: text(
+    z.string(),
+    '127.0.0.1:0',
+    'HOST:PORT that other nodes reach this one at; port 0: any that is free. Publications go over the next port',
+  ),
+  publishPort: {
+    ...count(0, 'port that publications go over (0: the one after that of listen)'),
+    schema: z.number().int().min(0).max(65_535),
+  },
+  advertise: text(z.string(), '', 'host that other nodes are told, if it is not the one of listen'),
+  peers: text(
+    z.string(),
+    '',
+    'other nodes to connect to though no lease names them: [PUBLICKEY@]HOST:PORT, separated by commas',
+  ),
+  security: text(
+    z.enum(['auto', 'curve', 'plain']),
+    'auto',
+    'between nodes: curve (encrypted, keys checked), plain, or auto: plain on loopback and curve elsewhere',
+  ),
+  keyFile: text(
+    z.string(),
+    '',
+    'key pair of this node, made by virga keygen (default: a new one at each start, told in its lease)',
+  ),
+  peerKeysFile: text(
+    z.string(),
+    '',
+    'public keys of the only nodes to speak to, one a line (default: those that leases in storage name)',
+  ),
   logLevel: text(z.enum(LOG_LEVELS), 'info', `one of ${LOG_LEVELS.join(', ')}`),
   consistency: text(
-    z.enum(CONSISTENCIES as ['read-atomic', 'lww']),
+    z.enum(CONSISTENCIES),
     DEFAULT_CONFIG.consistency,
     `for transactions that don't say: ${CONSISTENCIES.join(', ')}`,
   ),
@@ -81,6 +111,30 @@ export const NODE_OPTIONS = {
   resolveMsMax: count(
     DEFAULT_CONFIG.resolveMsMax,
     'how long an unknown outcome is looked into before the caller is told',
+  ),
+  leaseTtlMs: {
+    ...count(
+      DEFAULT_CONFIG.leaseTtlMs,
+      'a node whose lease was not renewed for this long is taken for dead; the same on all nodes',
+    ),
+    schema: positive.min(500),
+  },
+  peerTimeoutMs: count(DEFAULT_CONFIG.peerTimeoutMs, 'how long another node may take to answer'),
+  reachMsMax: count(
+    DEFAULT_CONFIG.reachMsMax,
+    'how long a snapshot that another node handed over may take to be had here',
+  ),
+  publishDelayMs: count(
+    DEFAULT_CONFIG.publishDelayMs,
+    'how long a decision may wait for others to share a frame to the other nodes',
+  ),
+  publishValueBytesMax: count(
+    DEFAULT_CONFIG.publishValueBytesMax,
+    'a value up to this goes to the other nodes with its decision',
+  ),
+  heartbeatMs: count(
+    DEFAULT_CONFIG.heartbeatMs,
+    'how often a node tells the others how far it is; by it they find what they missed',
   ),
   drainMsMax: count(DEFAULT_CONFIG.drainMsMax, 'how long a stopping node waits for open transactions'),
   keyBytesMax: count(DEFAULT_LIMITS.keyBytesMax, 'bytes of a key'),
@@ -133,14 +187,46 @@ export function nodeSettings(given: Readonly<Record<string, unknown>>): NodeSett
 /** The part of the settings that the node itself goes by. */
 export function nodeConfig(settings: NodeSettings, nodeId: string): NodeConfig {
   const { keyBytesMax, valueBytesMax, writeSetBytesMax, writeSetKeysMax, resultBytesMax, ...rest } = settings
-  const { storage: _storage, socket: _socket, logLevel: _logLevel, ...config } = rest
+  const {
+    storage: _storage,
+    socket: _socket,
+    logLevel: _logLevel,
+    listen: _listen,
+    publishPort: _publishPort,
+    advertise: _advertise,
+    security: _security,
+    keyFile: _keyFile,
+    peerKeysFile: _peerKeysFile,
+    peers,
+    ...config
+  } = rest
   // A frame has room for a value of the largest size, with its key and what surrounds them.
   const frameBytesMax = Math.max(DEFAULT_LIMITS.frameBytesMax, valueBytesMax + 2 * FRAME_SLACK_BYTES)
   return {
     ...config,
     nodeId,
+    peers: parsePeers(peers),
     limits: { keyBytesMax, valueBytesMax, writeSetBytesMax, writeSetKeysMax, resultBytesMax, frameBytesMax },
   }
 }
 
 const FRAME_SLACK_BYTES = 1024 * 1024
+
+const PEER = /^(?:([^@\s]{40})@)?(\S+:\d{1,5})$/
+
+function parsePeers(list: string): readonly StaticPeer[] {
+  return list
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      const [, publicKey, host] = PEER.exec(entry) ?? []
+      if (host === undefined) {
+        throw new VirgaError(
+          'InvalidArgument',
+          `option peers: ${JSON.stringify(entry)} is not [PUBLICKEY@]HOST:PORT`,
+        )
+      }
+      return { address: `tcp://${host}`, publicKey: publicKey ?? null }
+    })
+}

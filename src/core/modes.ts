@@ -2,19 +2,23 @@ import { VirgaError } from '../errors.js'
 import type { Cut } from './cut.js'
 
 /** How a transaction reads. Chosen per node (the default) and per transaction. */
-export type Consistency = 'read-atomic' | 'lww'
+export type Consistency = 'read-atomic' | 'parallel-snapshot' | 'lww'
 
 export interface Mode {
   readonly name: Consistency
   /** The cut to read at, of the one that the transaction took when it began and the one of now. */
   readonly readCut: (taken: Cut, now: Cut) => Cut
+  /** The keys that it writes are claimed before the decision (claim.ts). */
+  readonly claims: boolean
 }
 
 const MODES: Readonly<Record<Consistency, Mode>> = {
   /** One snapshot for the whole transaction, on every node (RAMP's read atomicity, and causal too). */
-  'read-atomic': { name: 'read-atomic', readCut: (taken) => taken },
+  'read-atomic': { name: 'read-atomic', readCut: (taken) => taken, claims: false },
+  /** The same snapshot, and no update is lost: of two that write one key, the later one has the earlier one in its cut. */
+  'parallel-snapshot': { name: 'parallel-snapshot', readCut: (taken) => taken, claims: true },
   /** The newest applied version each time: last writer wins, for comparison and for who wants it. */
-  lww: { name: 'lww', readCut: (_taken, now) => now },
+  lww: { name: 'lww', readCut: (_taken, now) => now, claims: false },
 }
 
 export const CONSISTENCIES = Object.keys(MODES) as readonly Consistency[]

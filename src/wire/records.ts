@@ -1,5 +1,6 @@
+import type { Guard } from '../core/claim.js'
 import type { Cut } from '../core/cut.js'
-import type { Decision, Standing, StoredValue, StoredWrite, Try } from '../core/decision.js'
+import type { Decision, Standing, StoredValue, StoredWrite } from '../core/decision.js'
 import type { Hlc } from '../core/hlc.js'
 import type { Origin, TxnId } from '../core/ids.js'
 import type { Stamp } from '../core/version.js'
@@ -203,12 +204,6 @@ export function decodeBase(record: Uint8Array): Base {
     value: unpackValue(...value),
     stale: stale === null ? undefined : { txn: stale[0], blob: stale[1] },
   }))
-}
-
-/** A key's guard: the last writer that is known to have committed, and who claims it. */
-export interface Guard {
-  readonly last: TxnId | undefined
-  readonly claimant: Try | undefined
 }
 
 export function encodeGuard({ last, claimant }: Guard): Uint8Array {

@@ -1,0 +1,86 @@
+import type { Cut } from '../../core/cut.js'
+import type { Try } from '../../core/decision.js'
+import type { History } from '../../core/history.js'
+import type { HybridClock } from '../../core/hlc.js'
+import type { TxnId } from '../../core/ids.js'
+import { VirgaError } from '../../errors.js'
+import type { World } from '../world.js'
+import { Claiming } from './claiming.js'
+import type { Decisions } from './decisions.js'
+import { Sightings } from './sightings.js'
+
+export interface ClaimsParts {
+  readonly world: Pick<World, 'clock' | 'random' | 'storage' | 'log'>
+  readonly clock: HybridClock
+  readonly decisions: Pick<Decisions, 'find' | 'fence'>
+  readonly history: Pick<History, 'find'>
+  readonly counters: ClaimCounters
+  /** Whether a snapshot of this node is still one that compaction waits for. */
+  readonly fresh: (cut: Cut) => boolean
+  /** Makes a commit visible on this node. */
+  readonly adopt: (txn: TxnId) => Promise<void>
+}
+
+export interface ClaimCounters {
+  /** Claims that a rival won. */
+  conflicts: number
+  /** Times that an undecided claim of another was waited for. */
+  claimWaits: number
+  /** Attempts of others that were fenced, to go on. */
+  claimsFenced: number
+}
+
+/** The claims of one attempt: they stand until it is decided, or are taken back. */
+export interface Claimed {
+  /**
+   * For an attempt that failed: fences it, unless it has committed, and takes its claims back, so that nobody has to wait
+   * for them. Best effort: what stays is fenced by whoever meets it. Never throws; takes as long as its storage
+   * operations do, at most.
+   */
+  release(): Promise<void>
+}
+
+/**
+ * Claims keys for transactions that must lose no update. core/claim.ts says why none is lost; this is how:
+ *
+ * - All guards are read in one batch, then swapped at once: two round trips where nobody is in the way and the history knows the last
+ *   writers. A third where it does not.
+ * - A rival that is undecided is waited for a little, since it mostly commits in the next moment: then a fence would only have
+ *   undone its work. If it does not, the older one fences it. The younger gives way, unless the claim has
+ *   stood for so long that its owner must be dead: nothing waits for a dead process.
+ * - Whatever a crash leaves behind is a claim of an attempt that is not decided, which is that same case.
+ */
+export class Claims {
+  readonly #parts: ClaimsParts
+  readonly #sightings = new Sightings()
+
+  constructor(parts: ClaimsParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Claims every key for an attempt that reads at `cut`. Throws `Conflict` (what is in the way is visible on this node
+   * then, if it committed), `AttemptFenced`, `SnapshotTooOld`, `DeadlineExceeded`, `StorageUnavailable` or
+   * `StorageCorrupt`, always definite; what was claimed is taken back.
+   */
+  async claim(by: Try, cut: Cut, keys: readonly string[], deadlineMs: number): Promise<Claimed> {
+    const claiming = new Claiming(this.#parts, this.#sightings, { by, cut, deadlineMs })
+    try {
+      await claiming.run(keys)
+      // Asked once all claims are in place, and not again: guards and records that every live cut includes may be gone,
+      // so up to here this cut must have been a live one. From here on a rival has to meet the claims: whatever this node misses
+      // while it pauses, either it finds its attempt fenced, or nobody has written its keys.
+      if (!this.#parts.fresh(cut)) {
+        throw new VirgaError(
+          'SnapshotTooOld',
+          'this node has lost touch with its cluster: its snapshots are no more',
+        )
+      }
+      return claiming
+    } catch (error) {
+      await claiming.release()
+      if (!VirgaError.is(error) || error.outcome === 'definite') throw error
+      throw new VirgaError(error.code, `${error.message}; nothing was decided`, { cause: error })
+    }
+  }
+}
