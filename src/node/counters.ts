@@ -15,6 +15,8 @@ export class Counters {
   cacheMisses = 0
   adoptions = 0
   conflicts = 0
+  claimWaits = 0
+  claimsFenced = 0
   /** Requests for places that were missed, and places that came faster than they could be kept. */
   placesFetched = 0
   placesDropped = 0

@@ -16,6 +16,7 @@ import { Claims } from './committing/claims.js'
 import { Coordinator } from './committing/coordinator.js'
 import { Decisions } from './committing/decisions.js'
 import type { NodeConfig } from './config.js'
+import { Admission } from './contexts/admission.js'
 import { Handoffs } from './contexts/handoffs.js'
 import { HeldWriteSets } from './contexts/held-write-sets.js'
 import { Pins } from './contexts/pins.js'
@@ -205,11 +206,19 @@ export class CacheNode {
       onCompacted: (origin, through) => ledger.compact(origin, through),
     })
     const writeSets = new WriteSets({ state, held: this.#held, peers: this.#peers, isLive })
+    const admission = new Admission({
+      world,
+      snapshots: this.#snapshots,
+      membership: this.#membership,
+      peers: this.#peers,
+      leaseTtlMs: config.leaseTtlMs,
+    })
     this.#peerServer = new PeerServer({
       state,
       values,
       transfer,
       writeSets,
+      admission,
       isServing: () => this.#serving,
       address: () => this.#address!,
     })
@@ -220,6 +229,7 @@ export class CacheNode {
       held: this.#held,
       writeSets,
       snapshots: this.#snapshots,
+      admission,
       reach,
       mac,
     })
@@ -229,7 +239,8 @@ export class CacheNode {
       decisions,
       history,
       counters,
-      fresh: isFresh,
+      clock: hybrid,
+      fresh: (cut) => isFresh() && this.#snapshots.counts(cut),
       adopt: (txn) => this.#adoptConflicting(txn),
     })
     this.#requests = new Requests(state, {

@@ -54,6 +54,8 @@ export const PEER_REQUESTS = {
   writeSets: message(19, 'writeSets', { txn: txnId, ids: list(text) }),
   /** As `writeSets`, from who is about to decide: large values go to storage and come as names. */
   prepare: message(20, 'prepare', { txn: txnId, attempt, deadlineMs: uint, ids: list(text) }),
+  /** Asks the sender of a context to keep its snapshot until the next lease of who asks tells of it. */
+  keep: message(21, 'keep', { txn: txnId, cut }),
 } as const
 
 export const PEER_REPLIES = {
@@ -71,6 +73,7 @@ export const PEER_REPLIES = {
   /** In the order of `ids`; nil: it is not here. */
   sets: message(84, 'sets', { hlc, sets: list(nullable(writes)) }),
   prepared: message(85, 'prepared', { hlc, sets: list(nullable(list(sharedWrite))) }),
+  kept: message(87, 'kept', { kept: bool }),
   refused: message(86, 'refused', {
     code: oneOf<ErrorCode>(...ERROR_CODES),
     indefinite: bool,

@@ -9,6 +9,7 @@ import type { Processes, ProcessIdentity } from '../../src/ports/processes.js'
 import type { Link, Listener } from '../../src/ports/transport.js'
 import { createMemoryStorage } from '../../src/storage/memory.js'
 import { createFaultyStorage, type FaultyStorage } from '../../src/testing/faulty-storage.js'
+import { SimNetwork } from '../../src/testing/sim-network.js'
 import { type SimClock, type Simulation, simulate } from '../../src/testing/sim-clock.js'
 import { MemoryHub } from '../../src/transport/memory.js'
 import { Life, mortal, type OnCall } from './incarnation.js'
@@ -31,6 +32,7 @@ export class Cluster {
   /** What the node's clock moves on each time that the node looks at it: how slow its machine is. */
   lookMs = 0
   readonly #sim: Simulation
+  readonly #fabric: SimNetwork
   readonly #alive = new Map<number, boolean>()
   readonly #clients: Virga[] = []
   #running: { readonly node: CacheNode; readonly life: Life; readonly listener: Listener } | undefined
@@ -40,6 +42,7 @@ export class Cluster {
   constructor(seed = 1) {
     this.#sim = simulate(seed)
     this.clock = this.#sim.clock
+    this.#fabric = new SimNetwork(this.#sim)
     this.witness = new Witness(createMemoryStorage())
     this.storage = createFaultyStorage(this.witness, { clock: this.clock, random: this.#sim.random })
   }
@@ -74,7 +77,9 @@ export class Cluster {
     const log: Log = { ...SILENT, error: (_fields, message) => this.logged.push(message) }
     const { random } = this.#sim
     const clock = this.#slowClock()
-    const world = { clock, random, storage: this.storage, listener, processes: this.#processes(1), log }
+    const network = this.#fabric.network('n1')
+    const processes = this.#processes(1)
+    const world = { clock, random, storage: this.storage, listener, network, processes, log }
     const starting = CacheNode.start(
       mortal(world, own, onCall),
       { ...DEFAULT_CONFIG, nodeId: 'n1', ...config },

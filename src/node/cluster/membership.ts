@@ -64,6 +64,8 @@ export class Membership {
   /** How often that began: what was caught up with before it began again does not count. */
   #lapses = 0
   #returning: Promise<void> | undefined
+  /** Each renewal expects what the one before it wrote. */
+  #renewing: Promise<void> = Promise.resolve()
   #timer: Timer | undefined
   #stopped = false
   #secondLooks: Timer[] = []
@@ -162,8 +164,17 @@ export class Membership {
     for (const origin of gone) this.#gone(origin)
   }
 
-  /** Renews the lease once. Rejects if storage does, and with `Closed` if another node has this node's id. */
-  async renew(): Promise<void> {
+  /**
+   * Renews the lease, with what is to be reported from now on. Rejects if storage does, and with `Closed` if another node
+   * has this node's id.
+   */
+  renew(): Promise<void> {
+    const renewing = this.#renewing.catch(() => undefined).then(() => this.#renew())
+    this.#renewing = renewing
+    return renewing
+  }
+
+  async #renew(): Promise<void> {
     const { clock, storage } = this.#world
     const sentAtMs = clock.monotonic()
     const next = encodeLease(this.#lease(this.#events.report()))

@@ -5,6 +5,7 @@ import type { PeerId } from '../../ports/transport.js'
 import { peerReplyFrames, peerRequestFrames } from '../../wire/frames.js'
 import type { PeerReply, PeerRequest, PeerRequestOf } from '../../wire/peer-messages.js'
 import { packStretch } from '../../wire/publications.js'
+import type { Admission } from '../contexts/admission.js'
 import type { WriteSets } from '../contexts/write-sets.js'
 import type { ValueCache } from '../reading/value-cache.js'
 import { placesFrom } from '../sharing/places.js'
@@ -16,6 +17,7 @@ export interface PeerServerParts {
   readonly values: ValueCache
   readonly transfer: StateTransfer
   readonly writeSets: WriteSets
+  readonly admission: Admission
   readonly isServing: () => boolean
   readonly address: () => NodeAddress
 }
@@ -82,7 +84,7 @@ export class PeerServer {
   }
 
   #answer(request: PeerRequest): PeerReply | Promise<PeerReply> {
-    const { state, transfer, writeSets, isServing, address } = this.#parts
+    const { state, transfer, writeSets, admission, isServing, address } = this.#parts
     if (request.type === 'greet') {
       const { publications } = address()
       const { origin } = state.ledger
@@ -97,6 +99,8 @@ export class PeerServer {
         return transfer.answer(request)
       case 'writeSets':
         return writeSets.answerFetch(request)
+      case 'keep':
+        return admission.answer(request)
       case 'prepare':
         if (this.#underWay >= UNDER_WAY_MAX)
           throw new VirgaError('Busy', `${UNDER_WAY_MAX} requests of peers are under way`)

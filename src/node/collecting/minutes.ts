@@ -53,6 +53,13 @@ export class Minutes {
     return this.#ceiling
   }
 
+  /** Other nodes move both. */
+  async refresh(): Promise<void> {
+    const [checkpoint, ceiling] = await this.#storage.get([CLUSTER_CHECKPOINT, CLUSTER_CEILING])
+    if (checkpoint !== undefined) this.#checkpoint = Math.max(this.#checkpoint, decodeMinute(checkpoint))
+    if (ceiling !== undefined) this.#ceiling = Math.max(this.#ceiling, decodeMinute(ceiling))
+  }
+
   /** The minute in whose `late` bucket a decision of an id of `minute` must be announced before it is written; undefined if it need not be. */
   announcement(minute: number, nowMs: number): number | undefined {
     if (minute >= this.#checkpoint && nowMs < minuteClosesAtMs(minute) - LATE_MARGIN_MS) return undefined

@@ -21,6 +21,7 @@ import { encodeOrder, encodePin, encodeWriteSet } from '../../wire/records.js'
 import type { Snapshots } from '../collecting/snapshots.js'
 import { deadlineExceeded, type OpenTransaction, type TransactionStart } from '../executors/transaction.js'
 import type { NodeState } from '../state.js'
+import type { Admission } from './admission.js'
 import type { HeldWriteSets } from './held-write-sets.js'
 import type { Pins } from './pins.js'
 import type { WriteSets } from './write-sets.js'
@@ -41,6 +42,7 @@ export interface HandoffsParts {
   readonly held: HeldWriteSets
   readonly writeSets: WriteSets
   readonly snapshots: Snapshots
+  readonly admission: Admission
   /** Waits until a cut is applied here. False: nobody who can be reached knows it. */
   readonly reach: (cut: Cut, hint: Origin) => Promise<boolean>
   readonly mac: Mac
@@ -59,6 +61,7 @@ export class Handoffs {
   readonly #held: HeldWriteSets
   readonly #writeSets: WriteSets
   readonly #snapshots: Snapshots
+  readonly #admission: Admission
   readonly #reach: HandoffsParts['reach']
   readonly #mac: Mac
   #sealed = 0
@@ -71,6 +74,7 @@ export class Handoffs {
     this.#held = parts.held
     this.#writeSets = parts.writeSets
     this.#snapshots = parts.snapshots
+    this.#admission = parts.admission
     this.#reach = parts.reach
     this.#mac = parts.mac
   }
@@ -110,8 +114,8 @@ export class Handoffs {
   async resume(contexts: readonly Context[], onBranchConflict: OnBranchConflict): Promise<TransactionStart> {
     const context = joinContexts(contexts)
     if (this.#state.world.clock.now() > context.deadlineMs) throw deadlineExceeded(context.txn)
-    // At once, so that the next lease counts it.
-    const release = this.#snapshots.admit(context.txn, context.cut)
+    this.#writeSets.refuseLost(context, context.lineage)
+    const release = await this.#admission.admit(context)
     try {
       await this.#catchUpWith(context)
       for (const writeSet of context.lineage) this.#state.clock.observe(writeSet.hlc)

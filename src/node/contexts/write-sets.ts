@@ -43,6 +43,16 @@ export class WriteSets {
     return lineage.some(({ body }) => body.kind === 'held' && body.origin !== origin)
   }
 
+  /** Throws `WriteSetLost` if it is plain without asking anyone that one is gone. */
+  refuseLost({ txn }: Pick<Whose, 'txn'>, lineage: readonly WriteSet[]): void {
+    const { state, held, isLive } = this.#parts
+    for (const { id, body } of lineage) {
+      if (body.kind !== 'held') continue
+      const isHere = body.origin === state.ledger.origin
+      if (isHere ? held.find(txn, id) === undefined : !isLive(body.origin)) throw lost(txn)
+    }
+  }
+
   /** Throws `WriteSetLost` if one died with its node; `NodeUnavailable`, `Timeout` or `Busy` if its node can't be asked now. */
   async fetch(whose: Whose, lineage: readonly WriteSet[]): Promise<ReadonlyMap<string, Writes>> {
     const { txn } = whose

@@ -1,11 +1,11 @@
 import { type Cut, covers } from '../../core/cut.js'
-import { HLC_ZERO } from '../../core/hlc.js'
+import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import { CLUSTER_COMPACTED, orderBucket, pinBuckets } from '../../core/layout.js'
 import { decodeCompacted, decodeOrder, decodePin } from '../../wire/records.js'
 import type { Peers } from '../cluster/peers.js'
+import { joinWatermark } from '../collecting/join-watermark.js'
 import type { Minutes } from '../collecting/minutes.js'
-import { joinWatermark } from '../collecting/watermark.js'
 import type { Bases } from '../reading/bases.js'
 import type { Adoption } from '../sharing/adoption.js'
 import type { Repair } from '../sharing/repair.js'
@@ -159,7 +159,7 @@ export class CatchUp {
     const [record] = await world.storage.get([CLUSTER_COMPACTED])
     const compacted = record === undefined ? { cut: new Map(), horizon: HLC_ZERO } : decodeCompacted(record)
     for (const [origin, seq] of compacted.cut) ledger.compact(origin, seq)
-    const horizon = compacted.horizon > marked ? compacted.horizon : marked
+    const horizon = Math.max(compacted.horizon, marked) as Hlc
     history.foundCompacted(compacted.cut, horizon)
     state.clock.observe(horizon)
     bases.clear()

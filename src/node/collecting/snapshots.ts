@@ -1,0 +1,119 @@
+import { type Cut, covers, EMPTY_CUT, intersection, union } from '../../core/cut.js'
+import type { TxnId } from '../../core/ids.js'
+import type { Clock } from '../../ports/clock.js'
+
+/** Begins that this node has not been told of yet are younger than that. */
+const LAG_MS = 2_000
+/** Clocks of nodes differ: a deadline has passed everywhere only so much later. */
+const DEADLINE_MARGIN_MS = 30_000
+
+interface HandedOver {
+  cut: Cut
+  deadlineMs: number
+}
+
+interface Sample {
+  readonly atMs: number
+  readonly cut: Cut
+}
+
+/**
+ * What this node's snapshots need: those of open transactions, those handed over and not yet ended, reads and resumes under
+ * way, and what may have begun in the last moments.
+ *
+ * Their greatest lower bound is told to the others, and nobody collects beyond it. What was told is a promise: a snapshot
+ * from another node is one that others wait for if it is at or above that, and at or above the watermark that was in force
+ * when this node last caught up, since nothing of this node held others back before.
+ */
+export class Snapshots {
+  readonly #clock: Clock
+  readonly #open: () => Iterable<Cut>
+  readonly #held = new Set<{ readonly cut: Cut }>()
+  readonly #handedOver = new Map<TxnId, HandedOver>()
+  readonly #samples: Sample[] = []
+  #published: Cut = EMPTY_CUT
+  #floor: Cut = EMPTY_CUT
+
+  constructor(clock: Clock, open: () => Iterable<Cut>) {
+    this.#clock = clock
+    this.#open = open
+  }
+
+  /** What was last told to be low. */
+  get published(): Cut {
+    return this.#published
+  }
+
+  get handedOverCount(): number {
+    return this.#handedOver.size
+  }
+
+  /** The node has all that is at or below a watermark: what it takes up from now on must not need less. */
+  caughtUp(floor: Cut): void {
+    this.#floor = union(this.#floor, floor)
+  }
+
+  /** The greatest cut that all snapshots include. From now on it is a promise. */
+  low(applied: Cut): Cut {
+    const nowMs = this.#clock.monotonic()
+    this.#samples.push({ atMs: nowMs, cut: applied })
+    while (this.#samples.length > 1 && nowMs - this.#samples[1]!.atMs >= LAG_MS) this.#samples.shift()
+    // Thousands of transactions share few cuts.
+    const cuts = new Set<Cut>(this.#open())
+    for (const { cut } of this.#held) cuts.add(cut)
+    for (const { cut } of this.#handedOver.values()) cuts.add(cut)
+    let low = this.#samples[0]!.cut
+    for (const cut of cuts) low = intersection(low, cut)
+    this.#published = low
+    return low
+  }
+
+  /** Whether a snapshot is one that others wait for. */
+  counts(cut: Cut): boolean {
+    return covers(cut, this.#published) && covers(cut, this.#floor)
+  }
+
+  /** Counts a cut until the returned function is called. */
+  hold(cut: Cut): () => void {
+    const held = { cut }
+    this.#held.add(held)
+    return () => {
+      this.#held.delete(held)
+    }
+  }
+
+  /** Whether a transaction's snapshot is kept by this node already, or is one that others wait for. */
+  keeps(txn: TxnId, cut: Cut): boolean {
+    const handedOver = this.#handedOver.get(txn)
+    return (handedOver !== undefined && covers(cut, handedOver.cut)) || this.counts(cut)
+  }
+
+  /** A context with this cut is on its way: it may come back, or be resumed elsewhere, until it ends. */
+  handedOver(txn: TxnId, cut: Cut, deadlineMs: number): void {
+    const known = this.#handedOver.get(txn)
+    if (known === undefined) {
+      this.#handedOver.set(txn, { cut, deadlineMs })
+      return
+    }
+    // Another attempt, with another cut: both may be resumed.
+    known.cut = intersection(known.cut, cut)
+    known.deadlineMs = Math.max(known.deadlineMs, deadlineMs)
+  }
+
+  /** The transaction is decided, or ended without a decision. */
+  ended(txn: TxnId): void {
+    this.#handedOver.delete(txn)
+  }
+
+  dropExpired(nowMs: number): void {
+    for (const [txn, { deadlineMs }] of this.#handedOver)
+      if (nowMs > deadlineMs + DEADLINE_MARGIN_MS) this.#handedOver.delete(txn)
+  }
+
+  /** The node was out of touch for so long that nothing of before counts. */
+  forgetAll(): void {
+    this.#handedOver.clear()
+    this.#held.clear()
+    this.#samples.length = 0
+  }
+}
