@@ -1,0 +1,30 @@
+import { leftNoTrace } from './acknowledgements.js'
+import type { History, Violation } from './history.js'
+
+/** I6: what is said of a transaction holds from then on, and held before. */
+export function checkTold(history: History): Violation[] {
+  const out: Violation[] = []
+  for (const { txn, at, said, result } of history.told) {
+    const committed = history.committed.get(txn)
+    const acknowledgedBefore = history.commits.some(
+      (call) => call.txn === txn && call.outcome === 'committed' && call.toldAt! < at && !leftNoTrace(call),
+    )
+    const isDecided = committed !== undefined && committed.at <= at
+    const why =
+      said === 'committed' || said === 'not cancelled'
+        ? !isDecided
+          ? 'and is not'
+          : said === 'committed' && committed.result !== result
+            ? `with the result ${String(result)}, which is ${String(committed.result)}`
+            : undefined
+        : said === 'cancelled' || said === 'aborted'
+          ? committed === undefined
+            ? undefined
+            : 'and is decided'
+          : said === 'open' && acknowledgedBefore
+            ? 'after its commit was acknowledged'
+            : undefined
+    if (why !== undefined) out.push({ rule: 'I6 exactly once', what: `${txn} is said to be ${said}, ${why}` })
+  }
+  return out
+}

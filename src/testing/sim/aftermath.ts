@@ -1,0 +1,64 @@
+import type { Tag, Violation } from '../checkers/history.js'
+import { Order } from '../checkers/order.js'
+import type { Machine } from './machine.js'
+import type { SimCluster } from './sim-cluster.js'
+import { tagIn } from './witness.js'
+import type { Work } from './workload/work.js'
+
+/** Within which all nodes hold the same state once the faults have stopped. */
+const CONVERGENCE_MS_MAX = 120_000
+const LOOK_EVERY_MS = 500
+/** Late effects of operations that timed out have come by then. */
+const LATE_EFFECTS_MS = 20_000
+
+/** Looks at a cluster from the inside after the faults have stopped: I8 and I5, and what is left behind. */
+export async function checkAftermath(cluster: SimCluster, work: Work): Promise<Violation[]> {
+  const { clock } = cluster
+  await clock.advance(LATE_EFFECTS_MS)
+  const converging = await checkConvergence(cluster, work, 'after the faults had stopped')
+  if (converging.length > 0) return converging
+  // All that was acknowledged survives the end of every process.
+  for (const machine of cluster.machines) machine.crash()
+  return checkConvergence(cluster, work, 'after all nodes had been started again')
+}
+
+async function checkConvergence(cluster: SimCluster, work: Work, when: string): Promise<Violation[]> {
+  const keys = work.keys()
+  const endMs = cluster.clock.monotonic() + CONVERGENCE_MS_MAX
+  const behind = new Map<Machine, string>()
+  for (;;) {
+    behind.clear()
+    const order = new Order(cluster.recorder)
+    for (const machine of cluster.machines) {
+      const values = await cluster.clock.until(readAll(machine, keys)).catch(describe)
+      const lag =
+        typeof values === 'string'
+          ? values
+          : keys.flatMap((key, i) => {
+              const due = order.newest(key)
+              const expected = due?.writes.get(key) ?? null
+              return values[i] === expected
+                ? []
+                : [`${key} is ${values[i]} and not ${expected} of ${due?.txn}`]
+            })[0]
+      if (lag !== undefined) behind.set(machine, lag)
+    }
+    if (behind.size === 0) return []
+    if (cluster.clock.monotonic() >= endMs) break
+    await cluster.clock.advance(LOOK_EVERY_MS)
+  }
+  return [...behind].map(([{ name }, lag]) => ({
+    rule: 'I8 convergence',
+    what: `${name}, ${CONVERGENCE_MS_MAX} ms ${when}: ${lag}`,
+  }))
+}
+
+async function readAll(machine: Machine, keys: readonly string[]): Promise<readonly Tag[]> {
+  const executor = machine.executors[0] ?? machine.addExecutor()
+  const values = await executor.virga.transaction((tx) => tx.getMany(keys))
+  return values.map((value) => (value === undefined ? null : tagIn(value)))
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

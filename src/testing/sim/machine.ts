@@ -1,0 +1,217 @@
+import { createHmac } from 'node:crypto'
+import { Virga } from '../../client/virga.js'
+import { DEFAULT_CONFIG, type NodeConfig } from '../../node/config.js'
+import { CacheNode } from '../../node/node.js'
+import type { Log } from '../../ports/log.js'
+import type { Processes, ProcessIdentity } from '../../ports/processes.js'
+import type { Listener } from '../../ports/transport.js'
+import { MemoryHub } from '../../transport/memory.js'
+import { createFaultyStorage, type FaultyStorage } from '../faulty-storage.js'
+import type { Dice } from './dice.js'
+import { Life } from './life.js'
+import { mortalClock, mortalLink, mortalListener, mortalNetwork, mortalStorage } from './mortal.js'
+import type { Setting } from './setting.js'
+import { slowStorage } from './slow-storage.js'
+
+/** A process that runs functions on a machine. */
+export interface Executor {
+  readonly name: string
+  readonly machine: Machine
+  readonly life: Life
+  readonly virga: Virga
+  /** The clock of its process. */
+  readonly sleep: (ms: number) => Promise<void>
+}
+
+interface Running {
+  readonly life: Life
+  readonly listener: Listener
+  node: CacheNode | undefined
+}
+
+/** How soon a node that could not start is started again. */
+const START_AGAIN_MS = 200
+
+/** One machine of the cluster: its clock, its node (one incarnation after the other), its executors. */
+export class Machine {
+  readonly name: string
+  /** How far its wall clock is from the world's. */
+  offsetMs: number
+  /** Its node's way to storage, to be made to fail. */
+  readonly storage: FaultyStorage
+  #executors: Executor[] = []
+  readonly #setting: Setting
+  readonly #hub = new MemoryHub()
+  readonly #dice: Dice
+  readonly #alivePids = new Set<number>()
+  #running: Running | undefined
+  #pids = 100
+  #isWanted = false
+
+  constructor(setting: Setting, name: string, offsetMs: number) {
+    const { clock, plan } = setting
+    this.name = name
+    this.offsetMs = offsetMs
+    this.#setting = setting
+    this.#dice = setting.dice.fork()
+    const slow = slowStorage(setting.witness, clock, this.#dice.fork(), () => setting.storageDelayMs())
+    const { latencyMsMax } = plan.storage
+    this.storage = createFaultyStorage(slow, { clock, random: this.#dice.fork().random, latencyMsMax })
+  }
+
+  get executors(): readonly Executor[] {
+    return this.#executors
+  }
+
+  /** The node, if it serves. */
+  get node(): CacheNode | undefined {
+    return this.isAlive ? this.#running?.node : undefined
+  }
+
+  get isAlive(): boolean {
+    return this.#running?.life.isAlive === true
+  }
+
+  get isPaused(): boolean {
+    return this.#running?.life.isPaused === true
+  }
+
+  /** From now on there is a node here: started, and started again whenever it died. */
+  keepRunning(): void {
+    this.#isWanted = true
+    if (this.#running === undefined) void this.#start()
+  }
+
+  /** The process is gone at once. */
+  crash(silently = false): void {
+    const running = this.#running
+    if (running === undefined || !running.life.isAlive) return
+    this.#setting.log.add(`${this.name} dies`)
+    running.life.die()
+    this.#setting.fabric.kill(this.name, { silently })
+  }
+
+  /** Stops the node as its operator would, for good; and starts it again some time later. */
+  async stop(): Promise<void> {
+    const running = this.#running
+    if (running?.node === undefined) return
+    this.#setting.log.add(`${this.name} is stopped`)
+    await Promise.race([running.node.stop(), running.life.death])
+    this.#setting.log.add(`${this.name} has stopped`)
+    running.life.die()
+  }
+
+  pause(): void {
+    if (!this.isAlive) return
+    this.#setting.log.add(`${this.name} stands still`)
+    this.#running?.life.pause()
+    this.#setting.fabric.freeze(this.name)
+  }
+
+  resume(): void {
+    if (!this.isPaused) return
+    this.#setting.log.add(`${this.name} goes on`)
+    this.#setting.fabric.thaw(this.name)
+    this.#running?.life.resume()
+  }
+
+  addExecutor(): Executor {
+    const { clock, plan } = this.#setting
+    const pid = ++this.#pids
+    this.#alivePids.add(pid)
+    const life = new Life(clock)
+    const dice = this.#dice.fork()
+    const own = mortalClock(clock, life, () => clock.now() + this.offsetMs)
+    const link = mortalLink(
+      this.#hub.link(),
+      life,
+      clock,
+      () => dice.fraction(),
+      () => this.#setting.ipc(),
+    )
+    const world = { clock: own, random: dice.random, processes: this.#processes(pid), link }
+    const executor: Executor = {
+      name: `${this.name}/${pid}`,
+      machine: this,
+      life,
+      virga: new Virga(world, plan.client),
+      sleep: (ms) => new Promise((resolve) => void own.timer(ms, () => resolve())),
+    }
+    void life.death.then(() => {
+      this.#alivePids.delete(pid)
+      this.#executors = this.#executors.filter((other) => other !== executor)
+      void link.close()
+    })
+    this.#executors.push(executor)
+    return executor
+  }
+
+  async #start(): Promise<void> {
+    const { clock, fabric, log } = this.#setting
+    while (this.#isWanted) {
+      const life = new Life(clock)
+      const listener = this.#hub.listener()
+      this.#running = { life, listener, node: undefined }
+      log.add(`${this.name} starts`)
+      const node = await Promise.race([this.#boot(life, listener), life.death])
+      if (node !== undefined) {
+        this.#running.node = node
+        this.#setting.onServing(this)
+        await life.death
+      }
+      life.die()
+      await listener.close()
+      fabric.kill(this.name)
+      if (node !== undefined) await this.#setting.away()
+      else await new Promise<void>((resolve) => void clock.timer(START_AGAIN_MS, () => resolve()))
+    }
+  }
+
+  async #boot(life: Life, listener: Listener): Promise<CacheNode | undefined> {
+    const { clock, fabric, log, config, onCall } = this.#setting
+    const dice = this.#dice.fork()
+    const world = {
+      clock: mortalClock(clock, life, () => clock.now() + this.offsetMs),
+      random: dice.random,
+      storage: mortalStorage(this.storage, life, () => onCall(this)),
+      listener: mortalListener(listener, life),
+      network: mortalNetwork(fabric.network(this.name), life),
+      processes: this.#processes(1),
+      log: this.#log(),
+    }
+    try {
+      return await CacheNode.start(
+        world,
+        { ...DEFAULT_CONFIG, ...config, nodeId: this.name } as NodeConfig,
+        macOf,
+      )
+    } catch (error) {
+      log.add(`${this.name} could not start: ${(error as Error).message}`)
+      this.#setting.onStartFailed(this, error)
+      return undefined
+    }
+  }
+
+  #log(): Log {
+    const { log } = this.#setting
+    const line = (level: string) => (fields: object, message: string) => {
+      const { err } = fields as { readonly err?: unknown }
+      log.add(`${this.name} ${level}: ${message}${err instanceof Error ? ` (${err.message})` : ''}`)
+      if (level === 'error') this.#setting.onError(this, message, err)
+    }
+    return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
+  }
+
+  #processes(pid: number): Processes {
+    const self: ProcessIdentity = { pid, namespace: this.name, startedAt: '1' }
+    return {
+      self: () => self,
+      // Of another namespace nothing can be told.
+      isAlive: ({ pid: of, namespace }) => (namespace === this.name ? this.#alivePids.has(of) : undefined),
+    }
+  }
+}
+
+function macOf(key: Uint8Array): (payload: Uint8Array) => Uint8Array {
+  return (payload) => createHmac('sha256', key).update(payload).digest()
+}

@@ -1,0 +1,146 @@
+import type { Clock } from '../../ports/clock.js'
+import type { LineHandlers, Network } from '../../ports/network.js'
+import type { Storage } from '../../ports/storage.js'
+import type { Link, LinkHandlers, Listener } from '../../ports/transport.js'
+import type { StorageOperation } from '../faulty-storage.js'
+import { type Life, NEVER } from './life.js'
+
+/** When a process dies at an operation: before the effect, after it, or with the operation on its way. */
+export type Fate = 'before' | 'during' | 'after'
+
+/** Asked at every operation of a process on storage: where it may die. */
+export type OnCall = (operation: StorageOperation) => Fate | undefined
+
+/** A clock of a process: its timers come when it can take them. `now` may be another than the world's. */
+export function mortalClock(clock: Clock, of: Life, now: () => number): Clock {
+  return {
+    now,
+    monotonic: () => clock.monotonic(),
+    timer: (delayMs, run) => {
+      let isCancelled = false
+      // Of a timer that is due while the process stands still, whether it is cancelled is only seen when it goes on.
+      const timer = clock.timer(delayMs, () => of.arrive(() => !isCancelled && run()))
+      return {
+        cancel: () => {
+          isCancelled = true
+          timer.cancel()
+        },
+      }
+    },
+    defer: (run) => clock.defer(() => of.arrive(run)),
+  }
+}
+
+export function mortalStorage(storage: Storage, of: Life, onCall: OnCall): Storage {
+  const call = async <T>(operation: StorageOperation, run: () => Promise<T>): Promise<T> => {
+    if (!of.isAlive) return NEVER
+    const fate = onCall(operation)
+    if (fate === 'before') {
+      of.die()
+      return NEVER
+    }
+    if (fate === 'during') {
+      run().catch(() => undefined)
+      of.die()
+      return NEVER
+    }
+    try {
+      return await run()
+    } finally {
+      if (fate === 'after') of.die()
+      await of.passed()
+    }
+  }
+  return {
+    get durability() {
+      return storage.durability
+    },
+    get: (keys) => call('get', () => storage.get(keys)),
+    put: (entries) => call('put', () => storage.put(entries)),
+    compareAndSwap: (key, expected, next) =>
+      call('compareAndSwap', () => storage.compareAndSwap(key, expected, next)),
+    delete: (keys) => call('delete', () => storage.delete(keys)),
+    async *list(bucket, options) {
+      // A listing counts as one operation, at its begin.
+      await call('list', async () => undefined)
+      for await (const entry of storage.list(bucket, options)) {
+        await of.passed()
+        yield entry
+      }
+    },
+    // The engine outlives its nodes here.
+    close: async () => of.die(),
+  }
+}
+
+export function mortalListener(listener: Listener, of: Life): Listener {
+  return {
+    listen: (onFrame) => listener.listen((peer, frame) => of.arrive(() => onFrame(peer, frame))),
+    send: (peer, frame) => of.isAlive && listener.send(peer, frame),
+    forget: (peer) => listener.forget(peer),
+    close: () => listener.close(),
+  }
+}
+
+export function mortalNetwork(network: Network, of: Life): Network {
+  const mortal = (handlers: LineHandlers): LineHandlers => ({
+    onFrame: (frame) => of.arrive(() => handlers.onFrame(frame)),
+    onUp: () => of.arrive(() => handlers.onUp()),
+    onDown: () => of.arrive(() => handlers.onDown()),
+  })
+  return {
+    listen: (handlers) =>
+      network.listen({
+        onRequest: (from, frame) => of.arrive(() => handlers.onRequest(from, frame)),
+        onRefused: (why) => of.arrive(() => handlers.onRefused(why)),
+      }),
+    answer: (to, frame) => of.isAlive && network.answer(to, frame),
+    publish: (frame) => of.isAlive && network.publish(frame),
+    dial: (address, publicKey, handlers) => network.dial(address, publicKey, mortal(handlers)),
+    subscribe: (address, publicKey, handlers) => network.subscribe(address, publicKey, mortal(handlers)),
+    allow: (publicKeys) => network.allow(publicKeys),
+    close: () => network.close(),
+  }
+}
+
+export interface IpcFaults {
+  readonly delayMsMax: number
+  /** The probability that a frame is lost, either way. */
+  readonly loss: number
+}
+
+/** The link of an executor: frames take a while, come in order, and are now and then lost. */
+export function mortalLink(
+  link: Link,
+  of: Life,
+  clock: Clock,
+  fraction: () => number,
+  faults: () => IpcFaults,
+): Link {
+  const way = (): ((deliver: () => void) => void) => {
+    let lastAtMs = 0
+    return (deliver) => {
+      const { delayMsMax, loss } = faults()
+      const isLost = fraction() < loss
+      lastAtMs = Math.max(lastAtMs, clock.monotonic() + fraction() * delayMsMax)
+      if (!isLost) clock.timer(lastAtMs - clock.monotonic(), deliver)
+    }
+  }
+  const there = way()
+  const back = way()
+  return {
+    open: (handlers: LinkHandlers) =>
+      link.open({
+        onUp: () => of.arrive(() => handlers.onUp()),
+        onDown: () => of.arrive(() => handlers.onDown()),
+        onFrame: (frame) => back(() => of.arrive(() => handlers.onFrame(frame))),
+      }),
+    send: (frame) => {
+      if (!of.isAlive) return false
+      // What left the process arrives though it dies.
+      there(() => void link.send(frame))
+      return true
+    },
+    close: () => link.close(),
+  }
+}

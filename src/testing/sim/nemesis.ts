@@ -1,0 +1,142 @@
+import type { FaultPlan } from '../faulty-storage.js'
+import type { Dice } from './dice.js'
+import type { Executor, Machine } from './machine.js'
+import { MISHAPS, type Mishap } from './plan.js'
+import type { SimCluster } from './sim-cluster.js'
+
+const FAILING: readonly FaultPlan[] = [
+  { probabilities: { before: 1 } },
+  { probabilities: { lost: 0.5, after: 0.5 } },
+  { probabilities: { timeout: 1 } },
+  { probabilities: { before: 0.4, after: 0.3, lost: 0.3 } },
+]
+const JUMP_MS_MAX = 120_000
+
+/** Lets mishaps befall a cluster, each in its own time, until it is told to stop. */
+export class Nemesis {
+  readonly met: Record<Mishap, number>
+  readonly #cluster: SimCluster
+  readonly #dice: Dice
+  #isOver = false
+
+  constructor(cluster: SimCluster) {
+    this.#cluster = cluster
+    this.#dice = cluster.dice.fork()
+    this.met = Object.fromEntries(MISHAPS.map((each) => [each, 0])) as Record<Mishap, number>
+  }
+
+  start(): void {
+    for (const mishap of MISHAPS) {
+      const everyMs = this.#cluster.plan.mishapsMs[mishap]
+      if (everyMs !== undefined) this.#next(mishap, everyMs)
+    }
+  }
+
+  stop(): void {
+    this.#isOver = true
+  }
+
+  #next(mishap: Mishap, everyMs: number): void {
+    this.#cluster.clock.timer(this.#dice.wait(everyMs), () => {
+      if (this.#isOver) return
+      this.met[mishap]++
+      this.#cluster.log.add(`mishap: ${mishap}`)
+      this.#befall(mishap)
+      this.#next(mishap, everyMs)
+    })
+  }
+
+  #befall(mishap: Mishap): void {
+    const machine = this.#dice.pick(this.#cluster.machines)
+    const { fabric, plan } = this.#cluster
+    switch (mishap) {
+      case 'crash':
+        machine.crash()
+        break
+      case 'powerLoss':
+        this.#losePower(machine)
+        break
+      case 'stop':
+        void machine.stop()
+        break
+      case 'pause':
+        machine.pause()
+        this.#later(() => machine.resume())
+        break
+      case 'partition':
+      case 'oneWay':
+      case 'isolation':
+        this.#part(mishap)
+        break
+      case 'storm':
+        fabric.setFaults({ ...plan.network, loss: 0.5, delayMsMax: 2_000 })
+        this.#later(() => fabric.setFaults(plan.network))
+        break
+      case 'jump':
+        machine.offsetMs += Math.round((this.#dice.fraction() * 2 - 1) * this.#dice.scale(100, JUMP_MS_MAX))
+        break
+      case 'outage':
+        this.#failStorage([machine])
+        break
+      case 'blackout':
+        this.#failStorage(this.#cluster.machines)
+        break
+      case 'executorDeath':
+        this.#replaceExecutor(machine)
+        break
+      case 'executorPause':
+        this.#pauseExecutor(machine)
+    }
+  }
+
+  /** What is undone after a while; when trouble ends, all of it is undone anyway. */
+  #later(undo: () => void): void {
+    this.#cluster.clock.timer(this.#dice.wait(this.#cluster.plan.troubleMs), () => {
+      if (!this.#isOver) undo()
+    })
+  }
+
+  #losePower(machine: Machine): void {
+    for (const executor of [...machine.executors]) {
+      executor.life.die()
+      machine.addExecutor()
+    }
+    machine.crash(true)
+  }
+
+  #part(how: 'partition' | 'oneWay' | 'isolation'): void {
+    const names = this.#dice.shuffle(this.#cluster.machines.map(({ name }) => name))
+    if (names.length < 2) return
+    const { fabric } = this.#cluster
+    const [first, second] = names as [string, string]
+    if (how === 'oneWay') fabric.part(first, second)
+    else {
+      const size = how === 'isolation' ? 1 : this.#dice.between(1, names.length - 1)
+      fabric.partBoth(names.slice(0, size), names.slice(size))
+    }
+    this.#later(() => fabric.heal())
+  }
+
+  #failStorage(machines: readonly Machine[]): void {
+    const plan = this.#dice.pick(FAILING)
+    for (const { storage } of machines) storage.faults.plan(plan)
+    this.#later(() => {
+      for (const { storage } of machines) storage.faults.plan(this.#cluster.plan.storage.plan)
+    })
+  }
+
+  #replaceExecutor(machine: Machine): void {
+    if (machine.executors.length === 0) return
+    const executor: Executor = this.#dice.pick(machine.executors)
+    executor.life.die()
+    machine.addExecutor()
+  }
+
+  #pauseExecutor(machine: Machine): void {
+    if (machine.executors.length === 0) return
+    const { life } = this.#dice.pick(machine.executors)
+    life.pause()
+    const ms = this.#dice.wait(this.#cluster.plan.troubleMs)
+    this.#cluster.clock.timer(ms, () => life.resume())
+  }
+}

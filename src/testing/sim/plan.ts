@@ -1,0 +1,151 @@
+import type { ClientOptions } from '../../client/options.js'
+import type { NodeConfig } from '../../node/config.js'
+import type { FaultPlan } from '../faulty-storage.js'
+import type { NetworkFaults } from '../sim-network.js'
+import type { Dice } from './dice.js'
+import type { IpcFaults } from './mortal.js'
+
+/** What befalls a cluster from time to time. */
+export const MISHAPS = [
+  'crash',
+  'powerLoss',
+  'stop',
+  'pause',
+  'partition',
+  'oneWay',
+  'isolation',
+  'storm',
+  'jump',
+  'outage',
+  'blackout',
+  'executorDeath',
+  'executorPause',
+] as const
+
+export type Mishap = (typeof MISHAPS)[number]
+
+/** All that one seed decides before the run begins. */
+export interface Plan {
+  readonly nodes: number
+  readonly executorsPerNode: number
+  readonly users: number
+  /** How long work and faults go on. */
+  readonly chaosMs: number
+  /** Between two transactions of a user, on average. */
+  readonly thinkMs: number
+  readonly config: Partial<NodeConfig>
+  readonly client: ClientOptions
+  readonly network: NetworkFaults
+  readonly ipc: IpcFaults
+  readonly storage: {
+    readonly plan: FaultPlan
+    readonly latencyMsMax: number
+    readonly delayMsMax: number
+    /** The probability that a node dies at one of its operations there. */
+    readonly death: number
+  }
+  /** Of each mishap, how long until the next, on average. */
+  readonly mishapsMs: Readonly<Partial<Record<Mishap, number>>>
+  /** How long a dead node stays away, a pause or a partition lasts, on average. */
+  readonly troubleMs: number
+  /** How far the clocks of nodes are apart. */
+  readonly skewMsMax: number
+  readonly keys: { readonly hot: number; readonly cold: number }
+  readonly inlineBytes: number
+}
+
+export interface PlanOptions {
+  readonly nodes?: number | undefined
+  readonly isCalm?: boolean | undefined
+}
+
+const NODES = { 1: 2, 2: 4, 3: 6, 4: 2, 5: 2, 7: 1, 9: 1 }
+
+/** Some seeds are calm, some have one kind of trouble, some everything at once. */
+export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
+  const isCalm = options.isCalm ?? dice.chance(0.15)
+  /** How bad it gets, and how many kinds of trouble there are. */
+  const cruelty = isCalm ? 0 : dice.scale(0.05, 1)
+  const variety = dice.pick([0.2, 0.5, 1])
+  const rate = (max: number): number =>
+    dice.chance(variety) && !isCalm ? dice.scale(max / 20, max) * cruelty : 0
+  const drawn = Number(dice.weighted(NODES))
+  const nodes = options.nodes ?? drawn
+  const inlineBytes = dice.pick([64, 512, 4_096])
+  return {
+    nodes,
+    executorsPerNode: dice.between(1, 3),
+    users: dice.between(2, 6),
+    chaosMs: dice.between(20_000, 60_000),
+    thinkMs: dice.scale(50, 1_000),
+    config: drawConfig(dice, inlineBytes),
+    client: drawClient(dice),
+    network: {
+      loss: rate(0.2),
+      duplication: rate(0.2),
+      reordering: rate(0.2),
+      delayMsMin: 0.1,
+      delayMsMax: dice.scale(0.5, isCalm ? 2 : 200),
+    },
+    ipc: { delayMsMax: dice.scale(0.1, isCalm ? 1 : 20), loss: rate(0.02) },
+    storage: {
+      plan: {
+        probabilities: {
+          before: rate(0.1),
+          after: rate(0.1),
+          lost: rate(0.1),
+          timeout: rate(0.1),
+          partial: rate(0.1),
+          latency: rate(0.2),
+        },
+      },
+      latencyMsMax: dice.scale(100, 8_000),
+      delayMsMax: dice.scale(0.2, isCalm ? 2 : 50),
+      death: rate(0.01),
+    },
+    mishapsMs: drawMishaps(dice, cruelty, variety),
+    troubleMs: dice.scale(500, 20_000),
+    skewMsMax: dice.pick([0, 50, 2_000, 90_000]),
+    keys: { hot: dice.between(2, 8), cold: dice.between(10, 60) },
+    inlineBytes,
+  }
+}
+
+function drawMishaps(dice: Dice, cruelty: number, variety: number): Partial<Record<Mishap, number>> {
+  const out: Partial<Record<Mishap, number>> = {}
+  for (const mishap of MISHAPS) {
+    const everyMs = dice.scale(3_000, 60_000)
+    if (dice.chance(variety) && cruelty > 0) out[mishap] = everyMs / Math.max(cruelty, 0.2)
+  }
+  return out
+}
+
+/** Limits so tight that each is met, and waits so short that they end within a run. */
+function drawConfig(dice: Dice, inlineBytes: number): Partial<NodeConfig> {
+  return {
+    deadlineMs: dice.pick([3_000, 15_000, 60_000]),
+    inlineValueBytesMax: inlineBytes,
+    inlineDecisionBytesMax: inlineBytes * 4,
+    inlineWriteSetBytesMax: inlineBytes,
+    inlineContextBytesMax: inlineBytes * dice.pick([2, 16]),
+    cacheBytesMax: dice.pick([2_000, 20_000, 1_000_000]),
+    heldBytesMax: dice.pick([4_000, 50_000, 1_000_000]),
+    requestsPerSessionMax: dice.pick([16, 4_096]),
+    transactionsPerSessionMax: dice.pick([20, 16_384]),
+    sessionTimeoutMs: dice.pick([5_000, 60_000]),
+    resolveMsMax: dice.pick([1_000, 10_000]),
+    drainMsMax: dice.pick([100, 5_000]),
+  }
+}
+
+function drawClient(dice: Dice): ClientOptions {
+  return {
+    connectTimeoutMs: dice.pick([500, 5_000]),
+    requestTimeoutMs: dice.pick([1_000, 10_000]),
+    commitTimeoutMs: dice.pick([1_000, 10_000]),
+    resolveTimeoutMs: dice.pick([2_000, 15_000]),
+    attemptsMax: dice.pick([2, 5, 10]),
+    retryDelayMsMax: dice.pick([50, 1_000]),
+    spillBytes: dice.pick([100, 1_000, 1_000_000]),
+  }
+}

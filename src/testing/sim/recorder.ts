@@ -1,0 +1,120 @@
+import type {
+  Candidate,
+  CommitCall,
+  Committed,
+  Execution,
+  History,
+  Read,
+  Snapshot,
+  Tag,
+  Told,
+} from '../checkers/history.js'
+import type { EventLog } from './event-log.js'
+
+/** Writes down what clients do and see, as checkers want it. */
+export class Recorder implements History {
+  readonly committed = new Map<string, Committed>()
+  readonly snapshots: Snapshot[] = []
+  readonly executions: Execution[] = []
+  readonly reads: Read[] = []
+  readonly commits: CommitCall[] = []
+  readonly told: Told[] = []
+  readonly ran: { readonly txn: string; readonly calledAt: number }[] = []
+  readonly log: EventLog
+  #tags = 0
+
+  constructor(log: EventLog) {
+    this.log = log
+  }
+
+  /** A value never written before: its first word is its tag. */
+  newTag(): string {
+    return `v${++this.#tags}`
+  }
+
+  snapshot(begun: Omit<Snapshot, 'number' | 'attempt'>): Snapshot {
+    const number = this.snapshots.length + 1
+    const snapshot: Snapshot = { ...begun, number, attempt: undefined }
+    this.snapshots.push(snapshot)
+    return snapshot
+  }
+
+  execution(snapshot: Snapshot, node: string, upstream: readonly Execution[]): Execution {
+    const number = this.executions.length + 1
+    const execution: Execution = { number, snapshot, node, upstream, writes: new Map() }
+    this.executions.push(execution)
+    const from = upstream.map((each) => each.number).join('+')
+    this.log.add(`e${number} runs on ${node}: s${snapshot.number} ${snapshot.txn} after [${from}]`)
+    return execution
+  }
+
+  read(execution: Execution, key: string, tag: Tag): void {
+    const own = expectedOf(execution).get(key)
+    const at = this.log.add(`e${execution.number} reads ${key}: ${tag}`)
+    this.reads.push({ at, execution, key, tag, own })
+  }
+
+  commit(txn: string, node: string, candidates: Candidate[]): CommitCall {
+    const call: CommitCall = {
+      txn,
+      node,
+      candidates,
+      outcome: 'unknown',
+      toldAt: undefined,
+      result: undefined,
+      code: undefined,
+    }
+    this.commits.push(call)
+    return call
+  }
+
+  tell(call: CommitCall, outcome: CommitCall['outcome'], detail: { result?: unknown; code?: string }): void {
+    call.outcome = outcome
+    call.result = detail.result
+    call.code = detail.code
+    const said = detail.code ?? String(detail.result)
+    call.toldAt = this.log.add(`${call.txn} was told ${outcome} at ${call.node}: ${said}`)
+  }
+
+  say(txn: string, said: Told['said'], result: unknown): void {
+    this.told.push({ txn, at: this.log.add(`${txn} is said to be ${said}`), said, result })
+  }
+}
+
+/** All that would be committed if this execution were the last of its transaction. */
+export function candidateOf(execution: Execution, result: unknown, said: unknown = result): Candidate {
+  return { snapshot: execution.snapshot, writes: expectedOf(execution), result, said }
+}
+
+/**
+ * For each key written by the function or upstream of it, what may count: its own write; else those of functions upstream
+ * that no function between has overwritten. Of several, which were written on parallel branches, any.
+ */
+function expectedOf(execution: Execution): Map<string, ReadonlySet<Tag>> {
+  const lineage = lineageOf(execution)
+  const out = new Map<string, Set<Tag>>()
+  for (const one of lineage) {
+    for (const [key, tag] of one.writes) {
+      const isOverwritten = lineage.some(
+        (other) => other !== one && other.writes.has(key) && lineageOf(other).includes(one),
+      )
+      if (isOverwritten) continue
+      const tags = out.get(key) ?? new Set()
+      out.set(key, tags.add(tag))
+    }
+  }
+  return out
+}
+
+const LINEAGES = new WeakMap<Execution, readonly Execution[]>()
+
+/** An execution and all upstream of it. */
+function lineageOf(execution: Execution): readonly Execution[] {
+  const known = LINEAGES.get(execution)
+  if (known !== undefined) return known
+  const seen = new Set<Execution>([execution])
+  for (const each of execution.upstream) for (const one of lineageOf(each)) seen.add(one)
+  const lineage = [...seen]
+  LINEAGES.set(execution, lineage)
+  return lineage
+}

@@ -1,0 +1,108 @@
+import { checkHistory } from '../checkers/check.js'
+import type { Violation } from '../checkers/history.js'
+import type { FaultKind } from '../faulty-storage.js'
+import type { Traffic } from '../sim-network.js'
+import { checkAftermath } from './aftermath.js'
+import { Nemesis } from './nemesis.js'
+import type { Mishap, Plan } from './plan.js'
+import { SimCluster, type SimClusterOptions } from './sim-cluster.js'
+import { User } from './workload/user.js'
+import { Work } from './workload/work.js'
+
+export interface RunOptions extends SimClusterOptions {
+  /** Ends work and faults after so much simulated time, where the plan has more. */
+  readonly chaosMsMax?: number | undefined
+}
+
+export interface RunReport {
+  readonly seed: number
+  readonly plan: Plan
+  readonly violations: readonly Violation[]
+  /** Equal for two runs of one seed. */
+  readonly digest: string
+  readonly simulatedMs: number
+  readonly events: number
+  readonly transactions: Work['counts']
+  readonly mishaps: Readonly<Record<Mishap, number>>
+  readonly storageFaults: Readonly<Record<FaultKind, number>>
+  readonly traffic: Readonly<Traffic>
+  readonly nodes: SimCluster['counts']
+  readonly decided: number
+  readonly log: readonly string[]
+}
+
+/** In which all that is under way when the faults stop comes to an end. */
+const ENDING_MS_MAX = 180_000
+
+/** One seed: a cluster, its users, its mishaps; then the faults stop, and it is judged. */
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunReport> {
+  const cluster = new SimCluster(seed, options)
+  const violations: Violation[] = []
+  const onUnhandled = (reason: unknown): void => {
+    violations.push({ rule: 'unhandled rejection', what: describe(reason) })
+  }
+  process.on('unhandledRejection', onUnhandled)
+  const work = new Work(cluster)
+  const nemesis = new Nemesis(cluster)
+  try {
+    violations.push(...(await live(cluster, work, nemesis, options)))
+  } catch (error) {
+    violations.push({ rule: 'broke down', what: describe(error) })
+  } finally {
+    process.off('unhandledRejection', onUnhandled)
+  }
+  violations.push(...cluster.witness.broken, ...cluster.surprises, ...checkHistory(cluster.recorder))
+  return {
+    seed,
+    plan: cluster.plan,
+    violations,
+    digest: cluster.log.digest(),
+    simulatedMs: cluster.clock.monotonic(),
+    events: cluster.clock.events,
+    transactions: work.counts,
+    mishaps: nemesis.met,
+    storageFaults: sumFaults(cluster),
+    traffic: cluster.fabric.traffic,
+    nodes: cluster.counts,
+    decided: cluster.recorder.committed.size,
+    log: cluster.log.lines,
+  }
+}
+
+async function live(
+  cluster: SimCluster,
+  work: Work,
+  nemesis: Nemesis,
+  options: RunOptions,
+): Promise<Violation[]> {
+  const { clock, plan, machines } = cluster
+  for (const machine of machines) {
+    machine.keepRunning()
+    for (let i = 0; i < plan.executorsPerNode; i++) machine.addExecutor()
+  }
+  await clock.advance(1_000)
+  let isOver = false
+  const users = Array.from({ length: plan.users }, () => new User(work))
+  const lives = users.map((user) => user.live(() => isOver))
+  cluster.setCruel(true)
+  nemesis.start()
+  await clock.advance(Math.min(plan.chaosMs, options.chaosMsMax ?? plan.chaosMs))
+  nemesis.stop()
+  isOver = true
+  cluster.setCruel(false)
+  await clock.until(Promise.all(lives), ENDING_MS_MAX)
+  const surprises = users.flatMap((user) => user.surprises.map((what) => ({ rule: 'surprise', what })))
+  return [...surprises, ...(await checkAftermath(cluster, work))]
+}
+
+function sumFaults({ machines }: SimCluster): Record<FaultKind, number> {
+  const out: Record<FaultKind, number> = { before: 0, after: 0, lost: 0, timeout: 0, partial: 0, latency: 0 }
+  for (const { storage } of machines) {
+    for (const [kind, count] of Object.entries(storage.faults.met)) out[kind as FaultKind] += count
+  }
+  return out
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

@@ -1,0 +1,32 @@
+import type { NodeConfig } from '../../node/config.js'
+import type { Storage } from '../../ports/storage.js'
+import type { SimClock } from '../sim-clock.js'
+import type { SimNetwork } from '../sim-network.js'
+import type { Dice } from './dice.js'
+import type { EventLog } from './event-log.js'
+import type { Machine } from './machine.js'
+import type { Fate, IpcFaults } from './mortal.js'
+import type { Plan } from './plan.js'
+
+/** What all machines of a cluster share, and whom they tell what becomes of them. */
+export interface Setting {
+  readonly plan: Plan
+  readonly clock: SimClock
+  readonly dice: Dice
+  readonly log: EventLog
+  readonly fabric: SimNetwork
+  /** The engine that all nodes share. */
+  readonly witness: Storage
+  readonly config: Partial<NodeConfig>
+  /** How slow storage is at most, before and after each effect. */
+  storageDelayMs(): number
+  ipc(): IpcFaults
+  /** Resolves when a dead node comes back: after a while, or when trouble ends. */
+  away(): Promise<void>
+  /** Whether a node dies at an operation on storage. */
+  onCall(machine: Machine): Fate | undefined
+  onServing(machine: Machine): void
+  onStartFailed(machine: Machine, error: unknown): void
+  /** A node logged an error: something that it did not foresee. */
+  onError(machine: Machine, message: string, error: unknown): void
+}

@@ -1,0 +1,124 @@
+import { createMemoryStorage } from '../../storage/memory.js'
+import type { Violation } from '../checkers/history.js'
+import { SimClock as Clock, type SimClock, seededRandom } from '../sim-clock.js'
+import { CALM, SimNetwork } from '../sim-network.js'
+import { Dice } from './dice.js'
+import { EventLog } from './event-log.js'
+import { Machine } from './machine.js'
+import type { IpcFaults } from './mortal.js'
+import { drawPlan, type Plan, type PlanOptions } from './plan.js'
+import { Recorder } from './recorder.js'
+import type { Setting } from './setting.js'
+import { Witness } from './witness.js'
+
+export interface SimClusterOptions extends PlanOptions {
+  /** Keep the text of all events. */
+  readonly keepLog?: boolean
+}
+
+const CALM_IPC: IpcFaults = { delayMsMax: 0.1, loss: 0 }
+const CALM_STORAGE_MS = 0.5
+
+/**
+ * Nodes, executors, storage and network of one cluster in this process, all from one seed. It stands still unless its
+ * clock is moved, and is calm until `setCruel(true)`.
+ */
+export class SimCluster {
+  readonly plan: Plan
+  readonly dice: Dice
+  readonly clock: SimClock
+  readonly log: EventLog
+  readonly recorder: Recorder
+  readonly fabric: SimNetwork
+  readonly witness: Witness
+  readonly machines: readonly Machine[]
+  /** What a node did not foresee, and said so. */
+  readonly surprises: Violation[] = []
+  readonly counts = { starts: 0, startsFailed: 0, deathsAtStorage: 0 }
+  readonly #away = new Set<() => void>()
+  #isCruel = false
+
+  constructor(seed: number, options: SimClusterOptions = {}) {
+    this.dice = new Dice(seededRandom(seed))
+    this.plan = drawPlan(this.dice.fork(), options)
+    this.clock = new Clock()
+    this.log = new EventLog(this.clock, options.keepLog === true)
+    this.recorder = new Recorder(this.log)
+    this.witness = new Witness(createMemoryStorage(), this.log, this.recorder.committed)
+    this.fabric = new SimNetwork({
+      clock: this.clock,
+      random: this.dice.fork().random,
+      silenceMs: 3_000,
+      queueFramesMax: this.dice.pick([20, 1_000]),
+    })
+    const setting = this.#setting(this.dice.fork())
+    const { nodes, skewMsMax } = this.plan
+    this.machines = Array.from({ length: nodes }, (_, i) => {
+      return new Machine(setting, `n${i + 1}`, Math.round((this.dice.fraction() * 2 - 1) * skewMsMax))
+    })
+  }
+
+  get isCruel(): boolean {
+    return this.#isCruel
+  }
+
+  /** Turns on what goes wrong all the time, as the plan has it; or all of it off, and heals the network. */
+  setCruel(isCruel: boolean): void {
+    this.#isCruel = isCruel
+    this.log.add(isCruel ? 'trouble begins' : 'trouble ends')
+    const { network, storage } = this.plan
+    this.fabric.setFaults(isCruel ? network : CALM)
+    if (!isCruel) this.fabric.heal()
+    for (const machine of this.machines) {
+      machine.storage.faults.plan(isCruel ? storage.plan : undefined)
+      if (!isCruel) machine.resume()
+    }
+    if (!isCruel) for (const back of [...this.#away]) back()
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.clock.timer(ms, resolve))
+  }
+
+  #stayAway(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const back = (): void => {
+        this.#away.delete(back)
+        resolve()
+      }
+      this.#away.add(back)
+      this.clock.timer(this.#isCruel ? ms : 0, back)
+    })
+  }
+
+  #setting(dice: Dice): Setting {
+    const { plan, clock, log, fabric, witness } = this
+    return {
+      plan,
+      clock,
+      dice,
+      log,
+      fabric,
+      witness,
+      config: plan.config,
+      storageDelayMs: () => (this.#isCruel ? plan.storage.delayMsMax : CALM_STORAGE_MS),
+      ipc: () => (this.#isCruel ? plan.ipc : CALM_IPC),
+      away: () => this.#stayAway(dice.wait(plan.troubleMs)),
+      onCall: () => {
+        if (!this.#isCruel || !dice.chance(plan.storage.death)) return undefined
+        this.counts.deathsAtStorage++
+        return dice.pick(['before', 'during', 'after'] as const)
+      },
+      onServing: () => {
+        this.counts.starts++
+      },
+      onStartFailed: () => {
+        this.counts.startsFailed++
+      },
+      onError: ({ name }, message, error) => {
+        const why = error instanceof Error ? ` (${error.stack ?? error.message})` : ''
+        this.surprises.push({ rule: 'surprise', what: `${name} logged: ${message}${why}` })
+      },
+    }
+  }
+}

@@ -1,0 +1,159 @@
+import { judge, type Standing } from '../../core/decision.js'
+import type {
+  CompareAndSwapResult,
+  ListedEntry,
+  Storage,
+  StorageEntry,
+  StorageKey,
+} from '../../ports/storage.js'
+import { decodeStanding } from '../../wire/records.js'
+import { decodeValue } from '../../wire/value.js'
+import type { Committed, Tag, Violation } from '../checkers/history.js'
+import type { EventLog } from './event-log.js'
+
+/**
+ * Stands right above the engine and sees every effect there, also of operations whose caller was told nothing or is dead:
+ * what is decided, in which order, and whether a rule of decision records is broken. It never interferes.
+ */
+export class Witness implements Storage {
+  readonly broken: Violation[] = []
+  readonly #storage: Storage
+  readonly #log: EventLog
+  readonly #committed: Map<string, Committed>
+  /** Of values that lie apart from their decisions. */
+  readonly #blobs = new Map<string, Tag>()
+
+  constructor(storage: Storage, log: EventLog, committed: Map<string, Committed>) {
+    this.#storage = storage
+    this.#log = log
+    this.#committed = committed
+  }
+
+  get durability(): string {
+    return this.#storage.durability
+  }
+
+  get(keys: readonly StorageKey[]): Promise<(Uint8Array | undefined)[]> {
+    return this.#storage.get(keys)
+  }
+
+  async put(entries: readonly StorageEntry[]): Promise<void> {
+    for (const { bucket, id, value } of entries) {
+      this.#log.add(`put ${bucket} ${id} ${value.length}`)
+      if (isDecision(bucket)) this.#break(`a put over the decision of ${id}`)
+      if (bucket.startsWith('value/')) this.#blobs.set(id, tagOf(value))
+    }
+    await this.#storage.put(entries)
+  }
+
+  async compareAndSwap(
+    key: StorageKey,
+    expected: Uint8Array | undefined,
+    next: Uint8Array | undefined,
+  ): Promise<CompareAndSwapResult> {
+    // The engine takes the effect before it first waits, so whoever sees it later is later in the log as well.
+    const swapping = this.#storage.compareAndSwap(key, expected, next)
+    const result = await swapping
+    this.#log.add(`swap ${key.bucket} ${key.id} ${result.swapped ? (next?.length ?? 'gone') : 'refused'}`)
+    if (result.swapped && isDecision(key.bucket)) this.#check(key.id, standingOf(expected), standingOf(next))
+    return result
+  }
+
+  async delete(keys: readonly StorageKey[]): Promise<void> {
+    for (const { bucket, id } of keys) {
+      this.#log.add(`delete ${bucket} ${id}`)
+      if (isDecision(bucket) && this.#committed.has(id)) this.#break(`the decision of ${id} was deleted`)
+    }
+    await this.#storage.delete(keys)
+  }
+
+  list(bucket: string, options?: { readonly values?: boolean }): AsyncIterable<ListedEntry> {
+    return this.#storage.list(bucket, options)
+  }
+
+  close(): Promise<void> {
+    return this.#storage.close()
+  }
+
+  #check(txn: string, before: Standing | undefined, after: Standing | undefined): void {
+    switch (after?.status) {
+      case undefined:
+        if (before?.status !== 'fenced') this.#break(`the record of ${txn} was removed`)
+        return
+      case 'committed':
+        if (judge(before, after.attempt) !== 'write')
+          this.#break(`${txn} committed an attempt where ${describe(before)} stood`)
+        this.#commit(txn, after)
+        return
+      case 'compacted':
+        if (before?.status !== 'committed' || before.attempt !== after.attempt || before.hlc !== after.hlc)
+          this.#break(`${txn}: ${describe(before)} shrank to ${describe(after)}`)
+        return
+      case 'fenced':
+        if (judge(before, after.upTo) !== 'write')
+          this.#break(`${txn} was fenced where ${describe(before)} stood`)
+        return
+      case 'aborted':
+        if (before?.status === 'committed' || before?.status === 'compacted')
+          this.#break(`${txn} was aborted where ${describe(before)} stood`)
+    }
+  }
+
+  #commit(txn: string, decision: Extract<Standing, { status: 'committed' }>): void {
+    const writes = new Map<string, Tag>()
+    for (const { key, value } of decision.writes) {
+      if (value.kind === 'tombstone') writes.set(key, null)
+      else if (value.kind === 'inline') writes.set(key, tagOf(value.bytes))
+      else writes.set(key, this.#tagOfBlob(txn, value.blob))
+    }
+    const { attempt, hlc, result } = decision
+    const keys = [...writes].map(([key, tag]) => `${key}=${tag}`).join(' ')
+    const at = this.#log.add(`${txn} commits ${attempt} at ${hlc}: ${keys}`)
+    if (this.#committed.has(txn)) this.#break(`${txn} committed twice`)
+    this.#committed.set(txn, {
+      txn,
+      attempt,
+      hlc,
+      writes,
+      at,
+      result: result === undefined ? undefined : decodeValue(result),
+      claimed: (decision as { readonly claimed?: boolean }).claimed === true,
+    })
+  }
+
+  #tagOfBlob(txn: string, blob: string): Tag {
+    const tag = this.#blobs.get(`${txn}:${blob}`)
+    if (tag === undefined) this.#break(`${txn} committed without its value ${blob}`)
+    return tag ?? null
+  }
+
+  #break(what: string): void {
+    this.broken.push({ rule: 'I6 decisions', what })
+  }
+}
+
+/** Values are texts that begin with their tag. Null for anything else, such as a write set. */
+export function tagOf(encoded: Uint8Array): Tag {
+  try {
+    return tagIn(decodeValue(encoded))
+  } catch {
+    return null
+  }
+}
+
+export function tagIn(value: unknown): Tag {
+  return typeof value === 'string' ? value.split(' ', 1)[0]! : null
+}
+
+function isDecision(bucket: string): boolean {
+  return bucket.startsWith('decision/')
+}
+
+function standingOf(record: Uint8Array | undefined): Standing | undefined {
+  return record === undefined ? undefined : decodeStanding(record)
+}
+
+function describe(standing: Standing | undefined): string {
+  if (standing === undefined) return 'nothing'
+  return standing.status === 'fenced' ? `a fence up to ${standing.upTo}` : standing.status
+}

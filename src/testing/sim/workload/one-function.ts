@@ -1,0 +1,64 @@
+import type { Transaction } from '../../../client/transaction.js'
+import type { Consistency } from '../../../core/modes.js'
+import { VirgaError } from '../../../errors.js'
+import type { CommitCall, Mode } from '../../checkers/history.js'
+import type { Executor } from '../machine.js'
+import { candidateOf } from '../recorder.js'
+import { act } from './functions.js'
+import { Tracked, tellFailure } from './tracked.js'
+import { inside, type Work } from './work.js'
+
+export interface OneFunction {
+  /** Undefined: the client makes one. */
+  readonly txn: string | undefined
+  readonly mode: Mode
+  readonly writes: boolean
+  /** The commit that it begins after, and its token. */
+  readonly after: { readonly txn: string; readonly token: string } | undefined
+}
+
+/** One function as one transaction, tried again by the client. What its caller was told is written down. */
+export async function oneFunction(
+  work: Work,
+  executor: Executor,
+  options: OneFunction,
+): Promise<CommitCall | undefined> {
+  const { recorder } = work
+  const { txn, mode, after } = options
+  const node = executor.machine.name
+  const calledAt = recorder.log.count
+  let call = txn === undefined ? undefined : recorder.commit(txn, node, [])
+  let beganAt = recorder.log.count
+  const attempt = async (tx: Transaction): Promise<string> => {
+    if (txn !== undefined) recorder.ran.push({ txn: tx.id, calledAt })
+    call ??= recorder.commit(tx.id, node, [])
+    const shown = after === undefined ? [] : [after.txn]
+    const keyed = txn !== undefined
+    const snapshot = recorder.snapshot({ txn: tx.id, mode, keyed, node, beganAt, after: shown })
+    const execution = recorder.execution(snapshot, node, [])
+    const tracked = new Tracked(recorder, tx, execution)
+    try {
+      await act(work, executor, tracked, options)
+    } finally {
+      beganAt = recorder.log.count
+    }
+    const said = `r${execution.number}`
+    call.candidates.push(candidateOf(execution, txn === undefined ? undefined : said, said))
+    return said
+  }
+  const settings = { id: txn, consistency: mode as Consistency, after: after?.token }
+  work.counts.transactions++
+  try {
+    const result = await inside(executor, () => executor.virga.transaction(attempt, settings))
+    if (call !== undefined) recorder.tell(call, 'committed', { result })
+    work.counts.committed++
+    return call
+  } catch (error) {
+    if (call === undefined) throw error
+    if (VirgaError.is(error)) tellFailure(recorder, call, error)
+    // The function's own failure tells nothing of earlier attempts that were lost sight of.
+    else if (call.candidates.length === 0) recorder.tell(call, 'failed', { code: 'its own' })
+    work.counts[call.outcome === 'failed' ? 'failed' : 'unknown']++
+    throw error
+  }
+}

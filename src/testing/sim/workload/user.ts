@@ -1,0 +1,191 @@
+import { VirgaError } from '../../../errors.js'
+import type { Dice } from '../dice.js'
+import type { Executor } from '../machine.js'
+import { candidateOf } from '../recorder.js'
+import { DagRun } from './dag.js'
+import { oneFunction } from './one-function.js'
+import { Tracked, told } from './tracked.js'
+import { FunctionFailed, inside, isForeseen, type Past, type Work } from './work.js'
+
+const DOINGS = {
+  function: 6,
+  dag: 6,
+  audit: 4,
+  longAudit: 1,
+  twins: 1.5,
+  again: 1.5,
+  late: 1,
+  ask: 1,
+  cancel: 0.3,
+  peek: 2,
+} as const
+
+/** Someone who has one thing done after the other, and remembers the last commit. */
+export class User {
+  /** What went wrong that no user should meet. */
+  readonly surprises: string[] = []
+  readonly #work: Work
+  readonly #dice: Dice
+  #last: { readonly txn: string; readonly token: string } | undefined
+
+  constructor(work: Work) {
+    this.#work = work
+    this.#dice = work.dice
+  }
+
+  async live(isOver: () => boolean): Promise<void> {
+    const { cluster } = this.#work
+    while (!isOver()) {
+      const doing = this.#dice.weighted(DOINGS)
+      try {
+        await this.#do(doing)
+      } catch (error) {
+        if (!isForeseen(error)) this.surprises.push(`${doing}: ${describe(error)}`)
+      }
+      await cluster.sleep(this.#dice.wait(cluster.plan.thinkMs))
+    }
+  }
+
+  async #do(doing: keyof typeof DOINGS): Promise<void> {
+    const executor = this.#work.executor()
+    if (executor === undefined) return
+    switch (doing) {
+      case 'function':
+        return this.#function(executor)
+      case 'dag':
+        return this.#dag(executor, true)
+      case 'longAudit':
+        return this.#dag(executor, false)
+      case 'audit':
+        await oneFunction(this.#work, executor, { ...this.#settings(), txn: undefined, writes: false })
+        return
+      case 'twins':
+        return this.#twins(executor)
+      case 'again':
+        return this.#again(executor)
+      case 'late':
+        return this.#late(executor)
+      case 'ask':
+        return this.#ask(executor)
+      case 'cancel':
+        return this.#cancel(executor)
+      case 'peek':
+        return this.#peek(executor)
+    }
+  }
+
+  async #function(executor: Executor): Promise<void> {
+    const txn = this.#dice.chance(0.6) ? this.#work.newId(executor.machine) : undefined
+    const settings = this.#settings()
+    if (txn !== undefined) this.#work.remember({ txn, mode: settings.mode, contexts: [] })
+    await oneFunction(this.#work, executor, { ...settings, txn, writes: true })
+  }
+
+  async #dag(executor: Executor, writes: boolean): Promise<void> {
+    const txn = this.#work.newId(executor.machine)
+    const keyed = writes && this.#dice.chance(0.7)
+    const receipt = await new DagRun(this.#work, { ...this.#settings(), txn, writes, keyed }).run()
+    if (receipt.session !== undefined) this.#last = { txn: receipt.id, token: receipt.session }
+  }
+
+  /** The same request comes to two nodes at once. */
+  async #twins(executor: Executor): Promise<void> {
+    const txn = this.#work.newId(executor.machine)
+    const settings = { ...this.#settings(), txn, writes: true }
+    this.#work.remember({ txn, mode: settings.mode, contexts: [] })
+    const other = this.#work.executor() ?? executor
+    const both = await Promise.allSettled([
+      oneFunction(this.#work, executor, settings),
+      oneFunction(this.#work, other, settings),
+    ])
+    for (const one of both) if (one.status === 'rejected') throw one.reason
+  }
+
+  async #again(executor: Executor): Promise<void> {
+    const past = this.#pastOne()
+    if (past === undefined) return
+    await oneFunction(this.#work, executor, {
+      txn: past.txn,
+      mode: past.mode,
+      writes: true,
+      after: undefined,
+    })
+  }
+
+  /** A context is delivered long after others went on without it, or to a node that has never heard of it. */
+  async #late(executor: Executor): Promise<void> {
+    const past = this.#pastOne()
+    if (past === undefined || past.contexts.length === 0) return
+    const { recorder } = this.#work
+    const { execution: from, context } = this.#dice.pick(past.contexts)
+    await inside(executor, async () => {
+      if (this.#dice.chance(0.5)) {
+        const tx = await executor.virga.resume(context)
+        const tracked = new Tracked(
+          recorder,
+          tx,
+          recorder.execution(from.snapshot, executor.machine.name, [from]),
+        )
+        await tracked.getMany([this.#work.readKey(), this.#work.readKey()])
+        await tracked.abort()
+        return
+      }
+      const execution = recorder.execution(from.snapshot, executor.machine.name, [from])
+      const result = `r${execution.number}`
+      const call = recorder.commit(past.txn, executor.machine.name, [candidateOf(execution, result)])
+      await told(recorder, call, executor.virga.commit(context, { result }))
+    })
+  }
+
+  async #ask(executor: Executor): Promise<void> {
+    const past = this.#pastOne()
+    if (past === undefined) return
+    const { status, result } = await inside(executor, () => executor.virga.status(past.txn))
+    this.#work.recorder.say(past.txn, status, result)
+  }
+
+  async #cancel(executor: Executor): Promise<void> {
+    const past = this.#pastOne()
+    if (past === undefined) return
+    try {
+      await inside(executor, () => executor.virga.cancel(past.txn))
+      this.#work.recorder.say(past.txn, 'cancelled', undefined)
+    } catch (error) {
+      if (!VirgaError.is(error) || error.code !== 'AlreadyCommitted') throw error
+      this.#work.recorder.say(past.txn, 'not cancelled', undefined)
+    }
+  }
+
+  /** One key, outside any transaction: what the node has newest. */
+  async #peek(executor: Executor): Promise<void> {
+    const { recorder } = this.#work
+    const key = this.#work.readKey()
+    const beganAt = recorder.log.count
+    await inside(executor, async () => {
+      const value = await executor.virga.get(key)
+      const node = executor.machine.name
+      const txn = `peek ${recorder.snapshots.length}`
+      const begun = { txn, mode: 'read-atomic', keyed: false, node, beganAt, after: [] } as const
+      const snapshot = recorder.snapshot(begun)
+      recorder.read(recorder.execution(snapshot, node, []), key, valueTag(value))
+    })
+  }
+
+  #settings() {
+    const after = this.#dice.chance(0.3) ? this.#last : undefined
+    return { mode: this.#work.mode(), after }
+  }
+
+  #pastOne(): Past | undefined {
+    return this.#work.past.length === 0 ? undefined : this.#dice.pick(this.#work.past)
+  }
+}
+
+function valueTag(value: unknown): string | null {
+  return typeof value === 'string' ? value.split(' ', 1)[0]! : null
+}
+
+function describe(error: unknown): string {
+  if (error instanceof FunctionFailed) return 'a function failed'
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
