@@ -24,7 +24,7 @@ const KEYS_IN_FLIGHT_MAX = 64
 const GUARDS_PER_READ_MAX = 10_000
 /**
  * An undecided rival is waited for this often, the first time for so long, then twice as long each time, give or take a
- * half: 62 ms in all. Between its claims and its decision there is one round trip, so a healthy one is mostly met once.
+ * half: 62 ms in all. Between its claims and its decision there is one round trip, so a healthy one is done long before.
  */
 const WAITS_MAX = 5
 const WAIT_MS_FIRST = 2
@@ -53,6 +53,8 @@ export class Claiming implements Claimed {
   readonly #placed = new Map<string, Uint8Array>()
   readonly #pauses = new Set<() => void>()
   #failure: { readonly error: unknown } | undefined
+  /** Whom this attempt gave way to. */
+  #rival: Try | undefined
 
   constructor(parts: ClaimsParts, sightings: Sightings, request: ClaimRequest) {
     this.#parts = parts
@@ -94,6 +96,22 @@ export class Claiming implements Claimed {
     }
   }
 
+  /**
+   * Once nothing is claimed any more: waits until the rival that this attempt gave way to is decided, as long as rivals are
+   * waited for, and sees to it that its commit is visible here. A retry that began before that would be lost again.
+   */
+  async awaitRival(): Promise<void> {
+    const rival = this.#rival
+    const { decisions, history, counters, adopt } = this.#parts
+    for (let waits = 0; rival !== undefined && history.find(rival.txn) === undefined; waits++) {
+      const fate = fateOfClaimant(await decisions.find(rival.txn), rival.attempt)
+      if (fate === 'unseen') await adopt(rival.txn)
+      if (fate !== 'undecided' || waits === WAITS_MAX) return
+      counters.claimWaits++
+      await this.#pause(waits)
+    }
+  }
+
   async #claim(key: string, record: Uint8Array | undefined): Promise<void> {
     const contest: Contest = { key, record, waits: 0, doubts: 0 }
     for (let round = 0; round < ROUNDS_MAX; round++) {
@@ -103,9 +121,8 @@ export class Claiming implements Claimed {
         if (await this.#advance(contest)) return
       } catch (error) {
         const isDoubt = VirgaError.is(error) && error.outcome === 'indefinite'
+        // The same step again tells what became of it: the swap meets its own claim, which is then held.
         if (!isDoubt || ++contest.doubts > DOUBTS_MAX) throw error
-        // What became of it shows in what stands: if that is the claim, it is this attempt's.
-        contest.record = (await this.#parts.world.storage.get([guardKey(key)]))[0]
       }
     }
     throw this.#lost(key, 'rivals')
@@ -160,21 +177,27 @@ export class Claiming implements Claimed {
     const result = await this.#parts.world.storage.compareAndSwap(guardKey(key), record, claim)
     if (result.swapped) return true
     contest.record = result.current
-    // Without a doubt none of this attempt's swaps is still under way to this key, and there is nothing to take back.
-    if (contest.doubts === 0) this.#placed.delete(key)
+    // Nothing to take back, as it seems. Should an earlier swap still arrive, its claim is one that is met like a dead one's.
+    this.#placed.delete(key)
     return false
   }
 
-  /** An undecided rival: time for it to commit, then one of the two gives way. */
+  /**
+   * An undecided rival. The younger gives way at once: if the older commits, it is lost anyhow. The older waits. So each
+   * waits for a younger one, and never in a circle.
+   */
   async #contend(key: string, whom: Try, waits: number): Promise<void> {
     const { clock } = this.#parts.world
     const isAbandoned = this.#sightings.ageMs(whom, clock.monotonic()) >= ABANDONED_MS
+    if (!isAbandoned && givesWay(this.#request.by, whom)) {
+      this.#rival = whom
+      throw this.#lost(key, whom.txn)
+    }
     if (!isAbandoned && waits < WAITS_MAX) {
       this.#parts.counters.claimWaits++
       await this.#pause(waits)
       return
     }
-    if (!isAbandoned && givesWay(this.#request.by, whom)) throw this.#lost(key, whom.txn)
     this.#parts.counters.claimsFenced++
     // Whether it has committed by now is looked at next, like before.
     await this.#parts.decisions.fence(whom.txn, whom.attempt)

@@ -22,9 +22,9 @@ export interface ClaimsParts {
 }
 
 export interface ClaimCounters {
-  /** Claims that a rival won. */
+  /** Times that a key was lost to a rival. */
   conflicts: number
-  /** Times that an undecided claim of another was waited for. */
+  /** Waits for an undecided claim of another. */
   claimWaits: number
   /** Attempts of others that were fenced, to go on. */
   claimsFenced: number
@@ -45,9 +45,12 @@ export interface Claimed {
  *
  * - All guards are read in one batch, then swapped at once: two round trips where nobody is in the way and the history knows the last
  *   writers. A third where it does not.
- * - A rival that is undecided is waited for a little, since it mostly commits in the next moment: then a fence would only have
- *   undone its work. If it does not, the older one fences it. The younger gives way, unless the claim has
- *   stood for so long that its owner must be dead: nothing waits for a dead process.
+ * - Of two that are undecided the younger gives way: it takes its claims back, and then waits a little for the older, so that its
+ *   retry begins after it. The older waits a little too, holding its claims, since the younger mostly commits in the next moment and a
+ *   fence would only undo its work; then it fences. Nobody waits for an older one with claims in hand, so no circle closes. Rejected: that the younger waits
+ *   where it stands. Writers of several hot keys then block each other until patience ends and fences fly; they commit fewer and do
+ *   twice as much in storage.
+ * - A claim that has stood for very long is fenced by the younger as well: its owner must be dead, and nothing waits for a dead process.
  * - Whatever a crash leaves behind is a claim of an attempt that is not decided, which is that same case.
  */
 export class Claims {
@@ -79,8 +82,21 @@ export class Claims {
       return claiming
     } catch (error) {
       await claiming.release()
-      if (!VirgaError.is(error) || error.outcome === 'definite') throw error
-      throw new VirgaError(error.code, `${error.message}; nothing was decided`, { cause: error })
+      throw await this.#explain(error, claiming)
+    }
+  }
+
+  async #explain(error: unknown, claiming: Claiming): Promise<unknown> {
+    if (!VirgaError.is(error)) return error
+    if (error.outcome === 'indefinite') {
+      return new VirgaError(error.code, `${error.message}; nothing was decided`, { cause: error })
+    }
+    if (error.code !== 'Conflict') return error
+    try {
+      await claiming.awaitRival()
+      return error
+    } catch (cause) {
+      return new VirgaError('Conflict', error.message, { cause })
     }
   }
 }
