@@ -1,5 +1,5 @@
 import { VirgaError } from '../errors.js'
-import { type Coordinates, type Cut, union } from './cut.js'
+import { type Coordinates, type Cut, sees, union } from './cut.js'
 import { HLC_ZERO, type Hlc } from './hlc.js'
 import type { Origin, TxnId } from './ids.js'
 import { Order } from './order.js'
@@ -28,7 +28,10 @@ export interface StatedDecision {
 export interface Installed {
   /** Decisions that were not here. */
   readonly added: readonly Applied[]
-  /** Versions that left their chains, of each key the newest. */
+  /**
+   * Versions that left their chains. Nothing follows from them for the bases: a newer one may have been compacted that
+   * neither has.
+   */
   readonly dropped: readonly Version[]
 }
 
@@ -150,8 +153,11 @@ export class History {
 
   /**
    * An origin is compacted up to `through`: what it published up to there is in the bases. Those versions leave their
-   * chains, together with all older ones of their keys; they are returned, of each key the newest. What is not applied
-   * here yet is left for later.
+   * chains, together with all older ones of their keys; they are returned, of each key the newest last. What is not
+   * applied here yet is left for later.
+   *
+   * A version that is returned is not newer than its key's base, but may be older: one whose clock is not above the
+   * horizon as it was before may have come after a newer one had left.
    */
   compact(origin: Origin, through: number): readonly Version[] {
     const order = this.#orders.get(origin)
@@ -171,8 +177,8 @@ export class History {
   }
 
   /**
-   * For a history that is made from storage, after every decision there was applied: what is compacted is in the bases,
-   * and no clock of it is above `horizon`.
+   * For a history that is made from storage, after every decision there was applied, and what is compacted has left: it is
+   * in the bases, and no clock of it is above `horizon`.
    */
   foundCompacted(compacted: Cut, horizon: Hlc): void {
     for (const [origin, seq] of compacted) {
@@ -212,8 +218,10 @@ export class History {
     const added: Applied[] = []
     for (const { txn, coordinates, publication } of state.applied) {
       const known = this.#applied.get(txn)
-      if (known === undefined) added.push(this.#insert(txn, publication, [...coordinates]))
-      else for (const at of coordinates) addPlace(known.coordinates, at)
+      if (known !== undefined) for (const at of coordinates) addPlace(known.coordinates, at)
+      // What has left these chains must not come back: its place is forgotten, so nothing would ever take it out again.
+      else if (!coordinates.some((at) => sees(this.#compacted, at)))
+        added.push(this.#insert(txn, publication, [...coordinates]))
     }
     for (const { origin, first, txns } of state.orders) this.#extend(origin, first, txns)
     for (const [origin, seq] of union(this.#vector, state.vector)) this.#vector.set(origin, seq)

@@ -32,7 +32,8 @@ export class Order {
 
   /** Transactions at the places from `first` up to `last`, both included, as far as they are remembered. */
   between(first: number, last: number): readonly TxnId[] {
-    return this.#txns.slice(Math.max(first, this.first) - this.#forgotten - 1, last - this.#forgotten)
+    const from = Math.max(first, this.first) - this.#forgotten - 1
+    return this.#txns.slice(from, Math.max(from, last - this.#forgotten))
   }
 
   forgetThrough(seq: number): void {
