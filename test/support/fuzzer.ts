@@ -80,7 +80,9 @@ export class Fuzzer {
       case 0:
       case 1:
       case 2: {
-        const consistency = this.#chance(0.95) ? this.#pick([null, 'lww', 'read-atomic']) : this.#pick(TEXTS)
+        const consistency = this.#chance(0.95)
+          ? this.#pick([null, 'lww', 'read-atomic', 'parallel-snapshot'])
+          : this.#pick(TEXTS)
         const after = this.#chance(0.9) ? null : this.#oneOf(this.#tokens)
         const deadlineMs = this.#chance(0.9) ? null : this.#pick([0, 1, 5_000, 2 ** 40, MAX])
         return [2, request, handle, id, this.#chance(0.5), deadlineMs, consistency, after, this.#chance(0.3)]

@@ -233,7 +233,7 @@ const context: fc.Arbitrary<Context> = fc.record({
     .tuple(uint, fc.uint8Array({ minLength: 5, maxLength: 5 }))
     .map(([at, entropy]): Attempt => makeAttempt(at as Hlc, entropy)),
   deadlineMs: uint,
-  consistency: fc.constantFrom('read-atomic' as const, 'lww' as const),
+  consistency: fc.constantFrom('read-atomic' as const, 'parallel-snapshot' as const, 'lww' as const),
   keyed: fc.boolean(),
   cut: fc.uniqueArray(uint, { maxLength: 4 }).map((seqs): Cut => {
     return new Map(seqs.map((seq, i) => [makeOrigin(`n${i}`, seq as Hlc, new Uint8Array(5)), seq]))
