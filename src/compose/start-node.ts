@@ -12,6 +12,7 @@ import { type Log, SILENT } from '../ports/log.js'
 import type { Storage } from '../ports/storage.js'
 import { zeromqListener } from '../transport/zeromq-listener.js'
 import { type NodeSettings, nodeConfig, nodeSettings } from './node-options.js'
+import { openNetwork } from './open-network.js'
 import { openStorage } from './open-storage.js'
 
 export interface NodeOptions extends Partial<Omit<NodeSettings, 'storage' | 'logLevel'>> {
@@ -50,9 +51,13 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
     const clock = systemClock()
     const listener = zeromqListener({ path: socket, clock, frameBytesMax: config.limits.frameBytesMax })
     opened.push(listener)
+    const random = systemRandom()
+    const network = openNetwork(settings, clock, random)
+    opened.push(network)
     const world = {
       clock,
-      random: systemRandom(),
+      random,
+      network,
       processes: systemProcesses(),
       storage: engine,
       listener,

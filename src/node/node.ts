@@ -8,7 +8,7 @@ import type { NodeAddress } from '../ports/network.js'
 import { PROTOCOL_VERSION } from '../wire/messages.js'
 import { Membership } from './cluster/membership.js'
 import { PeerServer } from './cluster/peer-server.js'
-import { Peers } from './cluster/peers.js'
+import { type Peer, Peers } from './cluster/peers.js'
 import { Collector } from './collecting/collector.js'
 import { Minutes } from './collecting/minutes.js'
 import { Snapshots } from './collecting/snapshots.js'
@@ -46,6 +46,9 @@ import type { World } from './world.js'
 export type MacFactory = (key: Uint8Array) => (payload: Uint8Array) => Uint8Array
 
 const DRAIN_LOOK_MS = 10
+/** How long a node that lives is waited for. */
+const FIND_MS = 1_000
+const FIND_LOOK_MS = 20
 
 /**
  * A cache node: parts wired to each other, and their life cycle. It serves when it has all that the cluster has, and stops
@@ -205,7 +208,7 @@ export class CacheNode {
       adopt: () => this.#adoption.look(),
       onCompacted: (origin, through) => ledger.compact(origin, through),
     })
-    const writeSets = new WriteSets({ state, held: this.#held, peers: this.#peers, isLive })
+    const writeSets = new WriteSets({ state, held: this.#held, find: (origin) => this.#find(origin) })
     const admission = new Admission({
       world,
       snapshots: this.#snapshots,
@@ -221,6 +224,7 @@ export class CacheNode {
       admission,
       isServing: () => this.#serving,
       address: () => this.#address!,
+      onGreeted: (origin) => this.#greeted(origin),
     })
     const reach = (cut: Cut, hint: Origin): Promise<boolean> => this.#reach(cut, hint)
     const handoffs = new Handoffs({
@@ -252,6 +256,7 @@ export class CacheNode {
         limits: config.limits,
         isFresh,
         hold: (cut) => this.#snapshots.hold(cut),
+        life,
       }),
       coordinator: new Coordinator({
         state,
@@ -395,6 +400,27 @@ export class CacheNode {
   async #reach(cut: Cut, hint: Origin): Promise<boolean> {
     if (await this.#repair.reach(cut, this.#state.config.reachMsMax, hint)) return true
     return this.#catchUp.recover(cut)
+  }
+
+  /** Who greets has just joined, unless it is known. */
+  #greeted(origin: Origin): void {
+    if (!this.#serving || this.#membership.isLive(origin)) return
+    this.#inBackground(this.#membership.look(), 'a node that joins could not be looked for')
+  }
+
+  /** A node that was never heard of may have joined just now; one that can't be reached may come back in a moment. */
+  async #find(origin: Origin): Promise<Peer | undefined> {
+    const { clock } = this.#state.world
+    const until = clock.monotonic() + FIND_MS
+    for (let isFirst = true; ; isFirst = false) {
+      const peer = this.#peers.byOrigin(origin)
+      if (peer !== undefined) return peer
+      if (isFirst && !this.#membership.isLive(origin)) await this.#membership.look()
+      if (!this.#membership.isLive(origin)) return undefined
+      if (clock.monotonic() >= until)
+        throw new VirgaError('NodeUnavailable', `${origin} lives, and can't be reached`)
+      await new Promise<void>((resolve) => clock.timer(FIND_LOOK_MS, resolve))
+    }
   }
 
   /** A member is gone: what it decided last, nobody may have heard of. One of those who live looks for it. */

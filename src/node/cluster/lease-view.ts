@@ -14,11 +14,12 @@ interface Seen extends Member {
 
 /**
  * What one observer makes of the leases in storage. A lease has lapsed when the observer's own clock has seen it unchanged
- * for its time to live: no two clocks are ever compared.
+ * for its time to live: no two clocks are ever compared. While the observer could not look, it has seen nothing.
  */
 export class LeaseView {
   readonly #clock: Clock
   #seen: ReadonlyMap<string, Seen> = new Map()
+  #lookedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -27,11 +28,15 @@ export class LeaseView {
   /** Takes what a listing found. Returns the members whose incarnation ended since: they left, or came back as another. */
   update(records: Iterable<readonly [string, Uint8Array]>): readonly Member[] {
     const nowMs = this.#clock.monotonic()
+    const sinceLastMs = nowMs - this.#lookedAtMs
+    this.#lookedAtMs = nowMs
     const next = new Map<string, Seen>()
     for (const [nodeId, record] of records) {
       const lease = decodeLease(record)
       const known = this.#seen.get(nodeId)
-      const isSame = known?.lease.origin === lease.origin && known.lease.renewal === lease.renewal
+      const hasLooked = sinceLastMs <= lease.ttlMs / 2
+      const isSame =
+        hasLooked && known?.lease.origin === lease.origin && known.lease.renewal === lease.renewal
       next.set(nodeId, { nodeId, lease, sinceMs: isSame ? known.sinceMs : nowMs })
     }
     const ended = [...this.#seen.values()].filter(
@@ -43,8 +48,9 @@ export class LeaseView {
 
   /** Every member whose lease has not lapsed for longer than `margin` times its time to live. */
   members(margin = 1): readonly Member[] {
-    const nowMs = this.#clock.monotonic()
-    return [...this.#seen.values()].filter(({ sinceMs, lease }) => nowMs - sinceMs <= lease.ttlMs * margin)
+    return [...this.#seen.values()].filter(
+      ({ sinceMs, lease }) => this.#lookedAtMs - sinceMs <= lease.ttlMs * margin,
+    )
   }
 
   /** Every member, lapsed ones included. */

@@ -20,6 +20,8 @@ export interface PeerServerParts {
   readonly admission: Admission
   readonly isServing: () => boolean
   readonly address: () => NodeAddress
+  /** A node that runs as this origin knows of this one. */
+  readonly onGreeted: (origin: Origin) => void
 }
 
 /** Requests of all peers that wait for storage. One more is answered `Busy`. */
@@ -86,6 +88,7 @@ export class PeerServer {
   #answer(request: PeerRequest): PeerReply | Promise<PeerReply> {
     const { state, transfer, writeSets, admission, isServing, address } = this.#parts
     if (request.type === 'greet') {
+      this.#parts.onGreeted(request.origin)
       const { publications } = address()
       const { origin } = state.ledger
       const node = state.config.nodeId

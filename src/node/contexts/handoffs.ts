@@ -114,7 +114,9 @@ export class Handoffs {
   async resume(contexts: readonly Context[], onBranchConflict: OnBranchConflict): Promise<TransactionStart> {
     const context = joinContexts(contexts)
     if (this.#state.world.clock.now() > context.deadlineMs) throw deadlineExceeded(context.txn)
-    this.#writeSets.refuseLost(context, context.lineage)
+    await this.#writeSets.refuseLost(context, context.lineage)
+    const { life } = this.#state
+    const { epoch } = life
     const release = await this.#admission.admit(context)
     try {
       await this.#catchUpWith(context)
@@ -122,6 +124,9 @@ export class Handoffs {
       const isLater = this.#writeSets.areElsewhere(context.lineage) && onBranchConflict !== 'error'
       const upstream = isLater ? undefined : await this.#overlay(context, contexts, onBranchConflict)
       if (context.lineage.some(({ body }) => body.kind === 'durable')) this.#pins.note(context)
+      if (life.epoch !== epoch) {
+        throw new VirgaError('SnapshotTooOld', `the node was out of touch while ${context.txn} was taken up`)
+      }
       return {
         txn: context.txn,
         attempt: context.attempt,
@@ -132,8 +137,8 @@ export class Handoffs {
         upstream: { lineage: context.lineage, heads: context.heads, overlay: upstream },
       }
     } finally {
-      // The open transaction counts from here on.
-      release()
+      // The open transaction counts as soon as it stands in its session, which is before the next event.
+      this.#state.world.clock.defer(release)
     }
   }
 

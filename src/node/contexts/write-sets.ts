@@ -7,7 +7,7 @@ import { VirgaError } from '../../errors.js'
 import type { PeerReply, PeerRequestOf } from '../../wire/peer-messages.js'
 import { unpackSharedWrite } from '../../wire/publications.js'
 import { decodeWriteSet } from '../../wire/records.js'
-import type { Peer, Peers } from '../cluster/peers.js'
+import type { Peer } from '../cluster/peers.js'
 import type { NodeState } from '../state.js'
 import type { HeldWriteSets } from './held-write-sets.js'
 import { prepareWriteSets } from './prepare.js'
@@ -22,8 +22,8 @@ export interface Whose {
 export interface WriteSetsParts {
   readonly state: NodeState
   readonly held: HeldWriteSets
-  readonly peers: Peers
-  readonly isLive: (origin: Origin) => boolean
+  /** The node that runs as an origin. Undefined: it is dead. Rejects with `NodeUnavailable` if it can't be reached. */
+  readonly find: (origin: Origin) => Promise<Peer | undefined>
 }
 
 /**
@@ -43,13 +43,13 @@ export class WriteSets {
     return lineage.some(({ body }) => body.kind === 'held' && body.origin !== origin)
   }
 
-  /** Throws `WriteSetLost` if it is plain without asking anyone that one is gone. */
-  refuseLost({ txn }: Pick<Whose, 'txn'>, lineage: readonly WriteSet[]): void {
-    const { state, held, isLive } = this.#parts
+  /** Rejects with `WriteSetLost` if it is plain that one is gone: its node is dead, or it was here. */
+  async refuseLost({ txn }: Pick<Whose, 'txn'>, lineage: readonly WriteSet[]): Promise<void> {
+    const { state, held, find } = this.#parts
     for (const { id, body } of lineage) {
       if (body.kind !== 'held') continue
       const isHere = body.origin === state.ledger.origin
-      if (isHere ? held.find(txn, id) === undefined : !isLive(body.origin)) throw lost(txn)
+      if (isHere ? held.find(txn, id) === undefined : (await find(body.origin)) === undefined) throw lost(txn)
     }
   }
 
@@ -125,7 +125,7 @@ export class WriteSets {
     lineage: readonly WriteSet[],
     ask: (peer: Peer, ids: readonly string[]) => Promise<readonly (T | null)[]>,
   ): Promise<Map<string, T>> {
-    const { state, peers, isLive } = this.#parts
+    const { state, find } = this.#parts
     const byOrigin = new Map<Origin, string[]>()
     for (const { id, body } of lineage) {
       if (body.kind !== 'held' || body.origin === state.ledger.origin) continue
@@ -136,11 +136,8 @@ export class WriteSets {
     const found = new Map<string, T>()
     await Promise.all(
       [...byOrigin].map(async ([origin, ids]) => {
-        const peer = peers.byOrigin(origin)
-        if (peer === undefined) {
-          if (!isLive(origin)) throw lost(txn)
-          throw new VirgaError('NodeUnavailable', `${origin}, which holds writes of ${txn}, can't be reached`)
-        }
+        const peer = await find(origin)
+        if (peer === undefined) throw lost(txn)
         const answer = await ask(peer, ids)
         for (const [i, id] of ids.entries()) {
           const writes = answer[i] ?? null

@@ -5,7 +5,7 @@ import { checkKey } from '../../core/keys.js'
 import { compareStamps, type Version } from '../../core/version.js'
 import { VirgaError } from '../../errors.js'
 import type { Limits } from '../../limits.js'
-import type { OpenTransaction } from '../executors/transaction.js'
+import type { OpenTransaction, SnapshotLife } from '../executors/transaction.js'
 import type { Bases, CachedBase } from './bases.js'
 import type { ValueCache } from './value-cache.js'
 
@@ -16,6 +16,13 @@ const LOADS_MAX = 32
 
 type Value = Uint8Array | null
 
+/** What one request reads from, and the epoch in which it did. */
+interface Snapshot {
+  readonly transaction: OpenTransaction | undefined
+  readonly cut: Cut
+  readonly epoch: number
+}
+
 export interface ReadsParts {
   readonly history: History
   readonly values: ValueCache
@@ -25,6 +32,7 @@ export interface ReadsParts {
   readonly isFresh: () => boolean
   /** Sees to it that what a cut needs is not collected until the returned function is called. */
   readonly hold: (cut: Cut) => () => void
+  readonly life: SnapshotLife
 }
 
 /**
@@ -42,6 +50,7 @@ export class Reads {
   readonly #limits: Limits
   readonly #isFresh: () => boolean
   readonly #hold: (cut: Cut) => () => void
+  readonly #life: SnapshotLife
 
   constructor(parts: ReadsParts) {
     this.#history = parts.history
@@ -50,6 +59,7 @@ export class Reads {
     this.#limits = parts.limits
     this.#isFresh = parts.isFresh
     this.#hold = parts.hold
+    this.#life = parts.life
   }
 
   /**
@@ -102,11 +112,12 @@ export class Reads {
     bytesBefore: number,
   ): Promise<Value[]> {
     const release = this.#hold(cut)
+    const { epoch } = this.#life
     try {
       let bytes = bytesBefore
       while (values.length < keys.length) {
         const some = keys.slice(values.length, values.length + LOADS_MAX)
-        const loaded = await Promise.all(some.map((key) => this.#readOne(transaction, cut, key)))
+        const loaded = await Promise.all(some.map((key) => this.#readOne({ transaction, cut, epoch }, key)))
         for (const value of loaded) {
           bytes += value?.length ?? 0
           if (values.length > 0 && bytes > ANSWER_BYTES_MAX) return values
@@ -119,32 +130,32 @@ export class Reads {
     }
   }
 
-  #readOne(transaction: OpenTransaction | undefined, cut: Cut, key: string): Value | Promise<Value> {
-    const now = this.#readNow(transaction, cut, key)
-    return now !== undefined ? now : this.#load(transaction, cut, key)
+  #readOne(from: Snapshot, key: string): Value | Promise<Value> {
+    const now = this.#readNow(from.transaction, from.cut, key)
+    return now !== undefined ? now : this.#load(from, key)
   }
 
-  async #load(transaction: OpenTransaction | undefined, cut: Cut, key: string): Promise<Value> {
+  async #load(from: Snapshot, key: string): Promise<Value> {
     // What the snapshot sees is looked up before the base is read: if it is compacted meanwhile, the base is as new.
-    const version = this.#history.read(key, cut)
+    const version = this.#history.read(key, from.cut)
     if (version !== undefined && this.#answersAlone(version)) {
       const bytes = await this.#values.load(version)
       if (bytes !== undefined) return bytes
     }
     const base = this.#bases.peek(key) ?? (await this.#bases.load(key))
-    this.#checkLive(transaction)
+    this.#checkLive(from)
     if (isOlder(version, base)) return base.bytes
     const bytes = this.#values.peek(version!) ?? (await this.#values.load(version!))
     if (bytes !== undefined) return bytes
     // Compacted since the base was looked up: the base is it.
     const again = await this.#bases.load(key)
-    this.#checkLive(transaction)
+    this.#checkLive(from)
     if (compareStamps(again, version!.applied) === 0) return again.bytes
     throw tooOld()
   }
 
-  #checkLive(transaction: OpenTransaction | undefined): void {
-    if (!this.#isFresh()) throw tooOld()
+  #checkLive({ transaction, epoch }: Snapshot): void {
+    if (!this.#isFresh() || this.#life.epoch !== epoch) throw tooOld()
     transaction?.checkSnapshot()
   }
 }
