@@ -13,6 +13,10 @@ export interface ClientOptions {
   /** The wait before the second attempt; it doubles with each further one, up to `retryDelayMsMax`. Defaults 5 and 1,000. */
   readonly retryDelayMs?: number
   readonly retryDelayMsMax?: number
+  /** Attempts that lost against rivals over a key, in mode `parallel-snapshot`. They count apart. Default 200. */
+  readonly contendedAttemptsMax?: number
+  /** The longest wait after such an attempt. Default 100. */
+  readonly contendedDelayMsMax?: number
   /** Bytes of writes that a transaction keeps before it sends them ahead to the node. Default 1 MiB. */
   readonly spillBytes?: number
 }
@@ -25,5 +29,7 @@ export const DEFAULT_CLIENT_OPTIONS: Required<ClientOptions> = {
   attemptsMax: 10,
   retryDelayMs: 5,
   retryDelayMsMax: 1_000,
+  contendedAttemptsMax: 200,
+  contendedDelayMsMax: 100,
   spillBytes: 1024 * 1024,
 }

@@ -5,7 +5,7 @@ import { VirgaError } from '../errors.js'
 import type { Reply, ReplyOf, Request } from '../wire/messages.js'
 import { decodeValue, encodeValue } from '../wire/value.js'
 import { AttemptResults } from './attempt-results.js'
-import { backoffMs, pause } from './backoff.js'
+import { pause } from './backoff.js'
 import { type ClientOptions, DEFAULT_CLIENT_OPTIONS } from './options.js'
 import { Session, type Unnumbered } from './session.js'
 import { type CommitReceipt, receiptOf, Transaction } from './transaction.js'
@@ -86,22 +86,18 @@ export class Virga implements AsyncDisposable {
     const id = keyed ? parseTxnId(options.id) : this.#newId()
     const results = new AttemptResults<R>()
     let unsure = false
-    for (let round = 0; ; round++) {
+    const tries = new Tries(this.#options)
+    for (;;) {
       try {
-        const tx = await this.#begin(id, keyed, keyed || round > 0, options)
+        const tx = await this.#begin(id, keyed, keyed || tries.count > 0, options)
         if (!(tx instanceof Transaction)) return this.#replayed(tx, keyed, results)
         return await this.#attempt(tx, keyed, run, results)
       } catch (error) {
         if (!VirgaError.is(error)) throw error
-        if (!error.retryable || round + 1 >= this.#options.attemptsMax) throw lastWord(error, unsure)
+        if (!error.retryable || !tries.mayTryAfter(error)) throw lastWord(error, unsure)
         unsure ||= error.outcome === 'indefinite'
+        await pause(this.#world.clock, tries.waitMs(error, this.#world.random), options.signal)
       }
-      const { retryDelayMs, retryDelayMsMax } = this.#options
-      await pause(
-        this.#world.clock,
-        backoffMs(round, retryDelayMs, retryDelayMsMax, this.#world.random),
-        options.signal,
-      )
     }
   }
 

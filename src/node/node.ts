@@ -49,6 +49,8 @@ const DRAIN_LOOK_MS = 10
 /** How long a node that lives is waited for. */
 const FIND_MS = 1_000
 const FIND_LOOK_MS = 20
+/** How often a commit that won over one of this node is waited for before storage is asked. */
+const CONFLICT_WAITS = 3
 
 /**
  * A cache node: parts wired to each other, and their life cycle. It serves when it has all that the cluster has, and stops
@@ -458,7 +460,12 @@ export class CacheNode {
     this.#inBackground(this.stop(), 'the node could not stop')
   }
 
+  /** Its origin most likely tells of it within milliseconds. */
   async #adoptConflicting(txn: TxnId): Promise<void> {
+    const { world, history, config } = this.#state
+    for (let waits = 0; waits < CONFLICT_WAITS && !history.has(txn); waits++)
+      await new Promise<void>((resolve) => world.clock.timer(config.publishDelayMs * 2, resolve))
+    if (history.has(txn)) return
     const standing = await this.#state.decisions.find(txn)
     if (standing?.status === 'committed') await this.#adoption.adopt(txn, standing)
   }
