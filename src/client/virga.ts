@@ -9,6 +9,7 @@ import { pause } from './backoff.js'
 import { type ClientOptions, DEFAULT_CLIENT_OPTIONS } from './options.js'
 import { Session, type Unnumbered } from './session.js'
 import { type CommitReceipt, receiptOf, Transaction } from './transaction.js'
+import { Tries } from './tries.js'
 import type { ClientWorld } from './world.js'
 
 export interface BeginOptions {
