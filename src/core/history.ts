@@ -153,7 +153,7 @@ export class History {
 
   /**
    * An origin is compacted up to `through`: what it published up to there is in the bases. Those versions leave their
-   * chains, together with all older ones of their keys; they are returned, of each key the newest last. What is not
+   * chains, together with all older ones of their keys; they are returned, of each key older ones first. What is not
    * applied here yet is left for later.
    *
    * A version that is returned is not newer than its key's base, but may be older: one whose clock is not above the
@@ -164,12 +164,14 @@ export class History {
     const last = Math.min(through, this.seqOf(origin))
     if (order === undefined || last <= (this.#compacted.get(origin) ?? 0)) return []
     const dropped: Version[] = []
-    for (const txn of order.between(order.first, last)) {
-      const applied = this.#applied.get(txn)
+    const txns = order.between(order.first, last)
+    // The newest first: it takes the others of its key along at once. One by one, each would move all that are above it.
+    for (let i = txns.length - 1; i >= 0; i--) {
+      const applied = this.#applied.get(txns[i]!)
       if (applied === undefined) continue
-      for (const version of applied.versions) if (this.#dropThrough(version)) dropped.push(version)
+      for (const version of applied.versions) this.#dropThrough(version, dropped)
       if (applied.hlc > this.#horizon) this.#horizon = applied.hlc
-      this.#applied.delete(txn)
+      this.#applied.delete(applied.txn)
     }
     order.forgetThrough(last)
     this.#compacted.set(origin, last)
@@ -284,15 +286,14 @@ export class History {
     else chain.splice(place, 0, version)
   }
 
-  /** Drops a version and all older ones of its key. False: a newer one took it along before. */
-  #dropThrough(version: Version): boolean {
+  /** Drops a version and all older ones of its key, unless a newer one took it along before. */
+  #dropThrough(version: Version, dropped: Version[]): void {
     const chain = this.#chains.get(version.key)
     const found = chain?.indexOf(version) ?? -1
-    if (chain === undefined || found < 0) return false
-    chain.splice(0, found + 1)
+    if (chain === undefined || found < 0) return
+    for (const older of chain.splice(0, found + 1)) dropped.push(older)
     if (chain.length === 0) this.#chains.delete(version.key)
     this.#versions -= found + 1
-    return true
   }
 }
 

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { covers, sameCut } from '../../../src/core/cut.js'
-import type { TxnId } from '../../../src/core/ids.js'
+import { type Coordinates, covers, EMPTY_CUT, sameCut } from '../../../src/core/cut.js'
+import { History } from '../../../src/core/history.js'
+import type { Hlc } from '../../../src/core/hlc.js'
+import type { Origin, TxnId } from '../../../src/core/ids.js'
 import { KEYS, type Node, Tape, World } from './cluster-model.js'
 
 const tapes = fc
@@ -95,5 +97,183 @@ describe('a cluster of histories', () => {
       }),
       RUNS,
     )
+  })
+
+  test('the schedules have in them what is subtle', () => {
+    const counts = new Map<string, number>()
+    for (const tape of fc.sample(tapes, { numRuns: 150, seed: 7 })) {
+      const world = worldOf(tape)
+      while (!world.isOver) world.step()
+      for (const [what, count] of world.counts) counts.set(what, (counts.get(what) ?? 0) + count)
+    }
+    for (const what of [
+      'boot from storage',
+      'restore of what runs',
+      'adopted',
+      'came again',
+      'compacted and not applied',
+      'compacted there, applied here',
+      'compacted there, unknown here',
+      'install forward',
+      'install of the past',
+      'install across',
+    ]) {
+      expect(counts.get(what) ?? 0, what).toBeGreaterThan(20)
+    }
+  })
+})
+
+const [A, B, C] = ['a@1', 'b@1', 'c@1'] as unknown as readonly [Origin, Origin, Origin]
+
+function put(history: History, name: string, hlc: number, { origin, seq }: Coordinates, keys = ['k']): void {
+  const writes = keys.map((key) => ({ key, value: { kind: 'recorded' } as const }))
+  history.apply(name as TxnId, { hlc: hlc as Hlc, cut: EMPTY_CUT, writes }, { origin, seq })
+}
+
+function readers(history: History, key = 'k'): string | undefined {
+  return history.read(key, history.cut())?.applied.txn
+}
+
+describe('a history', () => {
+  test('refuses a gap and a place that was taken, and changes nothing', () => {
+    const history = new History()
+    put(history, 't1', 1, { origin: A, seq: 1 })
+    for (const seq of [0, 1, 3]) {
+      expect(() => put(history, 't2', 2, { origin: A, seq })).toThrow(
+        expect.objectContaining({ code: 'Internal' }),
+      )
+      expect(() => history.pass('t2' as TxnId, { origin: A, seq })).toThrow('is next')
+    }
+    expect(() => put(history, 't2', 2, { origin: B, seq: 2 })).toThrow('is next')
+    expect(history.has('t2' as TxnId)).toBe(false)
+    expect(history.cut()).toEqual(new Map([[A, 1]]))
+    expect(history.orderOf(A, 1, 9)).toEqual(['t1'])
+    expect(readers(history)).toBe('t1')
+  })
+
+  test('keeps a cut as it was when it was taken, and shares it until something is applied', () => {
+    const history = new History()
+    put(history, 't1', 1, { origin: A, seq: 1 })
+    const cut = history.cut()
+    expect(history.cut()).toBe(cut)
+    put(history, 't2', 2, { origin: A, seq: 2 })
+    expect(cut).toEqual(new Map([[A, 1]]))
+    expect(history.read('k', cut)?.applied.txn).toBe('t1')
+    expect(readers(history)).toBe('t2')
+  })
+
+  test('sees a decision by any of its places, whichever is told with what stands there', () => {
+    const history = new History()
+    put(history, 't1', 1, { origin: A, seq: 1 })
+    put(history, 't1', 1, { origin: B, seq: 1 })
+    history.pass('t1' as TxnId, { origin: C, seq: 1 })
+    expect([history.decisions, history.versions]).toEqual([1, 1])
+    for (const origin of [A, B, C]) expect(history.read('k', new Map([[origin, 1]]))?.applied.txn).toBe('t1')
+    expect(history.read('k', new Map())).toBeUndefined()
+  })
+
+  test('a place told as compacted raises the horizon only if what stands there is not here', () => {
+    const history = new History()
+    put(history, 't1', 5, { origin: A, seq: 1 })
+    history.pass('t1' as TxnId, { origin: B, seq: 1 }, 9 as Hlc)
+    expect(history.horizon).toBe(0)
+    history.pass('t2' as TxnId, { origin: B, seq: 2 }, 7 as Hlc)
+    expect(history.horizon).toBe(7)
+    history.pass('t3' as TxnId, { origin: B, seq: 3 }, 6 as Hlc)
+    expect(history.horizon).toBe(7)
+    expect(history.placed(B, 1)?.kind).toBe('decided')
+    expect(history.placed(B, 2)).toEqual({ txn: 't2', kind: 'compacted', hlc: 7 })
+  })
+
+  test('tells of no place that was forgotten or is to come', () => {
+    const history = new History()
+    for (let seq = 1; seq <= 5; seq++) put(history, `t${seq}`, seq, { origin: A, seq })
+    expect(history.compact(A, 3).map(({ applied }) => applied.txn)).toEqual(['t1', 't2', 't3'])
+    expect([0, 1, 3, 6].map((seq) => history.placed(A, seq))).toEqual(Array(4).fill(undefined))
+    expect([4, 5].map((seq) => history.placed(A, seq)?.txn)).toEqual(['t4', 't5'])
+    expect(history.placed(B, 1)).toBeUndefined()
+    expect([history.firstOf(A), history.firstOf(B)]).toEqual([4, 1])
+    expect(history.orderOf(A, 1, 2)).toEqual([])
+    expect([history.horizon, history.compacted.get(A)]).toEqual([3, 3])
+  })
+
+  test('compacts what is applied, the rest when it is, and nothing twice', () => {
+    const history = new History()
+    put(history, 't1', 1, { origin: A, seq: 1 })
+    expect(history.compact(B, 4)).toEqual([])
+    expect(history.compact(A, 3)).toHaveLength(1)
+    expect(history.compact(A, 3)).toEqual([])
+    put(history, 't2', 2, { origin: A, seq: 2 })
+    expect(readers(history)).toBe('t2')
+    expect(history.compact(A, 3)).toHaveLength(1)
+    expect([history.versions, history.keys, history.decisions]).toEqual([0, 0, 0])
+  })
+
+  test('a newer version takes older ones along, also those of decisions that are not compacted yet', () => {
+    const history = new History()
+    put(history, 't1', 1, { origin: A, seq: 1 }, ['k', 'other'])
+    put(history, 't2', 2, { origin: B, seq: 1 })
+    expect(history.compact(B, 1).map(({ applied }) => applied.txn)).toEqual(['t1', 't2'])
+    expect([readers(history), readers(history, 'other')]).toEqual([undefined, 't1'])
+    expect(history.has('t1' as TxnId)).toBe(true)
+    expect(history.compact(A, 1).map(({ key }) => key)).toEqual(['other'])
+    expect([history.versions, history.keys, history.decisions]).toEqual([0, 0, 0])
+  })
+
+  test('a decision that comes again after it was compacted is below the horizon, and leaves with its new place', () => {
+    const history = new History()
+    put(history, 't1', 1, { origin: A, seq: 1 })
+    put(history, 't2', 2, { origin: A, seq: 2 })
+    history.compact(A, 2)
+    put(history, 't1', 1, { origin: B, seq: 1 })
+    expect(readers(history)).toBe('t1')
+    expect(history.horizon).toBeGreaterThanOrEqual(1)
+    history.compact(B, 1)
+    expect([history.versions, history.decisions]).toEqual([0, 0])
+  })
+
+  test('a state does not bring back what was compacted here', () => {
+    const [behind, ahead] = [new History(), new History()]
+    for (const history of [behind, ahead]) put(history, 't1', 1, { origin: A, seq: 1 })
+    put(behind, 't2', 2, { origin: B, seq: 1 })
+    ahead.compact(A, 1)
+    const { added, dropped } = ahead.install(behind.state())
+    expect([added.map(({ txn }) => txn), dropped]).toEqual([['t2'], []])
+    expect(ahead.has('t1' as TxnId)).toBe(false)
+    expect(ahead.cut()).toEqual(
+      new Map([
+        [A, 1],
+        [B, 1],
+      ]),
+    )
+  })
+})
+
+/** A cut that counts how often it is asked: what a read costs, whatever machine it runs on. */
+class CountingCut extends Map<Origin, number> {
+  asked = 0
+  override get(origin: Origin): number | undefined {
+    this.asked++
+    return super.get(origin)
+  }
+}
+
+describe('a key with 100,000 versions (scenario 8)', () => {
+  const count = 100_000
+  const history = new History()
+  for (let seq = 1; seq <= count; seq++) put(history, `t${seq}`, seq, { origin: A, seq }, ['hot'])
+
+  test('is read at a recent snapshot at the cost of the versions that came since', () => {
+    for (const behind of [0, 1, 10, 100]) {
+      const cut = new CountingCut([[A, count - behind]])
+      expect(history.read('hot', cut)?.applied.txn).toBe(`t${count - behind}`)
+      expect(cut.asked).toBeLessThanOrEqual(behind + 1)
+    }
+  })
+
+  test('is compacted to the one that is above', () => {
+    expect(history.compact(A, count - 1).length).toBe(count - 1)
+    expect([history.versions, history.keys, history.horizon]).toEqual([1, 1, count - 1])
+    expect(readers(history, 'hot')).toBe(`t${count}`)
   })
 })
