@@ -325,9 +325,11 @@ export class World {
 
   compactThrough(origin: Origin, through: number): void {
     const places = this.places.get(origin)!
+    const isThrifty = this.#tape.below(2) === 0
     for (let seq = (this.compacted.get(origin) ?? 0) + 1; seq <= through; seq++) {
       const { txn, hlc, publication } = this.txns.get(places[seq - 1]!.txn)!
       for (const { key } of publication.writes) {
+        if (isThrifty && this.#isSuperseded(key, { txn, hlc })) continue
         const base = this.bases.get(key)
         if (base === undefined || compareStamps({ txn, hlc }, base) > 0) this.bases.set(key, { txn, hlc })
       }
@@ -335,6 +337,18 @@ export class World {
       if (hlc > this.horizon) this.horizon = hlc
     }
     this.compacted = union(this.compacted, new Map([[origin, through]]))
+  }
+
+  /** Every live snapshot sees a newer version: nobody will read this one, and it may be left out of the bases. */
+  #isSuperseded(key: string, stamp: Stamp): boolean {
+    for (const [origin, seq] of this.watermark) {
+      for (const { txn } of this.places.get(origin)!.slice(0, seq)) {
+        const newer = this.txns.get(txn)!
+        if (compareStamps(newer, stamp) > 0 && newer.publication.writes.some((write) => write.key === key))
+          return true
+      }
+    }
+    return false
   }
 
   /** A node hears how far an origin is compacted; some of it may not be applied here yet. */

@@ -1,18 +1,33 @@
 import { describe, expect, test } from 'vitest'
 import { EMPTY_CUT } from '../../../src/core/cut.js'
-import { type Decision, fenceOver, judge, type Standing } from '../../../src/core/decision.js'
+import {
+  type Decision,
+  fenceOver,
+  isCommit,
+  judge,
+  markerOf,
+  type Standing,
+} from '../../../src/core/decision.js'
 import type { Hlc } from '../../../src/core/hlc.js'
 import { type Attempt, attemptCeiling, makeAttempt } from '../../../src/core/ids.js'
 
 /**
  * Every interleaving of a few parties over one compare-and-swap register, explored to the end. The parties do what
- * src/node/decisions.ts does: each step reads or swaps once, and a swap may be told as "outcome unknown" and take its
+ * src/node/committing/decisions.ts does: each step reads or swaps once, and a swap may be told as "outcome unknown" and take its
  * effect later, or never. What is explored is whether core's judgement keeps the promises, whatever the order.
  */
 const ATTEMPTS: readonly Attempt[] = [1, 2, 3].map((at) => makeAttempt((at * 1024) as Hlc, new Uint8Array(5)))
 
 function decisionOf(attempt: Attempt): Decision {
-  return { status: 'committed', attempt, hlc: 1 as Hlc, cut: EMPTY_CUT, writes: [], result: undefined }
+  return {
+    status: 'committed',
+    attempt,
+    hlc: 1 as Hlc,
+    cut: EMPTY_CUT,
+    writes: [],
+    claimed: false,
+    result: undefined,
+  }
 }
 
 /** The register as text, so that states compare and hash; the parties see it through `judge` and `fenceOver` alone. */
@@ -21,7 +36,7 @@ const EMPTY: Register = ''
 
 function show(standing: Standing | undefined): Register {
   if (standing === undefined) return EMPTY
-  if (standing.status === 'committed') return `committed ${standing.attempt}`
+  if (isCommit(standing)) return `${standing.status} ${standing.attempt}`
   return standing.status === 'fenced' ? `fenced ${standing.upTo}` : 'aborted'
 }
 
@@ -29,6 +44,7 @@ function parse(register: Register): Standing | undefined {
   if (register === EMPTY) return undefined
   const [status, attempt] = register.split(' ')
   if (status === 'committed') return decisionOf(attempt as Attempt)
+  if (status === 'compacted') return markerOf(decisionOf(attempt as Attempt))
   return status === 'fenced' ? { status, upTo: attempt as Attempt } : { status: 'aborted' }
 }
 
@@ -68,6 +84,9 @@ const party = (kind: Party['kind'], attempt: Attempt = ATTEMPTS[0]!): Party => (
 
 /** All states that follow from one step of anyone. */
 function* successors(state: State): Generator<State> {
+  // Collection looks at nobody: a decision may shrink to its marker at any time.
+  const standing = parse(state.register)
+  if (standing?.status === 'committed') yield { ...state, register: show(markerOf(standing)) }
   for (const [i, flying] of state.flying.entries()) {
     const rest = state.flying.filter((_, j) => j !== i)
     const register = state.register === flying.expected ? flying.next : state.register
@@ -137,7 +156,8 @@ function* refusedSwap(state: State, one: Party): Generator<Next> {
       return
     case 'ours':
     case 'replay':
-      yield { party: done(one, 'committed', (standing as Decision).attempt), state: {} }
+      if (!isCommit(standing)) throw new Error(`${state.register} is no commit`)
+      yield { party: done(one, 'committed', standing.attempt), state: {} }
       return
     case 'fenced':
       yield { party: done(one, 'fenced'), state: {} }
@@ -150,7 +170,7 @@ function* refusedSwap(state: State, one: Party): Generator<Next> {
 /** Reads the register, and answers or goes on to swap. */
 function* look(state: State, one: Party): Generator<Next> {
   const standing = parse(state.register)
-  if (standing?.status === 'committed') {
+  if (isCommit(standing)) {
     const told = one.kind === 'cancel' ? 'already' : 'committed'
     yield { party: done(one, told, standing.attempt), state: {} }
     return
@@ -169,7 +189,12 @@ function checkMove(before: Register, after: Register): void {
   if (before === after) return
   const [from, to] = [parse(before), parse(after)]
   const move = `${before || 'nothing'} -> ${after || 'nothing'}`
-  if (to === undefined || from?.status === 'committed' || from?.status === 'aborted') throw new Error(move)
+  if (to === undefined || from?.status === 'compacted' || from?.status === 'aborted') throw new Error(move)
+  if (from?.status === 'committed' || to.status === 'compacted') {
+    if (from?.status !== 'committed' || to.status !== 'compacted' || from.attempt !== to.attempt)
+      throw new Error(move)
+    return
+  }
   if (from === undefined || to.status === 'aborted') return
   const attempt = to.status === 'committed' ? to.attempt : to.upTo
   if (attempt <= from.upTo) throw new Error(`a fence was passed: ${move}`)
@@ -180,13 +205,14 @@ function checkAnswers({ register, parties }: State): void {
   for (const one of parties) {
     const where = `${one.kind} of ${one.attempt} was told '${one.told}' and ${register || 'nothing'} stands`
     if (one.told === 'committed' || one.told === 'already') {
-      if (register !== `committed ${one.named}`) throw new Error(where)
+      const standing = parse(register)
+      if (!isCommit(standing) || standing.attempt !== one.named) throw new Error(where)
     } else if (one.told === 'cancelled' || one.told === 'aborted') {
       if (register !== 'aborted') throw new Error(where)
     } else if (one.told === 'fenced' || one.told === 'surely not') {
       const standing = parse(register)
       // A later attempt may have committed; this one, and those below a fence, did not.
-      if (standing?.status === 'committed' && standing.attempt <= one.attempt) throw new Error(where)
+      if (isCommit(standing) && standing.attempt <= one.attempt) throw new Error(where)
     }
   }
 }
@@ -267,6 +293,9 @@ describe('over every interleaving: at most one decision, no acknowledged answer 
   test('the exploration finds a rule that is broken', () => {
     // A register that is swapped without being compared would lose a decision.
     expect(() => checkMove(`committed ${first}`, `committed ${second}`)).toThrow('->')
+    expect(() => checkMove(`committed ${first}`, `compacted ${second}`)).toThrow('->')
+    expect(() => checkMove(`compacted ${first}`, `committed ${first}`)).toThrow('->')
+    expect(() => checkMove(EMPTY, `compacted ${first}`)).toThrow('->')
     expect(() => checkMove(`fenced ${second}`, `committed ${first}`)).toThrow('a fence was passed')
     const told = { ...party('commit', first), phase: 'done', told: 'surely not' } as const
     const state: State = {
@@ -284,6 +313,9 @@ test('judge, case by case', () => {
     [undefined, first, 'write'],
     [decisionOf(first), first, 'ours'],
     [decisionOf(first), second, 'replay'],
+    [markerOf(decisionOf(first)), first, 'ours'],
+    [markerOf(decisionOf(second)), first, 'replay'],
+    [markerOf(decisionOf(first)), second, 'replay'],
     [{ status: 'aborted' }, first, 'aborted'],
     [{ status: 'fenced', upTo: first }, first, 'fenced'],
     [{ status: 'fenced', upTo: second }, first, 'fenced'],
@@ -297,4 +329,42 @@ test('judge, case by case', () => {
       verdict === 'write' ? { status: 'fenced', upTo: attempt } : undefined,
     )
   }
+})
+
+test('a marker answers every attempt like its decision', () => {
+  const decision = decisionOf(second)
+  for (const attempt of ATTEMPTS) {
+    expect(judge(markerOf(decision), attempt)).toBe(judge(decision, attempt))
+    expect(fenceOver(markerOf(decision), attempt)).toBe(fenceOver(decision, attempt))
+  }
+})
+
+test('a marker keeps attempt, clock, result and the names of large values, and no write', () => {
+  const result = new Uint8Array([1, 192])
+  const decision: Decision = {
+    ...decisionOf(first),
+    hlc: 7 as Hlc,
+    claimed: true,
+    writes: [
+      { key: 'a', value: { kind: 'inline', bytes: new Uint8Array(9) } },
+      { key: 'b', value: { kind: 'blob', blob: 'v1', size: 5 } },
+      { key: 'c', value: { kind: 'tombstone' } },
+      { key: 'd', value: { kind: 'blob', blob: 'v2', size: 6 } },
+    ],
+    result,
+  }
+  expect(markerOf(decision)).toEqual({
+    status: 'compacted',
+    attempt: first,
+    hlc: 7,
+    result,
+    blobs: ['v1', 'v2'],
+  })
+})
+
+test('what is a commit', () => {
+  expect([decisionOf(first), markerOf(decisionOf(first))].map(isCommit)).toEqual([true, true])
+  expect(
+    [undefined, { status: 'aborted' }, { status: 'fenced', upTo: first }].map((s) => isCommit(s as Standing)),
+  ).toEqual([false, false, false])
 })
