@@ -136,6 +136,10 @@ export const NODE_OPTIONS = {
     DEFAULT_CONFIG.heartbeatMs,
     'how often a node tells the others how far it is; by it they find what they missed',
   ),
+  collectEveryMs: count(
+    DEFAULT_CONFIG.collectEveryMs,
+    'how often what every snapshot sees is moved out of decisions and of memory',
+  ),
   drainMsMax: count(DEFAULT_CONFIG.drainMsMax, 'how long a stopping node waits for open transactions'),
   keyBytesMax: count(DEFAULT_LIMITS.keyBytesMax, 'bytes of a key'),
   valueBytesMax: {

@@ -63,7 +63,9 @@ export function blobBuckets(minute: number): readonly string[] {
 }
 
 /** What an id in a bucket of large values says; undefined for one that is not of virga. */
-export function placedBlob(id: string): { readonly txn: TxnId; readonly attempt: Attempt; readonly blob: string } | undefined {
+export function placedBlob(
+  id: string,
+): { readonly txn: TxnId; readonly attempt: Attempt; readonly blob: string } | undefined {
   const txn = id.slice(0, 36)
   const blob = id.slice(37)
   const attempt = blob.slice(0, blob.indexOf(':'))
@@ -116,6 +118,15 @@ export function baseBuckets(): readonly string[] {
   return BASE_BUCKETS
 }
 
+/** Says that the base of a key became a tombstone, by the minute of the tombstone's clock: it is removed one day. */
+export function tombstoneKey(minute: number, key: string): Place {
+  return { bucket: tombstoneBucket(minute), id: key }
+}
+
+export function tombstoneBucket(minute: number): string {
+  return `tombstone/${minute}`
+}
+
 /** Who wrote a key last, and who claims it: for transactions that must not lose an update. */
 export function guardKey(key: string): Place {
   return { bucket: guardBuckets()[hash32(key) % KEY_SHARDS]!, id: key }
@@ -143,6 +154,8 @@ export const CLUSTER_WATERMARK: Place = { bucket: 'cluster', id: 'watermark' }
 export const CLUSTER_COMPACTED: Place = { bucket: 'cluster', id: 'compacted' }
 /** Minutes before this one are empty: even their markers are gone. */
 export const CLUSTER_SWEPT: Place = { bucket: 'cluster', id: 'swept' }
+/** Large values of minutes before this one are all referred to, or their removal is under way. */
+export const CLUSTER_SWEPT_VALUES: Place = { bucket: 'cluster', id: 'swept-values' }
 
 /** The cluster's key: contexts are signed with it. */
 export const CLUSTER_KEY: Place = { bucket: 'cluster', id: 'key' }

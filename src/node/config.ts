@@ -50,6 +50,8 @@ export interface NodeConfig {
   readonly heartbeatMs: number
   /** How long a snapshot from another node may take to be had here. */
   readonly reachMsMax: number
+  /** How often what every snapshot sees is collected: moved out of decisions and of memory. */
+  readonly collectEveryMs: number
 }
 
 /** A node at a fixed address, and what it must prove to own; null: it speaks in plain text. */
@@ -90,4 +92,5 @@ export const DEFAULT_CONFIG: Omit<NodeConfig, 'nodeId'> = {
   publishValueBytesMax: 4 * KIB,
   heartbeatMs: 500,
   reachMsMax: 3 * SECOND,
+  collectEveryMs: SECOND,
 }

@@ -28,6 +28,20 @@ export class Counters {
   peerFramesRefused = 0
   /** How often this node was out of touch for so long that its open snapshots were too old. */
   lapses = 0
+  watermarksRaised = 0
+  /** Decisions whose writes went into bases, or were superseded, and whose records became markers. */
+  compactedDecisions = 0
+  basesWritten = 0
+  blobsDeleted = 0
+  /** Attempts that left large values behind, and were fenced before those were deleted. */
+  orphansFenced = 0
+  guardsDeleted = 0
+  tombstonesDeleted = 0
+  /** Markers, fences and abortions that were older than the idempotency window. */
+  markersDeleted = 0
+  pinsDeleted = 0
+  ordersDeleted = 0
+  collectionsFailed = 0
   refusedBusy = 0
   refusedMalformed = 0
   refusedVersion = 0

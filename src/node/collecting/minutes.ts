@@ -1,19 +1,23 @@
 import {
   CLUSTER_CEILING,
   CLUSTER_CHECKPOINT,
+  CLUSTER_SWEPT,
+  CLUSTER_SWEPT_VALUES,
+  MINUTE_MS,
   MINUTE_OPEN_MS,
   minuteAt,
   minuteClosesAtMs,
-  type Place,
 } from '../../core/layout.js'
 import type { Storage } from '../../ports/storage.js'
 import { decodeMinute, encodeMinute } from '../../wire/records.js'
 import { readOrMake } from '../starting/read-or-make.js'
+import { raiseMinute } from './minute-record.js'
 
 /** The ceiling is raised by so much, so that it costs a write in a while and not one a commit. */
 const AHEAD_MINUTES = 10
 /** A pause between looking at the clock and writing must not carry a decision past the closing of its minute. */
 const LATE_MARGIN_MS = MINUTE_OPEN_MS / 2
+const DEFAULT_WINDOW_MS = 24 * 60 * MINUTE_MS
 
 /**
  * Which minutes a boot looks through: from the checkpoint, before which no decision is, to the ceiling, after which none
@@ -30,9 +34,19 @@ export class Minutes {
   #ceiling: number
   #raising: Promise<void> | undefined
 
-  static async open(storage: Storage, nowMs: number, skewMs: number): Promise<Minutes> {
+  /** @param windowMs how old an id may be that is committed: what is written for it lies in that old a minute */
+  static async open(
+    storage: Storage,
+    nowMs: number,
+    skewMs: number,
+    windowMs = DEFAULT_WINDOW_MS,
+  ): Promise<Minutes> {
     const first = oldestOpen(nowMs)
     const checkpoint = decodeMinute(await readOrMake(storage, CLUSTER_CHECKPOINT, () => encodeMinute(first)))
+    // Before anyone raises the checkpoint, so that nothing is left unswept below it.
+    const oldest = Math.max(0, checkpoint - Math.ceil(windowMs / MINUTE_MS) - 1)
+    for (const place of [CLUSTER_SWEPT, CLUSTER_SWEPT_VALUES])
+      await readOrMake(storage, place, () => encodeMinute(oldest))
     const above = minuteAt(nowMs + skewMs) + AHEAD_MINUTES
     const ceiling = decodeMinute(await readOrMake(storage, CLUSTER_CEILING, () => encodeMinute(above)))
     return new Minutes(storage, skewMs, checkpoint, ceiling)
@@ -90,25 +104,16 @@ export class Minutes {
   async advance(firstMinute: number, nowMs: number): Promise<void> {
     const to = Math.min(firstMinute, oldestOpen(nowMs), this.#ceiling)
     if (to <= this.#checkpoint) return
-    this.#checkpoint = await this.#move(CLUSTER_CHECKPOINT, to)
+    this.#checkpoint = await raiseMinute(this.#storage, CLUSTER_CHECKPOINT, to)
+  }
+
+  /** Every decision of a minute before this one is a marker, or none: nobody who starts need look there. */
+  async pass(to: number): Promise<void> {
+    this.#checkpoint = await raiseMinute(this.#storage, CLUSTER_CHECKPOINT, to)
   }
 
   async #raiseTo(minute: number): Promise<void> {
-    this.#ceiling = await this.#move(CLUSTER_CEILING, minute)
-  }
-
-  /** Moves a record up, unless another node moved it further. Returns what stands. */
-  async #move(place: Place, to: number): Promise<number> {
-    let [record] = await this.#storage.get([place])
-    for (;;) {
-      if (record !== undefined) {
-        const stands = decodeMinute(record)
-        if (stands >= to) return stands
-      }
-      const result = await this.#storage.compareAndSwap(place, record, encodeMinute(to))
-      if (result.swapped) return to
-      record = result.current
-    }
+    this.#ceiling = await raiseMinute(this.#storage, CLUSTER_CEILING, minute)
   }
 }
 

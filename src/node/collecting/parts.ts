@@ -1,0 +1,23 @@
+import type { Origin } from '../../core/ids.js'
+import type { Membership } from '../cluster/membership.js'
+import type { NodeState } from '../state.js'
+import type { Minutes } from './minutes.js'
+
+/** What collection works on. */
+export interface CollectingParts {
+  readonly state: Pick<NodeState, 'world' | 'config' | 'history' | 'decisions' | 'counters'> & {
+    readonly ledger: { readonly origin: Origin }
+  }
+  readonly membership: Pick<Membership, 'look' | 'counted' | 'isLive' | 'isPicked' | 'isFresh'>
+  readonly minutes: Minutes
+  /** Makes every decision that storage holds, and this node does not know, visible here. */
+  readonly adopt: () => Promise<void>
+  /** Storage holds that an origin is compacted up to a place: what it published up to there is in the bases. */
+  readonly onCompacted: (origin: Origin, through: number) => void
+}
+
+/** Whether a round may go on. Asked before each of its writes. */
+export interface Permit {
+  /** Throws `Interrupted` when the node stops, or has lost touch with its cluster. */
+  check(): void
+}

@@ -1,0 +1,68 @@
+import { type Cut, covers, EMPTY_CUT, intersection, union } from '../../core/cut.js'
+import { CLUSTER_WATERMARK } from '../../core/layout.js'
+import { decodeWatermark, encodeWatermark } from '../../wire/records.js'
+import type { CollectingParts, Permit } from './parts.js'
+import { hasExpired, type PinnedCuts } from './pinned-cuts.js'
+
+/**
+ * Raises the watermark in force: a cut that every live snapshot includes. What is at or below it may be collected.
+ *
+ * The order of reading is what makes it safe (I9):
+ *
+ * - The record first, then the leases, then the pins; and the record is replaced only if it is still, byte for byte, what was
+ *   read first. A node that joins, returns, or takes up an old snapshot renews its lease and then counts up `joins` in this
+ *   record. Either its lease was there when the leases were read, or the record has changed and the swap fails. The record
+ *   never becomes what it once was, since neither the cut nor `joins` ever goes back: a swap that arrives late is refused,
+ *   or nobody has joined, and then what it says still holds.
+ * - Pins after leases: what a node pinned before it died is not in the lease of anyone. While its lease counted, it held the
+ *   cut; when it no longer does, the pin is there to be read.
+ * - A snapshot passes from node to node while both count it, for longer than a round may take: a round that took longer
+ *   ends without a result, since it may have read the one's lease before and the other's after.
+ *
+ * A crash at any point leaves the record as it was, or raised.
+ */
+export class WatermarkRounds {
+  readonly #parts: CollectingParts
+  readonly #pins: PinnedCuts
+  readonly #permit: Permit
+
+  constructor(parts: CollectingParts, pins: PinnedCuts, permit: Permit) {
+    this.#parts = parts
+    this.#pins = pins
+    this.#permit = permit
+  }
+
+  /** One round. Returns a cut that is in force, the highest that is known here. Rejects as storage does. */
+  async raise(): Promise<Cut> {
+    const { state, membership } = this.#parts
+    const { clock, storage } = state.world
+    const startedAtMs = clock.monotonic()
+    const [record] = await storage.get([CLUSTER_WATERMARK])
+    const stands = record === undefined ? NONE : decodeWatermark(record)
+    await membership.look()
+    const lows = membership.counted().map(({ lease }) => lease)
+    const pins = await this.#pins.read()
+    this.#permit.check()
+    const isSlow = clock.monotonic() - startedAtMs > state.config.leaseTtlMs / 2
+    // Without its own lease it would collect what it needs itself.
+    if (isSlow || !lows.some(({ origin }) => origin === state.ledger.origin)) return stands.cut
+    const nowMs = clock.now()
+    const pinned = pins.filter((pin) => !hasExpired(pin, nowMs)).map(({ cut }) => cut)
+    const low = lowest([...lows.map((lease) => lease.low), ...pinned])
+    if (covers(stands.cut, low)) return stands.cut
+    const raised = { cut: union(stands.cut, low), joins: stands.joins }
+    const result = await storage.compareAndSwap(CLUSTER_WATERMARK, record, encodeWatermark(raised))
+    if (result.swapped) {
+      state.counters.watermarksRaised++
+      return raised.cut
+    }
+    // Someone joined, or raised it: this round is over. Whatever stands is in force.
+    return result.current === undefined ? stands.cut : decodeWatermark(result.current).cut
+  }
+}
+
+const NONE = { cut: EMPTY_CUT, joins: 0 }
+
+function lowest(cuts: readonly Cut[]): Cut {
+  return cuts.reduce((low, cut) => (low === cut ? low : intersection(low, cut)))
+}
