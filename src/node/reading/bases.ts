@@ -66,15 +66,20 @@ export class Bases {
     return loading.promise
   }
 
-  /** A version left its chain: its key's base is not older. `bytes`: those of the version, if they are at hand. */
-  moved({ key, source, applied }: Version, bytes: Uint8Array | undefined): void {
+  /**
+   * A version left its chain: its key's base is not older.
+   * @param bytes those of the version, if they are at hand
+   * @param isNewest no newer version of the key has left before
+   */
+  moved({ key, source, applied }: Version, bytes: Uint8Array | undefined, isNewest: boolean): void {
     const loading = this.#loading.get(key)
     if (loading !== undefined) {
       loading.isStale = true
       this.#loading.delete(key)
     }
     const cached = this.#cache.peek(key) as CachedBase | undefined
-    if (cached !== undefined && compareStamps(cached, applied) >= 0) return
+    // What is cached is not older than anything that left before.
+    if (cached === undefined ? !isNewest : compareStamps(cached, applied) >= 0) return
     const { hlc, txn } = applied
     if (source === 'tombstone') this.#cache.set(key, { hlc, txn, bytes: null })
     else if (bytes !== undefined) this.#cache.set(key, { hlc, txn, bytes })

@@ -4,7 +4,7 @@ import type { History, HistoryState } from '../../core/history.js'
 import type { HybridClock } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import type { Placed, Publication } from '../../core/publication.js'
-import type { Applied, Version } from '../../core/version.js'
+import type { Applied } from '../../core/version.js'
 import type { Counters } from '../counters.js'
 import type { Bases } from '../reading/bases.js'
 import type { ValueCache } from '../reading/value-cache.js'
@@ -94,7 +94,7 @@ export class Ledger {
     const { added, dropped } = this.#history.install(state)
     // Bases of what neither has in its chains may have moved on while this node did not look.
     this.#bases.clear()
-    for (const version of dropped) this.#drop(version)
+    for (const version of dropped) this.#values.take(version)
     for (const applied of added) {
       this.#clock.observe(applied.hlc)
       this.#listener.onSettled(applied.txn)
@@ -103,7 +103,12 @@ export class Ledger {
 
   /** An origin is compacted up to a place: what it published up to there is in the bases. */
   compact(origin: Origin, through: number): void {
-    for (const version of this.#history.compact(origin, through)) this.#drop(version)
+    const { horizon } = this.#history
+    for (const version of this.#history.compact(origin, through)) {
+      // Of one that is not above the horizon, a newer one may have left before.
+      const isNewest = version.applied.hlc > horizon
+      this.#bases.moved(version, this.#values.take(version), isNewest)
+    }
   }
 
   /** Where a commit stands, for whoever wants to see it elsewhere. What is compacted is seen by all: place 0. */
@@ -125,9 +130,5 @@ export class Ledger {
       const { value } = writes[version.index]!
       if (value.kind === 'inline') this.#values.put(version, value.bytes)
     }
-  }
-
-  #drop(version: Version): void {
-    this.#bases.moved(version, this.#values.take(version))
   }
 }
