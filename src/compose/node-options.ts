@@ -136,6 +136,10 @@ export const NODE_OPTIONS = {
     DEFAULT_CONFIG.heartbeatMs,
     'how often a node tells the others how far it is; by it they find what they missed',
   ),
+  departAfterMs: count(
+    DEFAULT_CONFIG.departAfterMs,
+    'a node that is gone for so long, without having left in peace, is forgotten',
+  ),
   collectEveryMs: count(
     DEFAULT_CONFIG.collectEveryMs,
     'how often what every snapshot sees is moved out of decisions and of memory',

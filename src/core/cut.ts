@@ -25,6 +25,12 @@ export function covers(a: Cut, b: Cut): boolean {
   return true
 }
 
+/** The same, whatever either says of some origins. */
+export function coversBut(a: Cut, b: Cut, but: ReadonlySet<Origin>): boolean {
+  for (const [origin, seq] of b) if (seq > (a.get(origin) ?? 0) && !but.has(origin)) return false
+  return true
+}
+
 export function sameCut(a: Cut, b: Cut): boolean {
   return covers(a, b) && covers(b, a)
 }

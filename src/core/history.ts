@@ -51,6 +51,10 @@ export class History {
   readonly #vector = new Map<Origin, number>()
   readonly #orders = new Map<Origin, Order>()
   readonly #compacted = new Map<Origin, number>()
+  /** Origins that have departed: of what they published nothing is in the chains here, nor will be. */
+  readonly #departed = new Set<Origin>()
+  /** Those that no cut need name any more. */
+  readonly #unnamed = new Set<Origin>()
   #cut: Cut | undefined
   #horizon: Hlc = HLC_ZERO
   #versions = 0
@@ -83,6 +87,39 @@ export class History {
 
   get decisions(): number {
     return this.#applied.size
+  }
+
+  /** Whether all that a cut sees is applied here. What departed origins published is in the bases, and in every cut. */
+  covers(cut: Cut): boolean {
+    for (const [origin, seq] of cut) if (seq > this.seqOf(origin) && !this.#departed.has(origin)) return false
+    return true
+  }
+
+  get departed(): ReadonlySet<Origin> {
+    return this.#departed
+  }
+
+  /**
+   * An origin is dead, and all that it ever published is compacted: what a cut says of it makes no difference any more.
+   * False: there is something of it left here that is not compacted.
+   */
+  depart(origin: Origin, last: number, horizon: Hlc): boolean {
+    this.foundCompacted(new Map([[origin, last]]), horizon)
+    if (this.seqOf(origin) > (this.#compacted.get(origin) ?? 0)) return false
+    this.#departed.add(origin)
+    return true
+  }
+
+  /** Nobody's chains hold anything of these origins: cuts from now on leave them out. */
+  leaveOut(origins: Iterable<Origin>): void {
+    for (const origin of origins) {
+      if (this.#unnamed.has(origin)) continue
+      this.#unnamed.add(origin)
+      this.#vector.delete(origin)
+      this.#orders.delete(origin)
+      this.#compacted.delete(origin)
+      this.#cut = undefined
+    }
   }
 
   seqOf(origin: Origin): number {
@@ -184,7 +221,7 @@ export class History {
    */
   foundCompacted(compacted: Cut, horizon: Hlc): void {
     for (const [origin, seq] of compacted) {
-      if (seq <= this.seqOf(origin)) continue
+      if (seq <= this.seqOf(origin) || this.#unnamed.has(origin)) continue
       this.#vector.set(origin, seq)
       this.#orders.set(origin, new Order(seq))
       this.#compacted.set(origin, seq)
@@ -226,8 +263,10 @@ export class History {
         added.push(this.#insert(txn, publication, [...coordinates]))
     }
     for (const { origin, first, txns } of state.orders) this.#extend(origin, first, txns)
-    for (const [origin, seq] of union(this.#vector, state.vector)) this.#vector.set(origin, seq)
-    for (const [origin, seq] of union(this.#compacted, state.compacted)) this.#compacted.set(origin, seq)
+    for (const [origin, seq] of union(this.#vector, state.vector))
+      if (!this.#unnamed.has(origin)) this.#vector.set(origin, seq)
+    for (const [origin, seq] of union(this.#compacted, state.compacted))
+      if (!this.#unnamed.has(origin)) this.#compacted.set(origin, seq)
     if (state.horizon > this.#horizon) this.#horizon = state.horizon
     this.#cut = undefined
     return { added, dropped }

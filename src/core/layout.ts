@@ -157,6 +157,9 @@ export const CLUSTER_SWEPT: Place = { bucket: 'cluster', id: 'swept' }
 /** Large values of minutes before this one are all referred to, or their removal is under way. */
 export const CLUSTER_SWEPT_VALUES: Place = { bucket: 'cluster', id: 'swept-values' }
 
+/** Origins that have departed: nothing of them is left but in bases, and cuts leave them out. */
+export const CLUSTER_DEPARTED: Place = { bucket: 'cluster', id: 'departed' }
+
 /** The cluster's key: contexts are signed with it. */
 export const CLUSTER_KEY: Place = { bucket: 'cluster', id: 'key' }
 /** The layout version. */

@@ -52,6 +52,8 @@ export interface NodeConfig {
   readonly reachMsMax: number
   /** How often what every snapshot sees is collected: moved out of decisions and of memory. */
   readonly collectEveryMs: number
+  /** A node that is gone for so long, without having left in peace, is forgotten: cuts no longer name it. */
+  readonly departAfterMs: number
 }
 
 /** A node at a fixed address, and what it must prove to own; null: it speaks in plain text. */
@@ -93,4 +95,5 @@ export const DEFAULT_CONFIG: Omit<NodeConfig, 'nodeId'> = {
   heartbeatMs: 500,
   reachMsMax: 3 * SECOND,
   collectEveryMs: SECOND,
+  departAfterMs: 10 * MINUTE,
 }

@@ -10,6 +10,7 @@ import { Membership } from './cluster/membership.js'
 import { PeerServer } from './cluster/peer-server.js'
 import { type Peer, Peers } from './cluster/peers.js'
 import { Collector } from './collecting/collector.js'
+import { Departures } from './collecting/departures.js'
 import { Minutes } from './collecting/minutes.js'
 import { Snapshots } from './collecting/snapshots.js'
 import { Claims } from './committing/claims.js'
@@ -73,6 +74,7 @@ export class CacheNode {
   readonly #publisher: Publisher
   readonly #catchUp: CatchUp
   readonly #collector: Collector
+  readonly #departures: Departures
   readonly #transactions: Transactions
   readonly #requests: Requests
   readonly #sessions: Sessions
@@ -138,13 +140,17 @@ export class CacheNode {
     this.#minutes = minutes
     this.#held = new HeldWriteSets(budget)
     this.#pins = new Pins(world)
-    this.#snapshots = new Snapshots(clock, () => this.#sessions.cuts())
+    this.#snapshots = new Snapshots(clock, history.departed, () => this.#sessions.cuts())
     this.#membership = new Membership(world, config, this.origin, {
-      report: () => ({ low: this.#snapshots.low(history.cut()), applied: history.cut() }),
+      report: () => ({
+        low: this.#snapshots.low(history.cut()),
+        applied: history.cut(),
+        departed: this.#departures.learned,
+      }),
       onMembers: (members) => this.#peers.follow(members),
       onGone: (origin) => this.#gone(origin),
       onReturn: () => this.#return(),
-      onSuperseded: (by) => this.#superseded(by),
+      onSuperseded: (by) => this.#stopAlone(`another node has taken the id of this one, which stops: ${by}`),
     })
     const isLive = (origin: Origin): boolean => this.#membership.isLive(origin)
     const isFresh = (): boolean => this.#membership.isFresh()
@@ -194,9 +200,15 @@ export class CacheNode {
       onPublished: (at, txn, decision) => this.#publisher.decided(at, txn, decision),
       onSettled: (txn) => this.#settled(txn),
     })
+    this.#departures = new Departures({
+      state,
+      membership: this.#membership,
+      onDeparted: () => this.#stopAlone('this node was taken for dead and has departed: it must start anew'),
+    })
     this.#catchUp = new CatchUp({
       state,
       minutes,
+      departures: this.#departures,
       bases,
       adoption: this.#adoption,
       repair: this.#repair,
@@ -207,6 +219,7 @@ export class CacheNode {
       state,
       membership: this.#membership,
       minutes,
+      departures: this.#departures,
       adopt: () => this.#adoption.look(),
       onCompacted: (origin, through) => ledger.compact(origin, through),
     })
@@ -455,8 +468,9 @@ export class CacheNode {
     this.#snapshots.caughtUp(floor)
   }
 
-  #superseded(by: Origin): void {
-    this.#state.world.log.error({ by }, 'another node has taken the id of this one, which stops')
+  /** Going on would do no harm, and be of no use: whoever runs the node starts it again. */
+  #stopAlone(why: string): void {
+    this.#state.world.log.error({ origin: this.origin }, why)
     this.#inBackground(this.stop(), 'the node could not stop')
   }
 

@@ -61,9 +61,11 @@ const LEASE = new Struct({
   low: cut,
   applied: cut,
   nowMs: uint,
+  departed: uint,
 })
 const WATERMARK = new Struct({ cut, joins: uint })
 const COMPACTED_VECTOR = new Struct({ cut, horizon: hlc })
+const DEPARTED = new Struct({ last: uint, origins: list(tuple(origin, uint, uint, uint)) })
 const FORMAT = new Struct({ layout: uint })
 const MINUTE = new Struct({ minute: uint })
 
@@ -242,6 +244,8 @@ export interface Lease {
   readonly applied: Cut
   /** The wall clock of the node, in milliseconds since the Unix epoch. */
   readonly nowMs: number
+  /** Departures up to this number are known there: nothing of those origins is in its chains. */
+  readonly departed: number
 }
 
 export function encodeLease({ address, low, applied, ...lease }: Lease): Uint8Array {
@@ -296,6 +300,32 @@ export function encodeCompacted({ cut, horizon }: Compacted): Uint8Array {
 export function decodeCompacted(record: Uint8Array): Compacted {
   const { cut, horizon } = decode('compacted vector', COMPACTED_VECTOR, record)
   return { cut: unpackCut(cut), horizon }
+}
+
+/** An origin that is dead, and of which everything, up to `seq`, is compacted. */
+export interface Departure {
+  readonly origin: Origin
+  readonly seq: number
+  /** Departures are numbered in their order. */
+  readonly number: number
+  /** When it was written down, in milliseconds since the Unix epoch. */
+  readonly atMs: number
+}
+
+export interface Departed {
+  /** The highest number ever given out. */
+  readonly last: number
+  readonly departures: readonly Departure[]
+}
+
+export function encodeDeparted({ last, departures }: Departed): Uint8Array {
+  const origins = departures.map(({ origin, seq, number, atMs }) => [origin, seq, number, atMs] as const)
+  return encode('departed', DEPARTED, { last, origins })
+}
+
+export function decodeDeparted(record: Uint8Array): Departed {
+  const { last, origins } = decode('departed', DEPARTED, record)
+  return { last, departures: origins.map(([origin, seq, number, atMs]) => ({ origin, seq, number, atMs })) }
 }
 
 /** A pinned cut: a durable context reads it until `deadlineMs`. */

@@ -8,6 +8,7 @@ export interface Member {
 }
 
 interface Seen extends Member {
+  readonly record: Uint8Array
   /** When the observer first saw the lease as it is, by its own monotonic clock. */
   readonly sinceMs: number
 }
@@ -37,7 +38,7 @@ export class LeaseView {
       const hasLooked = sinceLastMs <= lease.ttlMs / 2
       const isSame =
         hasLooked && known?.lease.origin === lease.origin && known.lease.renewal === lease.renewal
-      next.set(nodeId, { nodeId, lease, sinceMs: isSame ? known.sinceMs : nowMs })
+      next.set(nodeId, { nodeId, lease, record, sinceMs: isSame ? known.sinceMs : nowMs })
     }
     const ended = [...this.#seen.values()].filter(
       ({ nodeId, lease }) => next.get(nodeId)?.lease.origin !== lease.origin,
@@ -51,6 +52,13 @@ export class LeaseView {
     return [...this.#seen.values()].filter(
       ({ sinceMs, lease }) => this.#lookedAtMs - sinceMs <= lease.ttlMs * margin,
     )
+  }
+
+  /** The records of leases that have been unchanged for so long. */
+  unchangedFor(ms: number): readonly (readonly [string, Uint8Array])[] {
+    return [...this.#seen.values()]
+      .filter(({ sinceMs }) => this.#lookedAtMs - sinceMs >= ms)
+      .map(({ nodeId, record }) => [nodeId, record])
   }
 
   /** Every member, lapsed ones included. */

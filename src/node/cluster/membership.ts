@@ -18,6 +18,7 @@ export interface MembershipConfig {
 export interface Reported {
   readonly low: Cut
   readonly applied: Cut
+  readonly departed: number
 }
 
 export interface MembershipEvents {
@@ -89,7 +90,7 @@ export class Membership {
     const wasThere = record !== undefined
     for (;;) {
       const sentAtMs = this.#world.clock.monotonic()
-      const next = encodeLease(this.#lease({ low: EMPTY_CUT, applied: EMPTY_CUT }))
+      const next = encodeLease(this.#lease({ low: EMPTY_CUT, applied: EMPTY_CUT, departed: 0 }))
       const result = await this.#world.storage.compareAndSwap(key, record, next)
       if (result.swapped || (result.current !== undefined && equalBytes(result.current, next))) {
         this.#record = next
@@ -126,6 +127,20 @@ export class Membership {
   /** Members whose snapshots still count. */
   counted(): readonly Member[] {
     return this.#view.members(WATERMARK_MARGIN)
+  }
+
+  /** Every member, also those whose leases have lapsed. */
+  all(): readonly Member[] {
+    return this.#view.all()
+  }
+
+  /**
+   * Removes leases of nodes that are gone for so long and did not leave in peace. One that comes back after all puts its
+   * lease there again.
+   */
+  async removeLapsed(ms: number): Promise<void> {
+    for (const [nodeId, record] of this.#view.unchangedFor(Math.max(ms, this.#config.leaseTtlMs * 2)))
+      await this.#world.storage.compareAndSwap(leaseKey(nodeId), record, undefined)
   }
 
   isLive(origin: Origin): boolean {
@@ -206,15 +221,14 @@ export class Membership {
     for (const timer of this.#secondLooks) timer.cancel()
   }
 
-  #lease({ low, applied }: Reported): Lease {
+  #lease(reported: Reported): Lease {
     return {
       origin: this.#origin,
       renewal: ++this.#renewal,
       address: this.#address,
       serving: this.#serving,
       ttlMs: this.#config.leaseTtlMs,
-      low,
-      applied,
+      ...reported,
       nowMs: Math.max(0, Math.floor(this.#world.clock.now())),
     }
   }

@@ -60,6 +60,7 @@ export class Collector {
     const { cut } = await this.#compacted.read()
     this.#permit.check()
     for (const [origin, through] of cut) this.#parts.onCompacted(origin, through)
+    await this.#parts.departures.run()
     const isCompactingMore = await this.#compactor.run(inForce)
     const isSweepingMore = await this.#sweeper.run()
     return isCompactingMore || isSweepingMore

@@ -1,6 +1,7 @@
 import type { Origin } from '../../core/ids.js'
 import type { Membership } from '../cluster/membership.js'
 import type { NodeState } from '../state.js'
+import type { Departures } from './departures.js'
 import type { Minutes } from './minutes.js'
 
 /** What collection works on. */
@@ -10,6 +11,7 @@ export interface CollectingParts {
   }
   readonly membership: Pick<Membership, 'look' | 'counted' | 'isLive' | 'isPicked' | 'isFresh'>
   readonly minutes: Minutes
+  readonly departures: Pick<Departures, 'run'>
   /** Makes every decision that storage holds, and this node does not know, visible here. */
   readonly adopt: () => Promise<void>
   /** Storage holds that an origin is compacted up to a place: what it published up to there is in the bases. */

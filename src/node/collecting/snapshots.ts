@@ -1,5 +1,5 @@
-import { type Cut, covers, EMPTY_CUT, intersection, union } from '../../core/cut.js'
-import type { TxnId } from '../../core/ids.js'
+import { type Cut, coversBut, EMPTY_CUT, intersection, union } from '../../core/cut.js'
+import type { Origin, TxnId } from '../../core/ids.js'
 import type { Clock } from '../../ports/clock.js'
 
 /** Begins that this node has not been told of yet are younger than that. */
@@ -27,6 +27,7 @@ interface Sample {
  */
 export class Snapshots {
   readonly #clock: Clock
+  readonly #departed: ReadonlySet<Origin>
   readonly #open: () => Iterable<Cut>
   readonly #held = new Set<{ readonly cut: Cut }>()
   readonly #handedOver = new Map<TxnId, HandedOver>()
@@ -34,8 +35,9 @@ export class Snapshots {
   #published: Cut = EMPTY_CUT
   #floor: Cut = EMPTY_CUT
 
-  constructor(clock: Clock, open: () => Iterable<Cut>) {
+  constructor(clock: Clock, departed: ReadonlySet<Origin>, open: () => Iterable<Cut>) {
     this.#clock = clock
+    this.#departed = departed
     this.#open = open
   }
 
@@ -68,9 +70,14 @@ export class Snapshots {
     return low
   }
 
+  /** Whether a snapshot sees all that a cut does. What departed origins published is in every snapshot. */
+  includes(snapshot: Cut, cut: Cut): boolean {
+    return coversBut(snapshot, cut, this.#departed)
+  }
+
   /** Whether a snapshot is one that others wait for. */
   counts(cut: Cut): boolean {
-    return covers(cut, this.#published) && covers(cut, this.#floor)
+    return this.includes(cut, this.#published) && this.includes(cut, this.#floor)
   }
 
   /** Counts a cut until the returned function is called. */
@@ -85,7 +92,7 @@ export class Snapshots {
   /** Whether a transaction's snapshot is kept by this node already, or is one that others wait for. */
   keeps(txn: TxnId, cut: Cut): boolean {
     const handedOver = this.#handedOver.get(txn)
-    return (handedOver !== undefined && covers(cut, handedOver.cut)) || this.counts(cut)
+    return (handedOver !== undefined && this.includes(cut, handedOver.cut)) || this.counts(cut)
   }
 
   /** A context with this cut is on its way: it may come back, or be resumed elsewhere, until it ends. */

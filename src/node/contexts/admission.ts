@@ -1,5 +1,5 @@
 import type { Context } from '../../core/context.js'
-import { type Cut, covers } from '../../core/cut.js'
+import type { Cut } from '../../core/cut.js'
 import { VirgaError } from '../../errors.js'
 import type { PeerReply, PeerRequestOf } from '../../wire/peer-messages.js'
 import { unpackCut } from '../../wire/types.js'
@@ -82,6 +82,6 @@ export class Admission {
 
   async #isInStorage(cut: Cut): Promise<boolean> {
     await this.#parts.membership.renew()
-    return covers(cut, await joinWatermark(this.#parts.world.storage))
+    return this.#parts.snapshots.includes(cut, await joinWatermark(this.#parts.world.storage))
   }
 }

@@ -7,7 +7,7 @@ import {
   type WriteSet,
   type WriteSetBody,
 } from '../../core/context.js'
-import { type Cut, covers } from '../../core/cut.js'
+import type { Cut } from '../../core/cut.js'
 import type { Origin } from '../../core/ids.js'
 import { blobKey, blobName, orderKey, pinKey } from '../../core/layout.js'
 import { modeOf } from '../../core/modes.js'
@@ -166,7 +166,7 @@ export class Handoffs {
 
   async #catchUpWith(context: Context): Promise<void> {
     const { history } = this.#state
-    if (covers(history.cut(), context.cut) || (await this.#reach(context.cut, context.sender))) return
+    if (history.covers(context.cut) || (await this.#reach(context.cut, context.sender))) return
     throw new VirgaError(
       'SnapshotUnavailable',
       `nobody who can be reached knows the snapshot of ${context.txn}`,

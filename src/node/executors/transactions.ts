@@ -1,5 +1,5 @@
 import type { Context } from '../../core/context.js'
-import { type Cut, covers } from '../../core/cut.js'
+import type { Cut } from '../../core/cut.js'
 import { type Commit, isCommit, type Standing } from '../../core/decision.js'
 import { ATTEMPT_ENTROPY_BYTES, makeAttempt, type Origin, type TxnId, txnTimeMs } from '../../core/ids.js'
 import { modeOf } from '../../core/modes.js'
@@ -290,7 +290,7 @@ export class Transactions {
     const { txn, at } = decodeToken(after)
     const { history, decisions } = this.#state
     const cut: Cut = new Map([[at.origin, at.seq]])
-    if (covers(history.cut(), cut) || history.has(txn)) return
+    if (history.covers(cut) || history.has(txn)) return
     if (await this.#reach(cut, at.origin)) return
     const standing = await decisions.find(txn)
     if (!isCommit(standing)) {

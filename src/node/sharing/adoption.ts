@@ -1,4 +1,4 @@
-import { type Cut, covers } from '../../core/cut.js'
+import type { Cut } from '../../core/cut.js'
 import { type Commit, type Decision, isCommit } from '../../core/decision.js'
 import type { History } from '../../core/history.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
@@ -98,7 +98,7 @@ export class Adoption {
   async adopt(txn: TxnId, commit: Commit): Promise<void> {
     const { history, ledger, reach } = this.#parts
     if (history.has(txn) || commit.status === 'compacted') return
-    if (!covers(history.cut(), commit.cut) && !(await reach(commit.cut, REACH_MS)) && !history.has(txn)) {
+    if (!history.covers(commit.cut) && !(await reach(commit.cut, REACH_MS)) && !history.has(txn)) {
       // Someone who is dead knew what it read. Storage holds that, too.
       await this.look(0)
     }

@@ -1,4 +1,4 @@
-import { type Cut, covers, union } from '../../core/cut.js'
+import { type Cut, union } from '../../core/cut.js'
 import type { History } from '../../core/history.js'
 import type { Origin } from '../../core/ids.js'
 import { VirgaError } from '../../errors.js'
@@ -60,7 +60,8 @@ export class Repair {
 
   /** An origin has published up to a place: what is missing is fetched now. */
   published(origin: Origin, seq: number): void {
-    if (seq <= this.#parts.history.seqOf(origin)) return
+    const { history } = this.#parts
+    if (seq <= history.seqOf(origin) || history.departed.has(origin)) return
     this.#known.set(origin, Math.max(seq, this.#known.get(origin) ?? 0))
     if (this.#parts.inbox.nextOf(origin) <= seq) this.#fetch(origin)
   }
@@ -86,9 +87,8 @@ export class Repair {
 
   /** Something was applied. */
   moved(): void {
-    const cut = this.#parts.history.cut()
     for (const waiter of this.#waiters) {
-      if (!covers(cut, waiter.cut)) continue
+      if (!this.#parts.history.covers(waiter.cut)) continue
       this.#waiters.delete(waiter)
       waiter.resolve(true)
     }
@@ -97,14 +97,14 @@ export class Repair {
   /** Waits until a cut is applied here, fetching what is missing. False: not within `waitMs`. */
   async reach(cut: Cut, waitMs: number, hint?: Origin): Promise<boolean> {
     const { history, world } = this.#parts
-    if (covers(history.cut(), cut)) return true
+    if (history.covers(cut)) return true
     if (this.#stopped || this.#waiters.size >= WAITERS_MAX) return false
     return new Promise((resolve) => {
       const start = world.clock.timer(GRACE_MS, () => {
         if (hint !== undefined) for (const origin of cut.keys()) this.#hint(origin, hint)
         for (const [origin, seq] of cut) this.published(origin, seq)
       })
-      const end = world.clock.timer(waitMs, () => waiter.resolve(covers(history.cut(), cut)))
+      const end = world.clock.timer(waitMs, () => waiter.resolve(history.covers(cut)))
       const waiter: Waiter = {
         cut,
         resolve: (reached) => {

@@ -1,9 +1,10 @@
-import { type Cut, covers } from '../../core/cut.js'
+import { type Cut, coversBut } from '../../core/cut.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import { CLUSTER_COMPACTED, orderBucket, pinBuckets } from '../../core/layout.js'
 import { decodeCompacted, decodeOrder, decodePin } from '../../wire/records.js'
 import type { Peers } from '../cluster/peers.js'
+import type { Departures } from '../collecting/departures.js'
 import { joinWatermark } from '../collecting/join-watermark.js'
 import type { Minutes } from '../collecting/minutes.js'
 import type { Bases } from '../reading/bases.js'
@@ -21,6 +22,7 @@ const REACH_MS = 3_000
 export interface CatchUpParts {
   readonly state: NodeState
   readonly minutes: Minutes
+  readonly departures: Departures
   readonly bases: Bases
   readonly adoption: Adoption
   readonly repair: Repair
@@ -49,6 +51,7 @@ export class CatchUp {
   async boot(wasThere: boolean, mayHavePeers: boolean): Promise<Cut> {
     const { state, adoption } = this.#parts
     const watermark = await joinWatermark(state.world.storage)
+    await this.#parts.departures.learn()
     const installed = mayHavePeers && (await this.#installFromPeer())
     if (!installed) await this.#restore()
     else if (wasThere) await adoption.look(0)
@@ -64,10 +67,11 @@ export class CatchUp {
   async return(low: Cut): Promise<Cut> {
     const { state, bases, minutes } = this.#parts
     const watermark = await joinWatermark(state.world.storage)
-    if (covers(low, watermark)) return watermark
+    if (coversBut(low, watermark, state.history.departed)) return watermark
     // Before anything is dropped here on what others say.
     state.life.epoch++
     bases.clear()
+    await this.#parts.departures.learn()
     await minutes.refresh()
     await this.#reach(watermark, true)
     return watermark
@@ -83,7 +87,7 @@ export class CatchUp {
     for (const [origin, places] of orders) if (!places.has(cut.get(origin)!)) return false
     await adoption.look(0)
     for (const [origin, places] of orders) this.#takePlaces(origin, places)
-    return covers(state.history.cut(), cut)
+    return state.history.covers(cut)
   }
 
   /** Lets the pinned cuts of origins that nobody knows be read. All decisions of storage must have been adopted. */
@@ -168,7 +172,7 @@ export class CatchUp {
 
   async #reach(watermark: Cut, fromPeers: boolean): Promise<void> {
     const { state, repair } = this.#parts
-    if (covers(state.history.cut(), watermark)) return
+    if (state.history.covers(watermark)) return
     if (fromPeers && (await repair.reach(watermark, REACH_MS))) return
     // Nobody who lives has it: then it is in storage, as decisions or as bases.
     if (fromPeers) await this.#restore()
