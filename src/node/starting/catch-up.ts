@@ -106,7 +106,8 @@ export class CatchUp {
   }
 
   #lacks(cut: Cut, origin: Origin): boolean {
-    return (cut.get(origin) ?? 0) > this.#parts.state.history.seqOf(origin)
+    const { history } = this.#parts.state
+    return (cut.get(origin) ?? 0) > history.seqOf(origin) && !history.departed.has(origin)
   }
 
   async #storedOrders(origins: Iterable<Origin>): Promise<Map<Origin, Map<number, TxnId>>> {

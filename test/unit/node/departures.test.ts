@@ -1,0 +1,93 @@
+import { createHmac } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { Virga } from '../../../src/client/virga.js'
+import { CLUSTER_DEPARTED, decisionBuckets, minuteAt } from '../../../src/core/layout.js'
+import { DEFAULT_CONFIG } from '../../../src/node/config.js'
+import { CacheNode } from '../../../src/node/node.js'
+import { SILENT } from '../../../src/ports/log.js'
+import type { Storage } from '../../../src/ports/storage.js'
+import { createMemoryStorage } from '../../../src/storage/memory.js'
+import { simulate } from '../../../src/testing/sim-clock.js'
+import { SimNetwork } from '../../../src/testing/sim-network.js'
+import { MemoryHub } from '../../../src/transport/memory.js'
+import { decodeDeparted, decodeStanding } from '../../../src/wire/records.js'
+
+test('cuts forget the origins of earlier starts, once every member has', async () => {
+  const sim = simulate(7)
+  const { clock, random } = sim
+  const fabric = new SimNetwork(sim)
+  const storage = createMemoryStorage()
+  const keep: Storage = {
+    durability: storage.durability,
+    get: (keys) => storage.get(keys),
+    put: (entries) => storage.put(entries),
+    compareAndSwap: (key, expected, next) => storage.compareAndSwap(key, expected, next),
+    delete: (keys) => storage.delete(keys),
+    list: (bucket, options) => storage.list(bucket, options),
+    // It outlives its nodes.
+    close: async () => undefined,
+  }
+  const processes = {
+    self: () => ({ pid: 1, namespace: 'x', startedAt: '1' }),
+    isAlive: () => undefined,
+  }
+  const start = async (name: string) => {
+    const hub = new MemoryHub()
+    const world = {
+      clock,
+      random,
+      storage: keep,
+      network: fabric.network(name),
+      listener: hub.listener(),
+      processes,
+      log: SILENT,
+    }
+    const node = await clock.until(
+      CacheNode.start(
+        world,
+        { ...DEFAULT_CONFIG, nodeId: name, departAfterMs: 20_000 },
+        (key) => (payload) => createHmac('sha256', key).update(payload).digest(),
+      ),
+    )
+    return { node, virga: new Virga({ clock, random, processes, link: hub.link() }) }
+  }
+  const stays = await start('stays')
+  for (let round = 0; round < 5; round++) {
+    const guest = await start('guest')
+    await clock.until(guest.virga.transaction((tx) => tx.put(`k${round}`, round)))
+    await clock.advance(3_000)
+    await clock.until(guest.node.stop())
+  }
+  await clock.until(stays.virga.transaction((tx) => tx.put('before', 1)))
+  const cutSize = async (): Promise<number> => {
+    let newest = 0
+    let size = 0
+    for (let minute = minuteAt(clock.now()) - 5; minute <= minuteAt(clock.now()); minute++) {
+      for (const bucket of decisionBuckets(minute)) {
+        for await (const { value } of storage.list(bucket, { values: true })) {
+          const standing = decodeStanding(value!)
+          if (standing.status !== 'committed' || standing.hlc < newest) continue
+          newest = standing.hlc
+          size = standing.cut.size
+        }
+      }
+    }
+    return size
+  }
+  expect(await cutSize()).toBeGreaterThanOrEqual(5)
+  await clock.advance(90_000)
+  const [record] = await storage.get([CLUSTER_DEPARTED])
+  expect(decodeDeparted(record!).departures).toHaveLength(5)
+  const late = await start('late')
+  await clock.advance(30_000)
+  await clock.until(stays.virga.transaction((tx) => tx.put('after', 1)))
+  expect(await cutSize()).toBeLessThanOrEqual(2)
+  // What they wrote is read as before, also by who has never known them, and contexts go on over nodes.
+  for (const { virga } of [stays, late])
+    for (let round = 0; round < 5; round++) expect(await clock.until(virga.get(`k${round}`))).toBe(round)
+  const root = await clock.until(stays.virga.step(undefined, (tx) => tx.put('dag', 1)))
+  const next = await clock.until(late.virga.step(root.context, (tx) => tx.get('k3')))
+  expect(next.result).toBe(3)
+  await clock.until(late.virga.commit(next.context))
+  await clock.until(Promise.all([stays.node.stop(), late.node.stop()]))
+})
