@@ -15,6 +15,8 @@ const PROJECTS = [
     workers: 2,
     build: true,
   },
+  // Nothing but computing: no sockets, no processes, no waiting.
+  { name: 'sim', include: ['test/sim/**/*.test.ts'], timeoutMs: 120_000, workers: 2, build: false },
   // One at a time: each starts several processes of its own.
   { name: 'e2e', include: ['test/e2e/**/*.test.ts'], timeoutMs: 180_000, workers: 1, build: true },
 ] as const

@@ -36,7 +36,15 @@ const VIOLATIONS_SHOWN_MAX = 5
 const HOUR_MS = 3_600_000
 
 const sums = { seeds: 0, simulatedMs: 0, decided: 0, failing: [] }
-const totals = { transactions: {}, nodes: {}, mishaps: {}, storageFaults: {}, traffic: {} }
+const totals = {
+  transactions: {},
+  codes: {},
+  nodes: {},
+  mishaps: {},
+  storageFaults: {},
+  traffic: {},
+  counters: {},
+}
 const startedAt = performance.now()
 
 for (let seed = from; seed < from + count; seed++) {

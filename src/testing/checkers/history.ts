@@ -82,6 +82,7 @@ export interface Candidate {
 /** What the whole of a transaction's story was asked for by its id. */
 export interface Told {
   readonly txn: string
+  readonly askedAt: number
   readonly at: number
   readonly said: 'committed' | 'open' | 'aborted' | 'expired' | 'cancelled' | 'not cancelled'
   readonly result: unknown

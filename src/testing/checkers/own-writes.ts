@@ -10,7 +10,8 @@ export function checkOwnWrites({ reads }: History): Violation[] {
   for (const read of reads) {
     if (read.own === undefined) continue
     if (!read.own.has(read.tag)) out.push(violation(read, `where ${[...read.own].join(' or ')} was written`))
-    if (read.own.size < 2) continue
+    // Deletions have no names: those of two functions can't be told apart.
+    if (read.own.size < 2 || read.own.has(null)) continue
     const branches = `${read.key} ${[...read.own].sort().join(' ')}`
     const before = chosen.get(branches)
     if (before !== undefined && before !== read.tag)

@@ -4,10 +4,11 @@ import type { History, Violation } from './history.js'
 /** I6: what is said of a transaction holds from then on, and held before. */
 export function checkTold(history: History): Violation[] {
   const out: Violation[] = []
-  for (const { txn, at, said, result } of history.told) {
+  for (const { txn, askedAt, at, said, result } of history.told) {
     const committed = history.committed.get(txn)
     const acknowledgedBefore = history.commits.some(
-      (call) => call.txn === txn && call.outcome === 'committed' && call.toldAt! < at && !leftNoTrace(call),
+      (call) =>
+        call.txn === txn && call.outcome === 'committed' && call.toldAt! < askedAt && !leftNoTrace(call),
     )
     const isDecided = committed !== undefined && committed.at <= at
     const why =

@@ -158,6 +158,7 @@ export class Machine {
         this.#running.node = node
         this.#setting.onServing(this)
         await life.death
+        this.#setting.onEnd(node)
       }
       life.die()
       await listener.close()

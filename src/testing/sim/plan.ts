@@ -65,7 +65,7 @@ const NODES = { 1: 2, 2: 4, 3: 6, 4: 2, 5: 2, 7: 1, 9: 1 }
 export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
   const isCalm = options.isCalm ?? dice.chance(0.15)
   /** How bad it gets, and how many kinds of trouble there are. */
-  const cruelty = isCalm ? 0 : dice.scale(0.05, 1)
+  const cruelty = isCalm ? 0 : dice.scale(0.1, 1)
   const variety = dice.pick([0.2, 0.5, 1])
   const rate = (max: number): number =>
     dice.chance(variety) && !isCalm ? dice.scale(max / 20, max) * cruelty : 0
@@ -90,6 +90,8 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
     ipc: { delayMsMax: dice.scale(0.1, isCalm ? 1 : 20), loss: rate(0.02) },
     storage: {
       plan: {
+        // A boot looks through hundreds of buckets: it hardly ever succeeds while listings fail.
+        spared: dice.chance(0.7) ? ['list'] : [],
         probabilities: {
           before: rate(0.1),
           after: rate(0.1),
@@ -133,6 +135,12 @@ function drawConfig(dice: Dice, inlineBytes: number): Partial<NodeConfig> {
     requestsPerSessionMax: dice.pick([16, 4_096]),
     transactionsPerSessionMax: dice.pick([20, 16_384]),
     sessionTimeoutMs: dice.pick([5_000, 60_000]),
+    leaseTtlMs: dice.pick([1_500, 4_000, 10_000]),
+    peerTimeoutMs: dice.pick([300, 2_000]),
+    publishDelayMs: dice.pick([0, 2, 50]),
+    publishValueBytesMax: dice.pick([0, 40, inlineBytes]),
+    heartbeatMs: dice.pick([100, 500]),
+    reachMsMax: dice.pick([300, 3_000]),
     resolveMsMax: dice.pick([1_000, 10_000]),
     drainMsMax: dice.pick([100, 5_000]),
   }

@@ -76,8 +76,8 @@ export class Recorder implements History {
     call.toldAt = this.log.add(`${call.txn} was told ${outcome} at ${call.node}: ${said}`)
   }
 
-  say(txn: string, said: Told['said'], result: unknown): void {
-    this.told.push({ txn, at: this.log.add(`${txn} is said to be ${said}`), said, result })
+  say(txn: string, askedAt: number, said: Told['said'], result: unknown): void {
+    this.told.push({ txn, askedAt, at: this.log.add(`${txn} is said to be ${said}`), said, result })
   }
 }
 

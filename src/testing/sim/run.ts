@@ -28,6 +28,10 @@ export interface RunReport {
   readonly traffic: Readonly<Traffic>
   readonly nodes: SimCluster['counts']
   readonly decided: number
+  /** What nodes counted. */
+  readonly counters: Readonly<Record<string, number>>
+  /** How often callers of commits were told what. */
+  readonly codes: Readonly<Record<string, number>>
   readonly log: readonly string[]
 }
 
@@ -65,6 +69,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     traffic: cluster.fabric.traffic,
     nodes: cluster.counts,
     decided: cluster.recorder.committed.size,
+    counters: cluster.counters,
+    codes: countCodes(cluster),
     log: cluster.log.lines,
   }
 }
@@ -91,14 +97,26 @@ async function live(
   isOver = true
   cluster.setCruel(false)
   await clock.until(Promise.all(lives), ENDING_MS_MAX)
+  const judged = await checkAftermath(cluster, work)
+  for (const machine of machines) machine.crash()
+  await clock.advance(1)
   const surprises = users.flatMap((user) => user.surprises.map((what) => ({ rule: 'surprise', what })))
-  return [...surprises, ...(await checkAftermath(cluster, work))]
+  return [...surprises, ...judged]
 }
 
 function sumFaults({ machines }: SimCluster): Record<FaultKind, number> {
   const out: Record<FaultKind, number> = { before: 0, after: 0, lost: 0, timeout: 0, partial: 0, latency: 0 }
   for (const { storage } of machines) {
     for (const [kind, count] of Object.entries(storage.faults.met)) out[kind as FaultKind] += count
+  }
+  return out
+}
+
+function countCodes({ recorder }: SimCluster): Record<string, number> {
+  const out: Record<string, number> = {}
+  for (const { outcome, code } of recorder.commits) {
+    const name = code === undefined ? outcome : `${code} ${outcome}`
+    out[name] = (out[name] ?? 0) + 1
   }
   return out
 }

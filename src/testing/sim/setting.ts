@@ -1,4 +1,5 @@
 import type { NodeConfig } from '../../node/config.js'
+import type { CacheNode } from '../../node/node.js'
 import type { Storage } from '../../ports/storage.js'
 import type { SimClock } from '../sim-clock.js'
 import type { SimNetwork } from '../sim-network.js'
@@ -26,6 +27,8 @@ export interface Setting {
   /** Whether a node dies at an operation on storage. */
   onCall(machine: Machine): Fate | undefined
   onServing(machine: Machine): void
+  /** An incarnation that had served has ended. */
+  onEnd(node: CacheNode): void
   onStartFailed(machine: Machine, error: unknown): void
   /** A node logged an error: something that it did not foresee. */
   onError(machine: Machine, message: string, error: unknown): void

@@ -35,6 +35,8 @@ export class SimCluster {
   /** What a node did not foresee, and said so. */
   readonly surprises: Violation[] = []
   readonly counts = { starts: 0, startsFailed: 0, deathsAtStorage: 0 }
+  /** What all nodes counted, over all their incarnations. */
+  readonly counters: Record<string, number> = {}
   readonly #away = new Set<() => void>()
   #isCruel = false
 
@@ -108,6 +110,10 @@ export class SimCluster {
         if (!this.#isCruel || !dice.chance(plan.storage.death)) return undefined
         this.counts.deathsAtStorage++
         return dice.pick(['before', 'during', 'after'] as const)
+      },
+      onEnd: (node) => {
+        for (const [name, count] of node.inspect().counters)
+          this.counters[name] = (this.counters[name] ?? 0) + count
       },
       onServing: () => {
         this.counts.starts++

@@ -1,4 +1,4 @@
-import { judge, type Standing } from '../../core/decision.js'
+import { type Commit, judge, type Standing } from '../../core/decision.js'
 import type {
   CompareAndSwapResult,
   ListedEntry,
@@ -40,9 +40,12 @@ export class Witness implements Storage {
   async put(entries: readonly StorageEntry[]): Promise<void> {
     for (const { bucket, id, value } of entries) {
       this.#log.add(`put ${bucket} ${id} ${value.length}`)
-      if (isDecision(bucket)) this.#break(`a put over the decision of ${id}`)
       if (bucket.startsWith('value/')) this.#blobs.set(id, tagOf(value))
     }
+    const decisions = entries.filter(({ bucket }) => isDecision(bucket))
+    const before = await this.#storage.get(decisions)
+    for (const [i, { id, value }] of decisions.entries())
+      this.#checkShrunk(id, standingOf(before[i]), standingOf(value))
     await this.#storage.put(entries)
   }
 
@@ -86,7 +89,7 @@ export class Witness implements Storage {
         this.#commit(txn, after)
         return
       case 'compacted':
-        if (before?.status !== 'committed' || before.attempt !== after.attempt || before.hlc !== after.hlc)
+        if (before?.status !== 'committed' || !isSame(before, after))
           this.#break(`${txn}: ${describe(before)} shrank to ${describe(after)}`)
         return
       case 'fenced':
@@ -97,6 +100,13 @@ export class Witness implements Storage {
         if (before?.status === 'committed' || before?.status === 'compacted')
           this.#break(`${txn} was aborted where ${describe(before)} stood`)
     }
+  }
+
+  /** Only what is decided may be written over without a look, by its marker: whoever does so again writes the same. */
+  #checkShrunk(txn: string, before: Standing | undefined, after: Standing | undefined): void {
+    const wasDecided = before?.status === 'committed' || before?.status === 'compacted'
+    if (wasDecided && after?.status === 'compacted' && isSame(before, after)) return
+    this.#break(`${txn}: ${describe(after)} was put over ${describe(before)}`)
   }
 
   #commit(txn: string, decision: Extract<Standing, { status: 'committed' }>): void {
@@ -151,6 +161,10 @@ function isDecision(bucket: string): boolean {
 
 function standingOf(record: Uint8Array | undefined): Standing | undefined {
   return record === undefined ? undefined : decodeStanding(record)
+}
+
+function isSame(a: Commit, b: Commit): boolean {
+  return a.attempt === b.attempt && a.hlc === b.hlc
 }
 
 function describe(standing: Standing | undefined): string {

@@ -140,19 +140,21 @@ export class User {
   async #ask(executor: Executor): Promise<void> {
     const past = this.#pastOne()
     if (past === undefined) return
+    const askedAt = this.#work.recorder.log.count
     const { status, result } = await inside(executor, () => executor.virga.status(past.txn))
-    this.#work.recorder.say(past.txn, status, result)
+    this.#work.recorder.say(past.txn, askedAt, status, result)
   }
 
   async #cancel(executor: Executor): Promise<void> {
     const past = this.#pastOne()
     if (past === undefined) return
+    const askedAt = this.#work.recorder.log.count
     try {
       await inside(executor, () => executor.virga.cancel(past.txn))
-      this.#work.recorder.say(past.txn, 'cancelled', undefined)
+      this.#work.recorder.say(past.txn, askedAt, 'cancelled', undefined)
     } catch (error) {
       if (!VirgaError.is(error) || error.code !== 'AlreadyCommitted') throw error
-      this.#work.recorder.say(past.txn, 'not cancelled', undefined)
+      this.#work.recorder.say(past.txn, askedAt, 'not cancelled', undefined)
     }
   }
 

@@ -1,0 +1,252 @@
+import { expect, test } from 'vitest'
+import { checkHistory } from '../../../src/testing/checkers/check.js'
+import type {
+  Candidate,
+  CommitCall,
+  Committed,
+  Execution,
+  History,
+  Mode,
+  Read,
+  Snapshot,
+  Tag,
+  Told,
+} from '../../../src/testing/checkers/history.js'
+
+/** A history told by hand: what each checker must see, and what it must let pass. */
+class Tale implements History {
+  readonly committed = new Map<string, Committed>()
+  readonly snapshots: Snapshot[] = []
+  readonly executions: Execution[] = []
+  readonly reads: Read[] = []
+  readonly commits: CommitCall[] = []
+  readonly told: Told[] = []
+  readonly ran: { readonly txn: string; readonly calledAt: number }[] = []
+  #at = 0
+
+  begin(txn: string, { mode = 'read-atomic' as Mode, node = 'n1', after = [] as string[] } = {}): Execution {
+    const number = this.snapshots.length + 1
+    const beganAt = ++this.#at
+    const snapshot: Snapshot = {
+      number,
+      txn,
+      mode,
+      keyed: true,
+      node,
+      beganAt,
+      after,
+      attempt: `${txn}.${number}`,
+    }
+    this.snapshots.push(snapshot)
+    return this.run(snapshot, node, [])
+  }
+
+  run(snapshot: Snapshot, node: string, upstream: readonly Execution[]): Execution {
+    const execution: Execution = {
+      number: this.executions.length + 1,
+      snapshot,
+      node,
+      upstream,
+      writes: new Map(),
+    }
+    this.executions.push(execution)
+    return execution
+  }
+
+  read(execution: Execution, key: string, tag: Tag, own?: readonly Tag[]): void {
+    this.reads.push({ at: ++this.#at, execution, key, tag, own: own && new Set(own) })
+  }
+
+  /** Decides at the clock `hlc`, and tells the caller, unless that is left out. */
+  commit(execution: Execution, hlc: number, writes: Record<string, Tag>, { tell = true } = {}): CommitCall {
+    const { snapshot } = execution
+    const { txn } = snapshot
+    const result = `r${execution.number}`
+    const at = ++this.#at
+    const entries = Object.entries(writes)
+    const attempt = snapshot.attempt!
+    this.committed.set(txn, { txn, attempt, hlc, writes: new Map(entries), result, at, claimed: false })
+    const candidate: Candidate = {
+      snapshot,
+      writes: new Map(entries.map(([key, tag]) => [key, new Set([tag])])),
+      result,
+      said: result,
+    }
+    return this.call(txn, snapshot.node, [candidate], tell ? 'committed' : 'unknown', result)
+  }
+
+  call(
+    txn: string,
+    node: string,
+    candidates: Candidate[],
+    outcome: CommitCall['outcome'],
+    result?: unknown,
+  ): CommitCall {
+    const call: CommitCall = { txn, node, candidates, outcome, toldAt: ++this.#at, result, code: undefined }
+    this.commits.push(call)
+    return call
+  }
+
+  say(txn: string, said: Told['said'], result?: unknown): void {
+    const askedAt = ++this.#at
+    this.told.push({ txn, askedAt, at: ++this.#at, said, result })
+  }
+
+  /** A transaction that writes and is done. */
+  write(txn: string, hlc: number, writes: Record<string, Tag>, options = {}): void {
+    this.commit(this.begin(txn, options), hlc, writes)
+  }
+
+  rules(): readonly string[] {
+    return [...new Set(checkHistory(this).map(({ rule }) => rule))].sort()
+  }
+}
+
+test('a history without fault passes', () => {
+  const tale = new Tale()
+  tale.write('t1', 1, { x: 'a1', y: 'a2' })
+  const both = tale.begin('t2')
+  tale.read(both, 'x', 'a1')
+  tale.read(both, 'y', 'a2')
+  tale.read(both, 'z', null)
+  both.writes.set('x', 'b1')
+  tale.read(both, 'x', 'b1', ['b1'])
+  tale.commit(both, 2, { x: 'b1', y: null })
+  const later = tale.begin('t3')
+  tale.read(later, 'x', 'b1')
+  tale.read(later, 'y', null)
+  tale.say('t2', 'committed', `r${both.number}`)
+  expect(tale.rules()).toEqual([])
+})
+
+test('fractured reads: one key of a transaction, and what was before it of another', () => {
+  const tale = new Tale()
+  tale.write('t1', 1, { x: 'a1', y: 'a2' }, { node: 'n2' })
+  tale.write('t2', 2, { x: 'b1', y: 'b2' }, { node: 'n2' })
+  const reader = tale.begin('t3')
+  tale.read(reader, 'x', 'b1')
+  tale.read(reader, 'y', 'a2')
+  expect(tale.rules()).toContain('I2 no fractured reads')
+  const absent = new Tale()
+  absent.write('t1', 1, { x: 'a1', y: 'a2' }, { node: 'n2' })
+  const other = absent.begin('t2')
+  absent.read(other, 'x', 'a1')
+  absent.read(other, 'y', null)
+  expect(absent.rules()).toContain('I2 no fractured reads')
+})
+
+test('repeatable reads: two functions of one attempt, two answers', () => {
+  const tale = new Tale()
+  tale.write('t1', 1, { x: 'a' }, { node: 'n2' })
+  tale.write('t2', 2, { x: 'b' }, { node: 'n2' })
+  const first = tale.begin('t3')
+  tale.read(first, 'x', 'a')
+  const second = tale.run(first.snapshot, 'n3', [first])
+  tale.read(second, 'x', 'b')
+  expect(tale.rules()).toContain('I3 repeatable reads')
+})
+
+test('read your writes: what was written upstream is not seen; branches are chosen from differently', () => {
+  const tale = new Tale()
+  const one = tale.begin('t1')
+  tale.read(one, 'x', null, ['mine'])
+  expect(tale.rules()).toEqual(['I3 read your writes'])
+  const branches = new Tale()
+  const join = branches.begin('t1')
+  branches.read(join, 'x', 'left', ['left', 'right'])
+  branches.read(join, 'x', 'right', ['left', 'right'])
+  expect(branches.rules()).toEqual(['I3 read your writes'])
+})
+
+test('dirty reads: of what nobody committed, and of what was committed only later', () => {
+  const tale = new Tale()
+  tale.read(tale.begin('t1'), 'x', 'nowhere')
+  expect(tale.rules()).toEqual(['I4 no dirty reads'])
+  const early = new Tale()
+  const writer = early.begin('t1', { node: 'n2' })
+  early.read(early.begin('t2'), 'x', 'a')
+  early.commit(writer, 1, { x: 'a' })
+  expect(early.rules()).toEqual(['I4 no dirty reads'])
+})
+
+test('causality: acknowledged here, shown by its token, or seen by what is seen', () => {
+  const here = new Tale()
+  here.write('t1', 1, { x: 'a' })
+  here.read(here.begin('t2'), 'x', null)
+  expect(here.rules()).toEqual(['I7 causality'])
+
+  const elsewhere = new Tale()
+  elsewhere.write('t1', 1, { x: 'a' }, { node: 'n2' })
+  elsewhere.read(elsewhere.begin('t2'), 'x', null)
+  expect(elsewhere.rules()).toEqual([])
+  elsewhere.read(elsewhere.begin('t3', { after: ['t1'] }), 'x', null)
+  expect(elsewhere.rules()).toEqual(['I7 causality'])
+
+  const transitive = new Tale()
+  transitive.write('t1', 1, { x: 'a' }, { node: 'n2' })
+  const middle = transitive.begin('t2', { node: 'n3' })
+  transitive.read(middle, 'x', 'a')
+  transitive.commit(middle, 2, { y: 'b' })
+  const reader = transitive.begin('t3')
+  transitive.read(reader, 'y', 'b')
+  transitive.read(reader, 'x', null)
+  expect(transitive.rules()).toEqual(['I7 causality'])
+})
+
+test('acknowledgements: lost, told with another result, and not whole', () => {
+  const lost = new Tale()
+  const { snapshot } = lost.begin('t1')
+  const writes = new Map([['x', new Set(['a'])]])
+  lost.call('t1', 'n1', [{ snapshot, writes, result: 'r1', said: 'r1' }], 'committed', 'r1')
+  expect(lost.rules()).toEqual(['I5 durability'])
+
+  const differs = new Tale()
+  differs.write('t1', 1, { x: 'a' })
+  differs.call('t1', 'n2', [], 'committed', 'another')
+  expect(differs.rules()).toEqual(['I6 exactly once'])
+
+  const torn = new Tale()
+  torn.write('t1', 1, { x: 'a', y: 'b' })
+  const { committed } = torn
+  committed.set('t1', { ...committed.get('t1')!, writes: new Map([['x', 'a']]) })
+  expect(torn.rules()).toContain('I1 whole commits')
+})
+
+test('failures: told as definite, and decided all the same', () => {
+  const tale = new Tale()
+  const call = tale.commit(tale.begin('t1'), 1, { x: 'a' })
+  call.outcome = 'failed'
+  expect(tale.rules()).toEqual(['I6 exactly once'])
+  // Unknown is no lie.
+  call.outcome = 'unknown'
+  expect(tale.rules()).toEqual([])
+})
+
+test('a function that runs under an id whose commit had been acknowledged', () => {
+  const tale = new Tale()
+  tale.write('t1', 1, { x: 'a' })
+  tale.ran.push({ txn: 't1', calledAt: 1 })
+  expect(tale.rules()).toEqual([])
+  tale.ran.push({ txn: 't1', calledAt: 1_000 })
+  expect(tale.rules()).toEqual(['I6 exactly once'])
+})
+
+test.each(['cancelled', 'aborted', 'open'] as const)('a decided transaction is said to be %s', (said) => {
+  const tale = new Tale()
+  tale.write('t1', 1, { x: 'a' })
+  tale.say('t1', said)
+  expect(tale.rules()).toEqual(['I6 exactly once'])
+})
+
+test('lost updates: of two that read one version and write the key, both commit', () => {
+  const mode = 'parallel-snapshot'
+  const tale = new Tale()
+  tale.write('t1', 1, { x: 'a' }, { mode })
+  const [one, two] = [tale.begin('t2', { mode }), tale.begin('t3', { mode, node: 'n2' })]
+  tale.read(one, 'x', 'a')
+  tale.commit(one, 2, { x: 'b' })
+  expect(tale.rules()).toEqual([])
+  tale.read(two, 'x', 'a')
+  tale.commit(two, 3, { x: 'c' })
+  expect(tale.rules()).toEqual(['lost update'])
+})
