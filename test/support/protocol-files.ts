@@ -1,6 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { DescribedMessage, ProtocolDescription } from '../../src/wire/describe.js'
+import type {
+  DescribedFields,
+  DescribedMessage,
+  PeerProtocolDescription,
+  ProtocolDescription,
+} from '../../src/wire/describe.js'
 
 /**
  * The files of protocol/ that are made or completed by a program. `npm run protocol` sets VIRGA_PROTOCOL to `write`: then
@@ -22,12 +27,7 @@ export function writeProtocolFile(name: string, text: string): void {
   writeFileSync(fileURLToPath(new URL(name, folder)), text)
 }
 
-const HEAD = `# Messages
-
-Made by \`npm run protocol\` from the schema in \`src/wire/messages.ts\`; a test fails if it is stale. What the messages mean is told
-in the [README](README.md), and [schema.json](schema.json) holds the same as data.
-
-Every message is an array: its number, the request number, then its fields in this order.
+const TYPES = `Every message is an array: its number, the request number, then its fields in this order.
 
 | type | what stands on the wire |
 |---|---|
@@ -42,18 +42,23 @@ Every message is an array: its number, the request number, then its fields in th
 | \`T or nil\` | T, or nil |
 `
 
+const HEAD = `# Messages
+
+Made by \`npm run protocol\` from the schema in \`src/wire/messages.ts\`; a test fails if it is stale. What the messages mean is told
+in the [README](README.md), and [schema.json](schema.json) holds the same as data.
+
+${TYPES}`
+
+const PEER_HEAD = `# Messages between nodes
+
+Made by \`npm run protocol\` from the schema in \`src/wire/peer-messages.ts\` and \`src/wire/publications.ts\`; a test fails if it is stale.
+What the messages mean is told in [peers.md](peers.md), and [peer-schema.json](peer-schema.json) holds the same as data.
+
+${TYPES}`
+
 /** protocol/messages.md: a table for each message. */
 export function renderMessages({ version, requests, replies, errorCodes }: ProtocolDescription): string {
-  const allCodes = errorCodes.map(({ code }) => `"${code}"`).join(' | ')
-  const table = ({ name, number, fields }: DescribedMessage): string => {
-    const rows = fields.map(({ name: field, type }) => {
-      const shown =
-        type === allCodes ? 'an [error code](README.md#errors)' : `\`${type.replaceAll('|', '\\|')}\``
-      return `| \`${field}\` | ${shown} |`
-    })
-    const body = rows.length === 0 ? 'No fields.' : ['| field | type |', '|---|---|', ...rows].join('\n')
-    return `### ${name} (${number})\n\n${body}\n`
-  }
+  const table = messageTable(errorCodes.map(({ code }) => code))
   return [
     HEAD,
     `This is protocol version ${version}.\n`,
@@ -62,6 +67,41 @@ export function renderMessages({ version, requests, replies, errorCodes }: Proto
     '## Answers, from node to executor\n',
     ...replies.map(table),
   ].join('\n')
+}
+
+/** protocol/peer-messages.md: the same of the messages between nodes. */
+export function renderPeerMessages(
+  { version, publications, requests, replies, state }: PeerProtocolDescription,
+  codes: readonly string[],
+): string {
+  const table = messageTable(codes)
+  return [
+    PEER_HEAD,
+    `This is peer version ${version}.\n`,
+    '## Publications, to whoever subscribes\n',
+    ...publications.map(table),
+    '## Requests, from node to node\n',
+    ...requests.map(table),
+    '## Answers\n',
+    ...replies.map(table),
+    '## A state\n',
+    'What the pieces of `stated` make up, put together: one array of these.\n',
+    `${fieldRows(state)}\n`,
+  ].join('\n')
+}
+
+function messageTable(codes: readonly string[]): (message: DescribedMessage) => string {
+  const allCodes = codes.map((code) => `"${code}"`).join(' | ')
+  return ({ name, number, fields }) => `### ${name} (${number})\n\n${fieldRows(fields, allCodes)}\n`
+}
+
+function fieldRows(fields: DescribedFields, allCodes?: string): string {
+  const rows = fields.map(({ name: field, type }) => {
+    const shown =
+      type === allCodes ? 'an [error code](README.md#errors)' : `\`${type.replaceAll('|', '\\|')}\``
+    return `| \`${field}\` | ${shown} |`
+  })
+  return rows.length === 0 ? 'No fields.' : ['| field | type |', '|---|---|', ...rows].join('\n')
 }
 
 /** JSON that can hold byte strings, dates and big integers: as `{ "bin": hex }`, `{ "date": ms }`, `{ "int64": digits }`. */

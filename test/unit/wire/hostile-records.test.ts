@@ -1,10 +1,20 @@
 import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { History } from '../../../src/core/history.js'
 import { VirgaError } from '../../../src/errors.js'
 import { decodeContext, MAC_BYTES } from '../../../src/wire/context.js'
-import { replyFrames, requestFrames, requestNumbers } from '../../../src/wire/frames.js'
+import {
+  FRAME_MESSAGES_MAX,
+  peerReplyFrames,
+  peerRequestFrames,
+  publicationFrames,
+  replyFrames,
+  requestFrames,
+  requestNumbers,
+} from '../../../src/wire/frames.js'
 import { pack } from '../../../src/wire/msgpack.js'
+import { unpackSharedWrite, unpackState, unpackStretch } from '../../../src/wire/publications.js'
 import * as records from '../../../src/wire/records.js'
 import { decodeToken } from '../../../src/wire/token.js'
 import { readProtocolFile } from '../../support/protocol-files.js'
@@ -47,6 +57,12 @@ test.each([
   ['write set', records.decodeWriteSet],
   ['format', records.decodeFormat],
   ['minute', records.decodeMinute],
+  ['base', records.decodeBase],
+  ['guard', records.decodeGuard],
+  ['lease', records.decodeLease],
+  ['watermark', records.decodeWatermark],
+  ['compacted vector', records.decodeCompacted],
+  ['departed', records.decodeDeparted],
 ])('a record (%s) is read or is StorageCorrupt', (_, decode) => {
   fc.assert(
     fc.property(hostile(bytesFrom('records')), (bytes) => {
@@ -69,6 +85,108 @@ test('a frame is read or is refused; its request numbers never throw', () => {
     }),
     RUNS,
   )
+})
+
+const REFUSALS = [undefined, 'Malformed', 'UnsupportedVersion', 'LimitExceeded']
+
+test('a frame of a peer, and what is in it, is read or is refused', () => {
+  const frames = fc.oneof(
+    bytesFrom('peer-publications'),
+    bytesFrom('peer-requests'),
+    bytesFrom('peer-replies'),
+  )
+  fc.assert(
+    fc.property(hostile(frames), (bytes) => {
+      expect(REFUSALS).toContain(codeOf(() => peerRequestFrames.decode(bytes)))
+      const whatIsIn = codeOf(() => {
+        for (const message of publicationFrames.decode(bytes)) {
+          if (message.type === 'published') unpackStretch(message)
+        }
+      })
+      expect(REFUSALS).toContain(whatIsIn)
+      const whatIsAnswered = codeOf(() => {
+        for (const reply of peerReplyFrames.decode(bytes)) {
+          if (reply.type === 'fetched') unpackStretch(reply)
+          else if (reply.type === 'prepared') for (const set of reply.sets) set?.map(unpackSharedWrite)
+        }
+      })
+      expect(REFUSALS).toContain(whatIsAnswered)
+    }),
+    RUNS,
+  )
+})
+
+test('a state is read, and is then one that a history can take over, or is refused', () => {
+  fc.assert(
+    fc.property(hostile(bytesFrom('peer-states')), (bytes) => {
+      const code = codeOf(() => {
+        const history = new History()
+        const state = unpackState(bytes)
+        history.install(state)
+        for (const [origin, seq] of history.cut()) {
+          // No gap: every place is remembered or compacted.
+          expect(history.firstOf(origin)).toBe((history.compacted.get(origin) ?? 0) + 1)
+          expect(history.orderOf(origin, 1, seq).length).toBe(seq + 1 - history.firstOf(origin))
+        }
+      })
+      expect(REFUSALS).toContain(code)
+    }),
+    RUNS,
+  )
+})
+
+describe('what promises more than there is', () => {
+  /** An array, or a byte string, of 2^32 - 1, where one is due. */
+  const promising = [
+    [0xdd, 0xff, 0xff, 0xff, 0xff],
+    [0xc6, 0xff, 0xff, 0xff, 0xff],
+    [0xdb, 0xff, 0xff, 0xff, 0xff],
+  ]
+  const starts = [[], [0x92, 0x01], [0x92, 0x01, 0x97, 0x01, 0x00], [0x99]]
+
+  test.each(starts.flatMap((start) => promising.map((lie) => [[...start, ...lie]])))(
+    '(%j) allocates nothing',
+    (bytes) => {
+      const before = process.memoryUsage()
+      for (const decode of [
+        (frame: Uint8Array) => publicationFrames.decode(frame),
+        (frame: Uint8Array) => peerRequestFrames.decode(frame),
+        (frame: Uint8Array) => peerReplyFrames.decode(frame),
+        unpackState,
+      ])
+        expect(codeOf(() => void decode(new Uint8Array(bytes)))).toBe('Malformed')
+      const after = process.memoryUsage()
+      expect(after.heapUsed + after.external - before.heapUsed - before.external).toBeLessThan(
+        64 * 1024 * 1024,
+      )
+    },
+  )
+
+  test('nor does a frame of more messages, or of deeper arrays, than may be', () => {
+    const beat = [2, 0, 'n@0640e0c2e7b000f0e1d2c3b4', 0, [], [], 0]
+    const beats = (count: number): Uint8Array => pack([1, ...Array(count).fill(beat)])
+    expect(publicationFrames.decode(beats(FRAME_MESSAGES_MAX))).toHaveLength(FRAME_MESSAGES_MAX)
+    expect(codeOf(() => publicationFrames.decode(beats(FRAME_MESSAGES_MAX + 1)))).toBe('LimitExceeded')
+    const deep = new Uint8Array(100_000).fill(0x91)
+    for (const decode of [publicationFrames.decode.bind(publicationFrames), unpackState])
+      expect(codeOf(() => void decode(deep))).toBe('Malformed')
+  })
+})
+
+test('a message of one table is none of another', () => {
+  const frameOf = (name: string): Uint8Array => new Uint8Array(Buffer.from(vectors(name)[0]!.hex!, 'hex'))
+  const codecs = [
+    ['peer-publications', publicationFrames],
+    ['peer-requests', peerRequestFrames],
+    ['peer-replies', peerReplyFrames],
+  ] as const
+  for (const [name] of codecs) {
+    for (const [other, codec] of codecs)
+      expect(
+        codeOf(() => void codec.decode(frameOf(name))),
+        `${name} as ${other}`,
+      ).toBe(name === other ? undefined : 'Malformed')
+  }
 })
 
 describe('frames of another version', () => {

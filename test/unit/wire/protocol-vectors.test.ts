@@ -1,16 +1,27 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { Context } from '../../../src/core/context.js'
-import type { Standing } from '../../../src/core/decision.js'
-import { blobKey, decisionKey, lateKey, orderKey, type Place, pinKey } from '../../../src/core/layout.js'
+import type { Try } from '../../../src/core/decision.js'
+import type { HistoryState } from '../../../src/core/history.js'
+import type { TxnId } from '../../../src/core/ids.js'
+import * as layout from '../../../src/core/layout.js'
 import { decodeContext, encodeContext } from '../../../src/wire/context.js'
-import { replyFrames, requestFrames } from '../../../src/wire/frames.js'
-import { PROTOCOL_VERSION, REPLIES, REQUESTS, type Reply, type Request } from '../../../src/wire/messages.js'
+import {
+  peerReplyFrames,
+  peerRequestFrames,
+  publicationFrames,
+  replyFrames,
+  requestFrames,
+} from '../../../src/wire/frames.js'
+import { PROTOCOL_VERSION, REPLIES, REQUESTS } from '../../../src/wire/messages.js'
+import { PEER_REPLIES, PEER_REQUESTS, PEER_VERSION, PUBLICATIONS } from '../../../src/wire/peer-messages.js'
+import { packState, unpackState } from '../../../src/wire/publications.js'
 import * as records from '../../../src/wire/records.js'
 import { decodeToken, encodeToken, type SessionToken } from '../../../src/wire/token.js'
 import { decodeValue, encodeValue } from '../../../src/wire/value.js'
 import * as independent from '../../support/messagepack.mjs'
 import { isWriting, readProtocolFile, revive, writeProtocolFile } from '../../support/protocol-files.js'
+import { normal } from './normal.js'
 
 /**
  * Golden bytes. Those of frames move with the protocol's version. Those of what lies in storage or travels between nodes
@@ -33,42 +44,46 @@ function load<V extends Vector>(name: string): VectorFile<V> {
 }
 
 /** Adds what is missing, if that is asked for. */
-function complete<V extends Vector>(name: string, file: VectorFile<V>, encode: (vector: V) => object): void {
+function complete<V extends Vector>(
+  name: string,
+  file: VectorFile<V>,
+  encode: (vector: V) => object,
+  version = PROTOCOL_VERSION,
+): void {
   if (!isWriting) return
-  const isOld = file.version !== undefined && file.version !== PROTOCOL_VERSION
+  const isOld = file.version !== undefined && file.version !== version
   for (const vector of file.vectors)
     if (isOld || (vector.hex ?? vector.text) === undefined) Object.assign(vector, encode(vector))
-  if (isOld) file.version = PROTOCOL_VERSION
+  if (isOld) file.version = version
   writeProtocolFile(`vectors/${name}.json`, `${JSON.stringify(file, undefined, 2)}\n`)
 }
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const bytesOf = (hex: string | undefined): Uint8Array => new Uint8Array(Buffer.from(hex ?? '', 'hex'))
 
-/** Byte strings of any class as Uint8Array, so that they compare by their bytes. */
-function normal(value: unknown): unknown {
-  if (value instanceof Uint8Array) return new Uint8Array(value)
-  if (Array.isArray(value)) return value.map(normal)
-  if (value instanceof Map) return new Map([...value].map(([key, item]) => [key, normal(item)]))
-  if (typeof value !== 'object' || value === null || value instanceof Date) return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, normal(item)]))
+interface Codec {
+  encode(messages: readonly never[]): Uint8Array
+  decode(frame: Uint8Array): readonly unknown[]
 }
 
-describe.each([
-  ['requests', requestFrames, Object.keys(REQUESTS)],
-  ['replies', replyFrames, Object.keys(REPLIES)],
-] as const)('frames of %s', (name, codec, types) => {
+describe.each<readonly [string, Codec, readonly string[], number]>([
+  ['requests', requestFrames, Object.keys(REQUESTS), PROTOCOL_VERSION],
+  ['replies', replyFrames, Object.keys(REPLIES), PROTOCOL_VERSION],
+  ['peer-publications', publicationFrames, Object.keys(PUBLICATIONS), PEER_VERSION],
+  ['peer-requests', peerRequestFrames, Object.keys(PEER_REQUESTS), PEER_VERSION],
+  ['peer-replies', peerReplyFrames, Object.keys(PEER_REPLIES), PEER_VERSION],
+])('frames of %s', (name, codec, types, version) => {
   interface Frame extends Vector {
-    readonly messages: readonly (Request & Reply)[]
+    readonly messages: readonly { readonly type: string }[]
   }
   const file = load<Frame>(name)
-  const messagesOf = (frame: Frame) => revive(frame.messages) as Frame['messages']
-  complete(name, file, (frame) => ({ hex: hexOf(codec.encode(messagesOf(frame))) }))
+  const messagesOf = (frame: Frame): readonly never[] => revive(frame.messages) as readonly never[]
+  complete(name, file, (frame) => ({ hex: hexOf(codec.encode(messagesOf(frame))) }), version)
 
   test('are of this version, and show every message', () => {
-    expect(file.version).toBe(PROTOCOL_VERSION)
+    expect(file.version).toBe(version)
     const shown = file.vectors.flatMap(({ messages }) => messages.map(({ type }) => type))
-    expect(types.filter((type) => !shown.includes(type as never))).toEqual([])
+    expect(types.filter((type) => !shown.includes(type))).toEqual([])
   })
 
   test.each(file.vectors)('$name', (frame) => {
@@ -116,14 +131,22 @@ describe('records', () => {
     writeSet: [records.encodeWriteSet, records.decodeWriteSet],
     format: [records.encodeFormat, records.decodeFormat],
     minute: [records.encodeMinute, records.decodeMinute],
+    base: [records.encodeBase, records.decodeBase],
+    guard: [records.encodeGuard, records.decodeGuard],
+    lease: [records.encodeLease, records.decodeLease],
+    watermark: [records.encodeWatermark, records.decodeWatermark],
+    departed: [records.encodeDeparted, records.decodeDeparted],
+    compactedVector: [records.encodeCompacted, records.decodeCompacted],
   }
   const file = load<Vector & { readonly kind: string; readonly record: unknown }>('records')
   const recordOf = ({ kind, record }: { readonly kind: string; readonly record: unknown }): never => {
-    const revived = revive(record) as Standing & { cut?: unknown }
+    const revived = revive(record)
     if (kind === 'writeSet') return new Map(revived as never) as never
-    if (kind === 'standing' && revived.status === 'committed')
-      return { ...revived, result: revived.result, cut: new Map(revived.cut) } as never
-    return (revived.cut === undefined ? revived : { ...revived, cut: new Map(revived.cut as never) }) as never
+    if (typeof revived !== 'object') return revived as never
+    const cuts = Object.entries(revived as object).filter(([name]) =>
+      ['cut', 'low', 'applied'].includes(name),
+    )
+    return { ...revived, ...Object.fromEntries(cuts.map(([name, cut]) => [name, new Map(cut)])) } as never
   }
   complete('records', file, (vector) => ({ hex: hexOf(codecs[vector.kind]![0](recordOf(vector))) }))
 
@@ -139,12 +162,25 @@ describe('records', () => {
 })
 
 describe('places', () => {
-  const places: Readonly<Record<string, (...args: never[]) => Place>> = {
-    decision: decisionKey,
-    late: lateKey,
-    blob: blobKey,
-    pin: pinKey,
-    order: orderKey,
+  const places: Readonly<Record<string, (...args: never[]) => layout.Place>> = {
+    decision: layout.decisionKey,
+    late: layout.lateKey,
+    blob: layout.blobKey,
+    pin: layout.pinKey,
+    order: layout.orderKey,
+    base: layout.baseKey,
+    guard: layout.guardKey,
+    tombstone: layout.tombstoneKey,
+    lease: layout.leaseKey,
+    watermark: () => layout.CLUSTER_WATERMARK,
+    compacted: () => layout.CLUSTER_COMPACTED,
+    swept: () => layout.CLUSTER_SWEPT,
+    sweptValues: () => layout.CLUSTER_SWEPT_VALUES,
+    departed: () => layout.CLUSTER_DEPARTED,
+    key: () => layout.CLUSTER_KEY,
+    format: () => layout.CLUSTER_FORMAT,
+    checkpoint: () => layout.CLUSTER_CHECKPOINT,
+    ceiling: () => layout.CLUSTER_CEILING,
   }
   const file = load<Vector & { readonly kind: string; readonly args: never[] }>('places')
   const placeOf = ({ kind, args }: { kind: string; args: never[] }): string => {
@@ -153,8 +189,55 @@ describe('places', () => {
   }
   complete('places', file, (vector) => ({ text: placeOf(vector) }))
 
+  test('show every kind', () => {
+    expect(new Set(file.vectors.map(({ kind }) => kind))).toEqual(new Set(Object.keys(places)))
+  })
+
+  test('what an id says is what it was made of', () => {
+    const argsOf = (kind: string): never[] => file.vectors.find((vector) => vector.kind === kind)!.args
+    const [txn, blob] = argsOf('blob') as unknown as [TxnId, string]
+    expect(layout.placedBlob(layout.blobKey(txn, blob).id)).toEqual({ txn, attempt: blob.slice(0, 24), blob })
+    const [tried] = argsOf('pin') as unknown as [Try]
+    expect(layout.pinnedTry(layout.pinKey(tried).id)).toEqual(tried)
+    for (const id of ['', 'x', txn, `${txn}:`, `${txn}:x:y`, `${txn}:${blob.slice(1)}`, `x${txn}:${blob}`]) {
+      expect(layout.placedBlob(id), id).toBeUndefined()
+      expect(layout.pinnedTry(id), id).toBeUndefined()
+    }
+  })
+
+  test('lie in buckets that can be listed', () => {
+    const bucketOf = (kind: string): string =>
+      placeOf(file.vectors.find((v) => v.kind === kind)!).split(' ')[0]!
+    const minute = Number(bucketOf('decision').split('/')[1])
+    expect(layout.decisionBuckets(minute)).toContain(bucketOf('decision'))
+    expect(layout.blobBuckets(minute)).toContain(bucketOf('blob'))
+    expect(layout.pinBuckets()).toContain(bucketOf('pin'))
+    expect(layout.baseBuckets()).toContain(bucketOf('base'))
+    expect(layout.guardBuckets()).toContain(bucketOf('guard'))
+    expect(layout.MEMBER_BUCKET).toBe(bucketOf('lease'))
+  })
+
   test.each(file.vectors)('$name', (vector) => {
     expect(placeOf(vector)).toBe(vector.text)
+  })
+})
+
+describe('states', () => {
+  const file = load<Vector & { readonly state: unknown }>('peer-states')
+  const stateOf = (json: unknown): HistoryState => {
+    const state = revive(json) as HistoryState
+    const applied = state.applied.map((decision) => ({
+      ...decision,
+      publication: { ...decision.publication, cut: new Map(decision.publication.cut) },
+    }))
+    return { ...state, vector: new Map(state.vector), compacted: new Map(state.compacted), applied }
+  }
+  complete('peer-states', file, ({ state }) => ({ hex: hexOf(packState(stateOf(state))) }))
+
+  test.each(file.vectors)('$name', ({ state, hex }) => {
+    expect(hexOf(packState(stateOf(state)))).toBe(hex)
+    expect(normal(unpackState(bytesOf(hex)))).toEqual(stateOf(state))
+    expect(normal(unpackState(independent.encode(independent.decode(bytesOf(hex)))))).toEqual(stateOf(state))
   })
 })
 
