@@ -1,44 +1,53 @@
 // @ts-check
 import { createHistogram } from 'node:perf_hooks'
 
-/** Times of one thing, in nanoseconds. */
+/** Times of one thing. */
 export function timings() {
   const histogram = createHistogram()
   return {
     /** @param {bigint} startedAt */
     since: (startedAt) => histogram.record(process.hrtime.bigint() - startedAt || 1n),
+    /** @param {number} ms */
+    add: (ms) => histogram.record(Math.max(1, Math.round(ms * 1e6))),
     p50: () => histogram.percentile(50) / 1_000,
     p99: () => histogram.percentile(99) / 1_000,
     count: () => histogram.count,
   }
 }
 
+/** @typedef {{ before: () => Promise<any>, run: (prepared: any) => Promise<any>, after: (result: any) => Promise<unknown> }} Staged */
+
 /**
  * Runs several things in turn, a few operations of each at a time, in random order: whatever the machine does meanwhile,
- * it does to all of them. Returns the p50 and p99 of each in microseconds.
+ * it does to all of them. Of a thing in stages only `run` is timed. Returns the p50 and p99 of each in microseconds.
  *
- * @param {Record<string, () => Promise<unknown>>} things
+ * @param {Record<string, (() => Promise<unknown>) | Staged>} things
  * @param {{ rounds: number, each: number, warmup?: number }} options
  */
 export async function sideBySide(things, { rounds, each, warmup = 200 }) {
   const names = Object.keys(things)
   const all = Object.fromEntries(names.map((name) => [name, timings()]))
-  for (const name of names) for (let i = 0; i < warmup; i++) await things[name]?.()
+  /** @param {string} name @param {ReturnType<typeof timings>} [times] */
+  const once = async (name, times) => {
+    const thing = things[name]
+    if (thing === undefined) return
+    const staged = typeof thing === 'function' ? { before: nothing, run: thing, after: nothing } : thing
+    const prepared = await staged.before()
+    const startedAt = process.hrtime.bigint()
+    const result = await staged.run(prepared)
+    times?.since(startedAt)
+    await staged.after(result)
+  }
+  for (const name of names) for (let i = 0; i < warmup; i++) await once(name)
   for (let round = 0; round < rounds; round++) {
-    for (const name of shuffled(names)) {
-      const run = /** @type {() => Promise<unknown>} */ (things[name])
-      const times = /** @type {ReturnType<typeof timings>} */ (all[name])
-      for (let i = 0; i < each; i++) {
-        const startedAt = process.hrtime.bigint()
-        await run()
-        times.since(startedAt)
-      }
-    }
+    for (const name of shuffled(names)) for (let i = 0; i < each; i++) await once(name, all[name])
   }
   return Object.fromEntries(
     names.map((name) => [name, { p50Us: all[name]?.p50() ?? 0, p99Us: all[name]?.p99() ?? 0 }]),
   )
 }
+
+async function nothing() {}
 
 /** @template T @param {readonly T[]} items */
 function shuffled(items) {

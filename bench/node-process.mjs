@@ -1,11 +1,11 @@
 // @ts-check
 import { startNode } from 'virga/node'
 
-const [socket, storage] = process.argv.slice(2)
+const [socket, storage, nodeId = 'bench'] = process.argv.slice(2)
 const node = await startNode({
   socket: /** @type {string} */ (socket),
   storage: /** @type {string} */ (storage),
-  nodeId: 'bench',
+  nodeId,
 })
 process.on('SIGTERM', () => node.stop().then(() => process.exit(0)))
 setInterval(() => {}, 60_000)

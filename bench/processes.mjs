@@ -30,9 +30,9 @@ export async function cleanUp() {
 export async function startModule(file, args) {
   const path = fileURLToPath(new URL(file, import.meta.url))
   const child = spawn(process.execPath, [...cpuProfile(file), path, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
-  const lines = createInterface({ input: child.stdout })
+  const lines = createInterface({ input: /** @type {import('node:stream').Readable} */ (child.stdout) })
   const ready = await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => undefined)])
   if (ready === undefined) throw new Error(`${file} ended before it was ready`)
   const stop = async () => {
@@ -41,7 +41,15 @@ export async function startModule(file, args) {
     await once(child, 'exit')
   }
   cleanups.push(stop)
-  return { ready: String(ready[0]), stop, pid: /** @type {number} */ (child.pid) }
+  /** Sends it something to do, and resolves to what it reports: one at a time. @param {import('node:child_process').Serializable} task */
+  const ask = async (task) => {
+    const reported = Promise.race([once(child, 'message'), once(child, 'exit').then(() => undefined)])
+    child.send(task)
+    const report = await reported
+    if (report === undefined) throw new Error(`${file} ended over what it had to do`)
+    return report[0]
+  }
+  return { ready: String(ready[0]), stop, ask, pid: /** @type {number} */ (child.pid) }
 }
 
 /** @param {string} file `VIRGA_BENCH_PROFILE=folder` writes a CPU profile of each process there. */
@@ -52,17 +60,21 @@ function cpuProfile(file) {
     : ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${file}.${Date.now()}.cpuprofile`]
 }
 
-/** A node on a storage, in a process of its own, and a client of it here. @param {string} storage */
-export async function startNodeAndClient(storage) {
+/**
+ * A node on a storage, in a process of its own, and a client of it here.
+ *
+ * @param {string} storage @param {string} [nodeId]
+ */
+export async function startNodeAndClient(storage, nodeId = 'bench') {
   const socket = join(temporaryFolder(), 'node.sock')
-  const node = await startModule('node-process.mjs', [socket, storage])
+  const node = await startModule('node-process.mjs', [socket, storage, nodeId])
   const virga = await connect({ socket })
   const stop = async () => {
     await virga.close()
     await node.stop()
   }
   cleanups.push(stop)
-  return { virga, stop, pid: node.pid }
+  return { virga, stop, socket, pid: node.pid }
 }
 
 /** A redis-server of our own, without persistence: what is measured is not its disk. */
@@ -80,11 +92,31 @@ export async function startRedis() {
   for await (const line of createInterface({ input: child.stdout }))
     if (line.includes('Ready to accept connections')) break
   child.stdout.resume()
-  return { url: `redis://127.0.0.1:${port}`, stop }
+  return { url: `redis://127.0.0.1:${port}`, stop, pid: /** @type {number} */ (child.pid) }
 }
 
 /** Resident bytes of a process. @param {number} pid */
 export function residentBytes(pid) {
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return statusBytes(pid, 'VmRSS')
+}
+
+/** The most that a process ever was resident with. @param {number} pid */
+export function peakResidentBytes(pid) {
+  return statusBytes(pid, 'VmHWM')
+}
+
+/** @param {number} pid @param {string} field */
+function statusBytes(pid, field) {
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
   return Number(match?.[1]) * 1024
+}
+
+const TICKS_PER_SECOND = 100
+
+/** Seconds of CPU that a process has used so far, in user space and in the kernel, to a hundredth. @param {number} pid */
+export function cpuSeconds(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // The second field is the name, in parentheses, and may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }

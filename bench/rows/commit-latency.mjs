@@ -46,6 +46,7 @@ export async function commitLatency(/** @type {import('../run.mjs').Options} */ 
       unit: 'commands',
       budget: '1',
       holds: commands === 1,
+      counted: true,
     },
   ]
 }
