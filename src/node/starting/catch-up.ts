@@ -90,7 +90,11 @@ export class CatchUp {
     return state.history.covers(cut)
   }
 
-  /** Lets the pinned cuts of origins that nobody knows be read. All decisions of storage must have been adopted. */
+  /**
+   * Lets the pinned cuts of origins that nobody knows be read. Whatever stands in an order was decided before: a look that
+   * begins after the order was read finds it. Without that, a place would be passed whose decision is not here, and the
+   * cut be taken for one that can be read.
+   */
   async #restorePinnedOrders(): Promise<void> {
     const { state, peers } = this.#parts
     const origins = new Set<Origin>()
@@ -102,7 +106,10 @@ export class CatchUp {
           if (this.#lacks(cut, origin) && peers.byOrigin(origin) === undefined) origins.add(origin)
       }
     }
-    for (const [origin, places] of await this.#storedOrders(origins)) this.#takePlaces(origin, places)
+    if (origins.size === 0) return
+    const orders = await this.#storedOrders(origins)
+    await this.#parts.adoption.look(0)
+    for (const [origin, places] of orders) this.#takePlaces(origin, places)
   }
 
   #lacks(cut: Cut, origin: Origin): boolean {
