@@ -1,5 +1,6 @@
 import type { Tag, Violation } from '../checkers/history.js'
 import { Order } from '../checkers/order.js'
+import { checkLeftovers } from './leftovers.js'
 import type { Machine } from './machine.js'
 import type { SimCluster } from './sim-cluster.js'
 import { tagIn } from './witness.js'
@@ -19,7 +20,10 @@ export async function checkAftermath(cluster: SimCluster, work: Work): Promise<V
   if (converging.length > 0) return converging
   // All that was acknowledged survives the end of every process.
   for (const machine of cluster.machines) machine.crash()
-  return checkConvergence(cluster, work, 'after all nodes had been started again')
+  const again = await checkConvergence(cluster, work, 'after all nodes had been started again')
+  if (again.length > 0 || !cluster.plan.rests) return again
+  const left = await checkLeftovers(cluster)
+  return [...left, ...(await checkConvergence(cluster, work, 'after a long rest'))]
 }
 
 async function checkConvergence(cluster: SimCluster, work: Work, when: string): Promise<Violation[]> {

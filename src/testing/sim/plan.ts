@@ -52,6 +52,8 @@ export interface Plan {
   readonly skewMsMax: number
   readonly keys: { readonly hot: number; readonly cold: number }
   readonly inlineBytes: number
+  /** In the end, when all is quiet, the cluster rests until nothing should be left. */
+  readonly rests: boolean
 }
 
 export interface PlanOptions {
@@ -110,6 +112,7 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
     skewMsMax: dice.pick([0, 50, 2_000, 90_000]),
     keys: { hot: dice.between(2, 8), cold: dice.between(10, 60) },
     inlineBytes,
+    rests: nodes <= 3 && dice.chance(0.1),
   }
 }
 
@@ -135,6 +138,9 @@ function drawConfig(dice: Dice, inlineBytes: number): Partial<NodeConfig> {
     requestsPerSessionMax: dice.pick([16, 4_096]),
     transactionsPerSessionMax: dice.pick([20, 16_384]),
     sessionTimeoutMs: dice.pick([5_000, 60_000]),
+    deadlineMsMax: 120_000,
+    collectEveryMs: dice.pick([50, 200, 1_000]),
+    departAfterMs: dice.pick([15_000, 60_000, 600_000]),
     leaseTtlMs: dice.pick([1_500, 4_000, 10_000]),
     peerTimeoutMs: dice.pick([300, 2_000]),
     publishDelayMs: dice.pick([0, 2, 50]),

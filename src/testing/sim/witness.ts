@@ -17,6 +17,8 @@ import type { EventLog } from './event-log.js'
  */
 export class Witness implements Storage {
   readonly broken: Violation[] = []
+  /** Every bucket that was ever written to. */
+  readonly buckets = new Set<string>()
   readonly #storage: Storage
   readonly #log: EventLog
   readonly #committed: Map<string, Committed>
@@ -40,6 +42,7 @@ export class Witness implements Storage {
   async put(entries: readonly StorageEntry[]): Promise<void> {
     for (const { bucket, id, value } of entries) {
       this.#log.add(`put ${bucket} ${id} ${value.length}`)
+      this.buckets.add(bucket)
       if (bucket.startsWith('value/')) this.#blobs.set(id, tagOf(value))
     }
     const decisions = entries.filter(({ bucket }) => isDecision(bucket))
@@ -57,6 +60,7 @@ export class Witness implements Storage {
     // The engine takes the effect before it first waits, so whoever sees it later is later in the log as well.
     const swapping = this.#storage.compareAndSwap(key, expected, next)
     const result = await swapping
+    this.buckets.add(key.bucket)
     this.#log.add(`swap ${key.bucket} ${key.id} ${result.swapped ? (next?.length ?? 'gone') : 'refused'}`)
     if (result.swapped && isDecision(key.bucket)) this.#check(key.id, standingOf(expected), standingOf(next))
     return result

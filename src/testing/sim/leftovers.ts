@@ -1,0 +1,66 @@
+import { isCommit } from '../../core/decision.js'
+import { decodeBase, decodeStanding } from '../../wire/records.js'
+import type { Violation } from '../checkers/history.js'
+import type { SimCluster } from './sim-cluster.js'
+
+/** Minutes of ids close ten minutes after their end; attempts are given up that long after the longest deadline. */
+const LEFTOVERS_MS_MAX = 60 * 60_000
+const LOOK_EVERY_MS = 5 * 60_000
+/** Versions and decisions that a node may hold when nothing has happened for long. */
+const HELD_MAX = 20
+
+/**
+ * I10, and that nothing is left behind: when a cluster has been at rest for long, storage holds bases, markers and what
+ * these refer to, and a node's memory next to nothing.
+ */
+export async function checkLeftovers(cluster: SimCluster): Promise<Violation[]> {
+  const endMs = cluster.clock.monotonic() + LEFTOVERS_MS_MAX
+  for (;;) {
+    await cluster.clock.advance(LOOK_EVERY_MS)
+    const found = [...(await leftInStorage(cluster)), ...heldInMemory(cluster)]
+    if (found.length === 0) return []
+    if (cluster.clock.monotonic() >= endMs) return found
+  }
+}
+
+async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
+  const referred = new Set<string>()
+  const left: string[] = []
+  for (const bucket of witness.buckets) {
+    const kind = bucket.split('/')[0]!
+    for await (const { id, value } of witness.list(bucket, { values: true })) {
+      if (kind === 'base') {
+        const base = decodeBase(value!)
+        if (base.value.kind === 'blob') referred.add(`${base.txn}:${base.value.blob}`)
+      } else if (kind === 'decision') {
+        const standing = decodeStanding(value!)
+        if (isCommit(standing) && standing.status === 'committed') left.push(`the whole decision of ${id}`)
+      } else if (kind === 'pin' || kind === 'guard' || kind === 'order') left.push(`${bucket} ${id}`)
+    }
+  }
+  for (const bucket of witness.buckets) {
+    if (!bucket.startsWith('value/')) continue
+    for await (const { id } of witness.list(bucket)) if (!referred.has(id)) left.push(`${bucket} ${id}`)
+  }
+  return left.map((what) => ({ rule: 'left behind', what }))
+}
+
+function heldInMemory({ machines }: SimCluster): Violation[] {
+  return machines.flatMap(({ name, node }) => {
+    if (node === undefined) return [{ rule: 'I10 memory', what: `${name} does not serve` }]
+    const counters = new Map(node.inspect().counters)
+    const limits = {
+      versions: HELD_MAX,
+      decisions: HELD_MAX,
+      heldBytes: 0,
+      pins: 0,
+      placesWaiting: 0,
+      transactionsOpen: 0,
+    }
+    return Object.entries(limits).flatMap(([what, max]) => {
+      const count = counters.get(what)
+      if (count === undefined) throw new Error(`nodes count no ${what}`)
+      return count <= max ? [] : [{ rule: 'I10 memory', what: `${name} holds ${count} ${what}` }]
+    })
+  })
+}
