@@ -19,6 +19,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'tell how the node is, or what became of a transaction',
     load: async () => (await import('./status.js')).status,
   },
+  keygen: {
+    summary: 'make the keys by which nodes know each other',
+    load: async () => (await import('./keygen.js')).keygen,
+  },
 }
 
 function help(): string {

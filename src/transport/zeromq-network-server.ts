@@ -30,7 +30,7 @@ export class ZeromqServer {
   readonly #publisher: XPublisher
   readonly #zap: ZapDomain | undefined
   readonly #peers: ZeromqPeers
-  readonly #loops: readonly Promise<void>[]
+  readonly #loops: readonly Promise<unknown>[]
 
   /** Throws `InvalidArgument` if an address can't be had. */
   static async start(
@@ -58,6 +58,8 @@ export class ZeromqServer {
       sendTimeout: 0,
     })
     publisher.verbosity = 'allSubs'
+    const watch = (socket: Socket): Promise<void> => watchRefusals(socket, security.kind, handlers)
+    const watching = Promise.all([watch(router), watch(publisher)])
     try {
       const requests = await bind(router, own, options.requestsPort, 'requests')
       const publications = await bind(publisher, own, options.publicationsPort, 'publications')
@@ -66,10 +68,12 @@ export class ZeromqServer {
         publications: formatEndpoint({ host: bare, port: publications }),
         publicKey: security.kind === 'curve' ? security.publicKey : null,
       }
-      return new ZeromqServer(options, handlers, address, { router, publisher, zap })
+      return new ZeromqServer(options, handlers, address, { router, publisher, zap, watching })
     } catch (error) {
       router.close()
       publisher.close()
+      // Until then what was bound may be so still.
+      await watching
       await zap?.close()
       throw error
     }
@@ -79,9 +83,15 @@ export class ZeromqServer {
     options: ZeromqNetworkOptions,
     handlers: NetworkHandlers,
     address: NodeAddress,
-    parts: { readonly router: Router; readonly publisher: XPublisher; readonly zap: ZapDomain | undefined },
+    parts: {
+      readonly router: Router
+      readonly publisher: XPublisher
+      readonly zap: ZapDomain | undefined
+      /** Resolves when both sockets are closed. */
+      readonly watching: Promise<unknown>
+    },
   ) {
-    const { clock, security } = options
+    const { clock } = options
     this.address = address
     this.#options = options
     this.#router = parts.router
@@ -100,8 +110,7 @@ export class ZeromqServer {
       if (message?.[0] !== SUBSCRIBE || message[1] !== ECHO_LETTER) return
       if (message.length <= ECHO_BYTES_MAX) void this.#publisher.send(message.subarray(1))
     })
-    const watch = (socket: Socket): Promise<void> => watchRefusals(socket, security.kind, handlers)
-    this.#loops = [requests.done, subscriptions.done, watch(parts.router), watch(parts.publisher)]
+    this.#loops = [requests.done, subscriptions.done, parts.watching]
   }
 
   answer(to: PeerId, frame: Uint8Array): boolean {
@@ -167,7 +176,10 @@ const BIND_FAILURES: Readonly<Record<string, string>> = {
   EACCES: 'this user may not have that port: choose one above 1023',
 }
 
-/** Refusals that come before a peer shows its key. Those for its key are told by who checks it. */
+/**
+ * Refusals that come before a peer shows its key. Those for its key are told by who checks it. One that hangs up first is
+ * not counted: so do probes that only see whether a port is open.
+ */
 async function watchRefusals(
   socket: Socket,
   kind: ZeromqNetworkOptions['security']['kind'],
