@@ -145,7 +145,9 @@ export class Reads {
     const base = this.#bases.peek(key) ?? (await this.#bases.load(key))
     this.#checkLive(from)
     if (isOlder(version, base)) return base.bytes
-    const bytes = this.#values.peek(version!) ?? (await this.#values.load(version!))
+    const cached = this.#values.peek(version!)
+    // Not `??`: null is a value, that of a tombstone.
+    const bytes = cached === undefined ? await this.#values.load(version!) : cached
     if (bytes !== undefined) return bytes
     // Compacted since the base was looked up: the base is it.
     const again = await this.#bases.load(key)
