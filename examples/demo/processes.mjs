@@ -1,43 +1,21 @@
 // @ts-check
-/** Starts the processes of the demo, and sees to it that none outlives it. */
-import { spawn } from 'node:child_process'
+/** The processes of the demo: a node, and one for each run of a function. */
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { folder, kill, start } from '../support/processes.mjs'
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const FUNCTION_PROCESS = fileURLToPath(new URL('function-process.mjs', import.meta.url))
 
-export const folder = mkdtempSync(join(tmpdir(), 'virga-demo-'))
 export const socket = join(folder, 'run', 'node.sock')
-
-/** @typedef {import('node:child_process').ChildProcessByStdio<import('node:stream').Writable, import('node:stream').Readable, null>} Child */
-/** @type {Set<Child>} */
-const children = new Set()
-
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL')
-  rmSync(folder, { recursive: true, force: true })
-})
-for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(signal, () => process.exit(130))
-
-/** @param {readonly string[]} args */
-function start(args) {
-  // Settings of the user's own node have no place here.
-  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('VIRGA_'))
-  const env = { ...Object.fromEntries(others), VIRGA_SOCKET: socket }
-  const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'pipe', 'inherit'] })
-  children.add(child)
-  child.once('exit', () => children.delete(child))
-  return child
-}
+const env = { VIRGA_SOCKET: socket }
 
 /** Resolves when the node serves. */
 export async function startNode() {
-  const node = start([CLI, 'serve', '--storage', `lmdb:${join(folder, 'data')}`, '--log-level', 'warn'])
+  const storage = `lmdb:${join(folder, 'data')}`
+  const node = start([CLI, 'serve', '--storage', storage, '--log-level', 'warn'], env)
   const [line] = await Promise.race([
     once(createInterface(node.stdout), 'line'),
     once(node, 'exit').then(([code]) => {
@@ -54,7 +32,7 @@ export async function startNode() {
  * @returns {Promise<{ pid: number | undefined, context: string, receipt: import('virga').CommitReceipt | undefined }>}
  */
 export async function runFunction(task, onWrote) {
-  const child = start([FUNCTION_PROCESS])
+  const child = start([FUNCTION_PROCESS], env)
   child.stdin.end(JSON.stringify(task))
   const ended = once(child, 'exit')
   let context = ''
@@ -70,11 +48,4 @@ export async function runFunction(task, onWrote) {
   const [code, signal] = await ended
   if (signal !== 'SIGKILL' && code !== 0) throw new Error(`${task.name} ended with ${signal ?? code}`)
   return { pid: child.pid, context, receipt }
-}
-
-/** @param {Child} child */
-async function kill(child) {
-  const ended = once(child, 'exit')
-  child.kill('SIGKILL')
-  await ended
 }
