@@ -8,7 +8,8 @@ import type { NodeAddress } from '../ports/network.js'
 import { PROTOCOL_VERSION } from '../wire/messages.js'
 import { Membership } from './cluster/membership.js'
 import { PeerServer } from './cluster/peer-server.js'
-import { type Peer, Peers } from './cluster/peers.js'
+import { Peers } from './cluster/peers.js'
+import { Seeker } from './cluster/seeker.js'
 import { Collector } from './collecting/collector.js'
 import { Departures } from './collecting/departures.js'
 import { Minutes } from './collecting/minutes.js'
@@ -47,11 +48,6 @@ import type { World } from './world.js'
 export type MacFactory = (key: Uint8Array) => (payload: Uint8Array) => Uint8Array
 
 const DRAIN_LOOK_MS = 10
-/** How long a node that lives is waited for. */
-const FIND_MS = 1_000
-const FIND_LOOK_MS = 20
-/** How often a commit that won over one of this node is waited for before storage is asked. */
-const CONFLICT_WAITS = 3
 
 /**
  * A cache node: parts wired to each other, and their life cycle. It serves when it has all that the cluster has, and stops
@@ -67,6 +63,7 @@ export class CacheNode {
   readonly #minutes: Minutes
   readonly #membership: Membership
   readonly #peers: Peers
+  readonly #seeker: Seeker
   readonly #peerServer: PeerServer
   readonly #inbox: Inbox
   readonly #repair: Repair
@@ -161,6 +158,7 @@ export class CacheNode {
       onEnded: (txn) => this.#settled(txn),
     })
     this.#peers = new Peers(world, config, this.origin, counters, subscriber)
+    this.#seeker = new Seeker(clock, this.#membership, this.#peers)
     this.#inbox = new Inbox({
       history,
       ledger,
@@ -189,6 +187,8 @@ export class CacheNode {
       history,
       ledger,
       minutes,
+      decisions,
+      publishDelayMs: config.publishDelayMs,
       reach: (cut, waitMs) => this.#repair.reach(cut, waitMs),
       onAdopted: () => this.#inbox.pump(),
     })
@@ -223,7 +223,7 @@ export class CacheNode {
       adopt: () => this.#adoption.look(),
       onCompacted: (origin, through) => ledger.compact(origin, through),
     })
-    const writeSets = new WriteSets({ state, held: this.#held, find: (origin) => this.#find(origin) })
+    const writeSets = new WriteSets({ state, held: this.#held, find: (origin) => this.#seeker.find(origin) })
     const admission = new Admission({
       world,
       snapshots: this.#snapshots,
@@ -260,7 +260,7 @@ export class CacheNode {
       counters,
       clock: hybrid,
       fresh: (cut) => isFresh() && this.#snapshots.counts(cut),
-      adopt: (txn) => this.#adoptConflicting(txn),
+      adopt: (txn) => this.#adoption.follow(txn),
     })
     this.#requests = new Requests(state, {
       transactions: this.#transactions,
@@ -419,23 +419,11 @@ export class CacheNode {
 
   /** Who greets has just joined, unless it is known. */
   #greeted(origin: Origin): void {
-    if (!this.#serving || this.#membership.isLive(origin)) return
-    this.#inBackground(this.#membership.look(), 'a node that joins could not be looked for')
-  }
-
-  /** A node that was never heard of may have joined just now; one that can't be reached may come back in a moment. */
-  async #find(origin: Origin): Promise<Peer | undefined> {
-    const { clock } = this.#state.world
-    const until = clock.monotonic() + FIND_MS
-    for (let isFirst = true; ; isFirst = false) {
-      const peer = this.#peers.byOrigin(origin)
-      if (peer !== undefined) return peer
-      if (isFirst && !this.#membership.isLive(origin)) await this.#membership.look()
-      if (!this.#membership.isLive(origin)) return undefined
-      if (clock.monotonic() >= until)
-        throw new VirgaError('NodeUnavailable', `${origin} lives, and can't be reached`)
-      await new Promise<void>((resolve) => clock.timer(FIND_LOOK_MS, resolve))
-    }
+    if (!this.#serving) return
+    this.#inBackground(
+      this.#seeker.lives(origin).then(() => undefined),
+      'a node that joins could not be looked for',
+    )
   }
 
   /** A member is gone: what it decided last, nobody may have heard of. One of those who live looks for it. */
@@ -449,8 +437,7 @@ export class CacheNode {
   /** Something waits for an origin that does not seem to live: it may have joined just now. */
   #unstrand(origin: Origin): void {
     this.#unstranding ??= (async () => {
-      await this.#membership.look()
-      if (!this.#membership.isLive(origin)) await this.#adoption.look()
+      if (!(await this.#seeker.lives(origin))) await this.#adoption.look()
     })().finally(() => {
       this.#unstranding = undefined
     })
@@ -472,16 +459,6 @@ export class CacheNode {
   #stopAlone(why: string): void {
     this.#state.world.log.error({ origin: this.origin }, why)
     this.#inBackground(this.stop(), 'the node could not stop')
-  }
-
-  /** Its origin most likely tells of it within milliseconds. */
-  async #adoptConflicting(txn: TxnId): Promise<void> {
-    const { world, history, config } = this.#state
-    for (let waits = 0; waits < CONFLICT_WAITS && !history.has(txn); waits++)
-      await new Promise<void>((resolve) => world.clock.timer(config.publishDelayMs * 2, resolve))
-    if (history.has(txn)) return
-    const standing = await this.#state.decisions.find(txn)
-    if (standing?.status === 'committed') await this.#adoption.adopt(txn, standing)
   }
 
   #inBackground(running: Promise<void>, what: string): void {

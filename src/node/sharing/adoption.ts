@@ -7,6 +7,7 @@ import { decisionBuckets, decisionKey, lateBucket } from '../../core/layout.js'
 import { compareStamps } from '../../core/version.js'
 import { decodeStanding } from '../../wire/records.js'
 import type { Minutes } from '../collecting/minutes.js'
+import type { Decisions } from '../committing/decisions.js'
 import type { World } from '../world.js'
 import type { Ledger } from './ledger.js'
 
@@ -16,6 +17,8 @@ const LISTINGS_MAX = 64
 const ROUNDS_MAX = 16
 /** What a live origin has decided is on its way from there. */
 const GRACE_MS = 500
+/** How often a commit that is on its way is waited for before storage is asked. */
+const FOLLOW_WAITS = 3
 /** How long a cut is waited for before storage is looked through. */
 const REACH_MS = 1_000
 
@@ -32,6 +35,9 @@ export interface AdoptionParts {
   readonly history: History
   readonly ledger: Ledger
   readonly minutes: Minutes
+  readonly decisions: Pick<Decisions, 'find'>
+  /** How long a decision may wait at its origin before it is told. */
+  readonly publishDelayMs: number
   readonly reach: (cut: Cut, waitMs: number) => Promise<boolean>
   /** What was missing may have come. */
   readonly onAdopted: () => void
@@ -92,6 +98,16 @@ export class Adoption {
     this.#adopt(found.decisions)
     this.#listedAtMs = startedAtMs
     return found
+  }
+
+  /** Makes a commit visible here that another node has just made: most likely it is on its way. */
+  async follow(txn: TxnId): Promise<void> {
+    const { world, history, decisions, publishDelayMs } = this.#parts
+    for (let waits = 0; waits < FOLLOW_WAITS && !history.has(txn); waits++)
+      await new Promise<void>((resolve) => world.clock.timer(publishDelayMs * 2, resolve))
+    if (history.has(txn)) return
+    const standing = await decisions.find(txn)
+    if (isCommit(standing)) await this.adopt(txn, standing)
   }
 
   /** Makes one commit visible here, and what it read before it: it was found under its id. */

@@ -16,9 +16,9 @@ export interface PublisherConfig {
   readonly heartbeatMs: number
 }
 
-/** Decisions in one frame, and bytes of their values. */
+/** Decisions in one frame, and about how many bytes: a thousand frames may wait for a slow subscriber. */
 const FRAME_DECISIONS_MAX = 512
-const FRAME_BYTES_MAX = 512 * 1024
+const FRAME_BYTES_MAX = 64 * 1024
 /** Ended transactions that wait to be told. More are left to their deadlines. */
 const ENDED_MAX = 8_192
 
