@@ -53,6 +53,7 @@ export class History {
   readonly #compacted = new Map<Origin, number>()
   /** Origins that have departed: of what they published nothing is in the chains here, nor will be. */
   readonly #departed = new Set<Origin>()
+  readonly #lastOfDeparted = new Map<Origin, number>()
   /** Those that no cut need name any more. */
   readonly #unnamed = new Set<Origin>()
   #cut: Cut | undefined
@@ -91,8 +92,16 @@ export class History {
 
   /** Whether all that a cut sees is applied here. What departed origins published is in the bases, and in every cut. */
   covers(cut: Cut): boolean {
-    for (const [origin, seq] of cut) if (seq > this.seqOf(origin) && !this.#departed.has(origin)) return false
+    for (const [origin, seq] of cut) if (!this.includes({ origin, seq })) return false
     return true
+  }
+
+  /**
+   * Whether what stands at a place is applied here, or in the bases since its origin has departed. A place that nobody knew of
+   * when it departed is not: what stands there gets another place from whoever adopts it.
+   */
+  includes({ origin, seq }: Coordinates): boolean {
+    return seq <= this.seqOf(origin) || seq <= (this.#lastOfDeparted.get(origin) ?? 0)
   }
 
   get departed(): ReadonlySet<Origin> {
@@ -100,13 +109,16 @@ export class History {
   }
 
   /**
-   * An origin is dead, and all that it ever published is compacted: what a cut says of it makes no difference any more.
-   * False: there is something of it left here that is not compacted.
+   * An origin is dead, and all that it ever published, up to a last place, is compacted: what a cut says of it makes no
+   * difference any more. False: there is something of it left here that is not compacted. It may be so although it was looked for
+   * everywhere: told to this node alone, which was out of touch. Then it is adopted by others, and compacted in the end.
    */
   depart(origin: Origin, last: number, horizon: Hlc): boolean {
     this.foundCompacted(new Map([[origin, last]]), horizon)
-    if (this.seqOf(origin) > (this.#compacted.get(origin) ?? 0)) return false
+    const order = this.#orders.get(origin)
+    if (order?.between(order.first, order.last).some((txn) => this.#applied.has(txn))) return false
     this.#departed.add(origin)
+    this.#lastOfDeparted.set(origin, Math.max(last, this.seqOf(origin)))
     return true
   }
 
@@ -259,17 +271,23 @@ export class History {
       const known = this.#applied.get(txn)
       if (known !== undefined) for (const at of coordinates) addPlace(known.coordinates, at)
       // What has left these chains must not come back: its place is forgotten, so nothing would ever take it out again.
-      else if (!coordinates.some((at) => sees(this.#compacted, at)))
+      else if (!coordinates.some((at) => this.#isForgotten(at)))
         added.push(this.#insert(txn, publication, [...coordinates]))
     }
-    for (const { origin, first, txns } of state.orders) this.#extend(origin, first, txns)
+    for (const { origin, first, txns } of state.orders)
+      if (!this.#departed.has(origin)) this.#extend(origin, first, txns)
     for (const [origin, seq] of union(this.#vector, state.vector))
-      if (!this.#unnamed.has(origin)) this.#vector.set(origin, seq)
+      if (!this.#departed.has(origin)) this.#vector.set(origin, seq)
     for (const [origin, seq] of union(this.#compacted, state.compacted))
-      if (!this.#unnamed.has(origin)) this.#compacted.set(origin, seq)
+      if (!this.#departed.has(origin)) this.#compacted.set(origin, seq)
     if (state.horizon > this.#horizon) this.#horizon = state.horizon
     this.#cut = undefined
     return { added, dropped }
+  }
+
+  /** Whether what stands at a place was compacted here. Of a departed origin that is all that ever stood at its places. */
+  #isForgotten(at: Coordinates): boolean {
+    return sees(this.#compacted, at) || this.#departed.has(at.origin)
   }
 
   /** Remembers an order beyond what is applied. Where the other's begins later, what is between is in the bases. */

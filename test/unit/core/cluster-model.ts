@@ -1,9 +1,10 @@
-import { type Cut, covers, EMPTY_CUT, intersection, union } from '../../../src/core/cut.js'
+import { type Cut, coversBut, EMPTY_CUT, intersection, union } from '../../../src/core/cut.js'
 import { History, type HistoryState } from '../../../src/core/history.js'
 import { HLC_ZERO, type Hlc } from '../../../src/core/hlc.js'
 import type { Origin, TxnId } from '../../../src/core/ids.js'
 import type { Placed, Publication } from '../../../src/core/publication.js'
 import { compareStamps, type Stamp, type Version } from '../../../src/core/version.js'
+import type { Tape } from './tape.js'
 
 /**
  * A cluster in which only the histories are real. Nodes decide, tell each other in any order and with losses, adopt what
@@ -11,33 +12,6 @@ import { compareStamps, type Stamp, type Version } from '../../../src/core/versi
  * what every live snapshot sees into bases. Every read is compared with an oracle that remembers, for each snapshot, the
  * explicit set of transactions that its node had when it began.
  */
-
-/** Choices from a list of numbers, so that a failing run shrinks; at its end the run ends. */
-export class Tape {
-  readonly #numbers: readonly number[]
-  #at = 0
-
-  constructor(numbers: readonly number[]) {
-    this.#numbers = numbers
-  }
-
-  get isOver(): boolean {
-    return this.#at >= this.#numbers.length
-  }
-
-  below(count: number): number {
-    return (this.#numbers[this.#at++] ?? 0) % count
-  }
-
-  pick<T>(of: readonly T[]): T | undefined {
-    return of.length === 0 ? undefined : of[this.below(of.length)]
-  }
-
-  some<T>(of: readonly T[]): readonly T[] {
-    const mask = this.below(2 ** of.length - 1) + 1
-    return of.filter((_, i) => (mask & (1 << i)) !== 0)
-  }
-}
 
 const NODES_MAX = 4
 const SNAPSHOTS_MAX = 8
@@ -64,6 +38,8 @@ export class Node {
   /** Bases that are cached, by the rules of a node. */
   readonly cache = new Map<string, Stamp>()
   isMember = false
+  /** How many departures it knows of. */
+  learned = 0
   clock: Hlc = HLC_ZERO
   /** What a listing found that is not adopted yet. */
   listed: readonly TxnId[] = []
@@ -86,6 +62,8 @@ export class World {
   watermark: Cut = EMPTY_CUT
   compacted: Cut = EMPTY_CUT
   horizon: Hlc = HLC_ZERO
+  /** Dead origins of which all is compacted, and their last places, in the order in which they were written down. */
+  readonly departures: (readonly [Origin, number])[] = []
   nodes: Node[] = []
   snapshots: Snapshot[] = []
   /** What happened, for whoever asks whether a run was worth anything. */
@@ -104,7 +82,7 @@ export class World {
   step(): void {
     const tape = this.#tape
     const node = tape.pick(this.nodes) ?? this.boot()
-    const what = tape.below(64)
+    const what = tape.below(68)
     if (what < 2) this.grow()
     else if (what < 3) this.crash(node)
     else if (what < 4) this.leave(node)
@@ -119,7 +97,9 @@ export class World {
     else if (what < 50) this.install(node)
     else if (what < 56) this.compact()
     else if (what < 62) this.learn(node)
-    else this.evict(node)
+    else if (what < 64) this.evict(node)
+    else if (what < 65) this.depart()
+    else this.learnDepartures(node)
   }
 
   /** Starts one more node, while there are few. */
@@ -134,6 +114,7 @@ export class World {
     if (peer === undefined) this.restore(node)
     else this.#install(node, peer)
     this.nodes.push(node)
+    this.learnDepartures(node)
     this.rejoin(node)
     return node
   }
@@ -154,8 +135,11 @@ export class World {
 
   /** Serves again once it has all that collection may have compacted. */
   rejoin(node: Node): void {
-    if (covers(node.history.cut(), this.watermark)) node.isMember = true
-    else if (!node.isMember && this.#tape.below(4) === 0) this.restore(node)
+    if (node.isMember) return
+    this.learnDepartures(node)
+    const { departed } = node.history
+    if (coversBut(node.history.cut(), this.watermark, departed)) node.isMember = true
+    else if (this.#tape.below(4) === 0) this.restore(node)
   }
 
   /** It was not heard of for so long that collection goes on without it: its snapshots are given up. */
@@ -221,6 +205,8 @@ export class World {
   }
 
   deliverFrom(node: Node, origin: Origin): boolean {
+    // Nothing is to come of one that has departed.
+    if (node.history.departed.has(origin)) return false
     const seq = node.history.seqOf(origin) + 1
     const place = this.places.get(origin)?.[seq - 1]
     if (place === undefined) return false
@@ -244,8 +230,10 @@ export class World {
   /** Whether all that a decision read is here. What only the dead knew is looked for in storage first. */
   #isReady(node: Node, placed: Placed): boolean {
     if (placed.kind === 'compacted') return true
-    const lacking = [...placed.publication.cut].filter(([origin, seq]) => seq > node.history.seqOf(origin))
-    if (lacking.length === 0) return true
+    if (node.history.covers(placed.publication.cut)) return true
+    const lacking = [...placed.publication.cut].filter(
+      ([origin, seq]) => !node.history.includes({ origin, seq }),
+    )
     if (lacking.some(([origin]) => this.nodes.some((peer) => peer.origin === origin))) return false
     this.#list(node)
     this.adopt(node)
@@ -296,7 +284,11 @@ export class World {
   #install(node: Node, peer: Node): void {
     const state = peer.history.state()
     const mine = node.history.cut()
-    const [ahead, behind] = [!covers(state.vector, mine), !covers(mine, state.vector)]
+    const { departed } = node.history
+    const [ahead, behind] = [
+      !coversBut(state.vector, mine, departed),
+      !coversBut(mine, state.vector, departed),
+    ]
     this.#count(`install ${ahead ? (behind ? 'across' : 'of the past') : 'forward'}`)
     this.take(node, state)
     for (const txn of peer.visible) node.visible.add(txn)
@@ -316,11 +308,14 @@ export class World {
     if (members.length === 0) return
     const cuts = [...members.map(({ history }) => history.cut()), ...this.snapshots.map(({ cut }) => cut)]
     this.watermark = union(this.watermark, cuts.reduce(intersection))
-    const due = [...this.watermark].filter(([origin, seq]) => seq > (this.compacted.get(origin) ?? 0))
+    const due = [...this.watermark].filter(
+      ([origin, seq]) => Math.min(seq, this.places.get(origin)!.length) > (this.compacted.get(origin) ?? 0),
+    )
     const next = this.#tape.pick(due)
     if (next === undefined) return
     const from = this.compacted.get(next[0]) ?? 0
-    this.compactThrough(next[0], from + 1 + this.#tape.below(next[1] - from))
+    const through = Math.min(next[1], this.places.get(next[0])!.length)
+    this.compactThrough(next[0], from + 1 + this.#tape.below(through - from))
   }
 
   compactThrough(origin: Origin, through: number): void {
@@ -375,6 +370,40 @@ export class World {
       cache.set(key, { txn, hlc })
   }
 
+  /**
+   * Writes down a dead origin of which every member has applied, and collection compacted, all that it told. It is so long
+   * dead that nothing of it is on its way any more.
+   */
+  depart(): void {
+    const known = new Set(this.departures.map(([origin]) => origin))
+    const dead = [...this.compacted].filter(
+      ([origin, seq]) =>
+        !known.has(origin) &&
+        this.nodes.every((node) => node.origin !== origin && node.history.seqOf(origin) <= seq) &&
+        this.members().every(({ history }) => history.seqOf(origin) === seq),
+    )
+    const next = this.#tape.pick(this.members().length === 0 ? [] : dead)
+    if (next === undefined) return
+    this.departures.push(next)
+    this.places.get(next[0])!.length = next[1]
+    this.#count('departed')
+  }
+
+  /** Looks for departures; and names those no more which every member knows of. */
+  learnDepartures(node: Node): void {
+    for (const [origin, last] of this.departures.slice(node.learned)) {
+      this.learnThrough(node, origin, last)
+      // What never came here is in the bases, and may be newer than what has left.
+      if (node.history.seqOf(origin) < last) node.cache.clear()
+      for (const { txn } of this.places.get(origin)!.slice(0, last)) node.visible.add(txn)
+      if (!node.history.depart(origin, last, this.horizon)) break
+      node.learned++
+    }
+    const told = Math.min(...this.members().map(({ learned }) => learned), node.learned)
+    node.history.leaveOut(this.departures.slice(0, told).map(([origin]) => origin))
+    if (told > 0) this.#count('left out')
+  }
+
   evict({ cache }: Node): void {
     const key = this.#tape.pick(KEYS)!
     const base = this.bases.get(key)
@@ -415,14 +444,17 @@ export class World {
       this.#list(node)
       this.adopt(node)
     }
+    for (const node of this.nodes) this.learnDepartures(node)
     for (const node of this.nodes) this.#catchUp(node)
     for (const node of this.nodes) this.#catchUp(node)
+    for (const node of this.nodes) this.learnDepartures(node)
     const everything = this.nodes[0]!.history.cut()
     this.watermark = union(this.watermark, everything)
     for (const [origin, seq] of everything) this.compactThrough(origin, seq)
     for (const node of this.nodes) {
       node.isMember = true
       for (const [origin, seq] of everything) this.learnThrough(node, origin, seq)
+      this.learnDepartures(node)
     }
   }
 
@@ -431,7 +463,7 @@ export class World {
       for (const [origin, seq] of peer.history.cut()) {
         while (node.history.seqOf(origin) < seq) if (!this.deliverFrom(node, origin)) break
       }
-      if (!covers(node.history.cut(), peer.history.cut())) this.#install(node, peer)
+      if (!node.history.covers(peer.history.cut())) this.#install(node, peer)
     }
   }
 

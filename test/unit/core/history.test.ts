@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Coordinates, covers, EMPTY_CUT, sameCut } from '../../../src/core/cut.js'
+import { type Coordinates, coversBut, EMPTY_CUT } from '../../../src/core/cut.js'
 import { History } from '../../../src/core/history.js'
 import type { Hlc } from '../../../src/core/hlc.js'
 import type { Origin, TxnId } from '../../../src/core/ids.js'
-import { KEYS, type Node, Tape, World } from './cluster-model.js'
+import { KEYS, type Node, World } from './cluster-model.js'
+import { Tape } from './tape.js'
 
 const tapes = fc
   .array(fc.nat(5039), { maxLength: 2000, size: 'max' })
@@ -18,7 +19,7 @@ function checkReads(world: World): void {
   for (const node of world.members()) {
     const own = { cut: node.history.cut(), saw: node.visible }
     for (const { cut, saw } of [own, ...world.snapshots]) {
-      if (!covers(node.history.cut(), cut)) continue
+      if (!node.history.covers(cut)) continue
       for (const key of KEYS) {
         const [found, due] = [world.read(node, cut, key), world.newest(key, saw)]
         if (found !== due) throw new Error(`${key} at ${node.origin} is of ${found}, not of ${due}`)
@@ -38,6 +39,10 @@ function checkClosed(world: World): void {
 function checkOrders(world: World, { history }: Node): void {
   const standing = new Set<TxnId>()
   for (const [origin, places] of world.places) {
+    if (history.departed.has(origin)) {
+      expect(history.orderOf(origin, 1, places.length)).toEqual([])
+      continue
+    }
     const first = history.firstOf(origin)
     const seq = history.seqOf(origin)
     expect(first).toBe((history.compacted.get(origin) ?? 0) + 1)
@@ -89,8 +94,10 @@ describe('a cluster of histories', () => {
         expect(first.visible.size).toBe(world.txns.size)
         for (const node of world.nodes) {
           checkOrders(world, node)
-          expect(sameCut(node.history.cut(), first.history.cut())).toBe(true)
-          expect(sameCut(node.history.cut(), node.history.compacted)).toBe(true)
+          const { departed } = node.history
+          expect(coversBut(node.history.cut(), first.history.cut(), departed)).toBe(true)
+          expect(coversBut(first.history.cut(), node.history.cut(), departed)).toBe(true)
+          expect(coversBut(node.history.compacted, node.history.cut(), departed)).toBe(true)
           const { decisions, versions, keys } = node.history
           expect({ decisions, versions, keys }).toEqual({ decisions: 0, versions: 0, keys: 0 })
         }
@@ -117,6 +124,8 @@ describe('a cluster of histories', () => {
       'install forward',
       'install of the past',
       'install across',
+      'departed',
+      'left out',
     ]) {
       expect(counts.get(what) ?? 0, what).toBeGreaterThan(20)
     }
@@ -246,6 +255,66 @@ describe('a history', () => {
         [B, 1],
       ]),
     )
+  })
+})
+
+describe('an origin that has departed', () => {
+  function departed(): History {
+    const history = new History()
+    put(history, 't1', 1, { origin: A, seq: 1 })
+    put(history, 't2', 2, { origin: B, seq: 1 })
+    history.compact(A, 1)
+    expect(history.depart(A, 1, 1 as Hlc)).toBe(true)
+    return history
+  }
+
+  test('is in every cut, up to its last place and no further', () => {
+    const history = departed()
+    expect(
+      history.covers(
+        new Map([
+          [A, 1],
+          [B, 1],
+        ]),
+      ),
+    ).toBe(true)
+    expect(history.covers(new Map([[A, 2]]))).toBe(false)
+    expect(history.covers(new Map([[B, 2]]))).toBe(false)
+    history.leaveOut([A])
+    history.foundCompacted(new Map([[A, 1]]), 1 as Hlc)
+    expect(history.cut()).toEqual(new Map([[B, 1]]))
+    expect(history.covers(new Map([[A, 1]]))).toBe(true)
+    expect(history.covers(new Map([[A, 2]]))).toBe(false)
+  })
+
+  test('has not departed while something of it is not compacted', () => {
+    const history = new History()
+    for (const seq of [1, 2]) put(history, `t${seq}`, seq, { origin: A, seq })
+    history.compact(A, 1)
+    expect(history.depart(A, 1, 1 as Hlc)).toBe(false)
+    expect(history.departed.has(A)).toBe(false)
+    expect(readers(history)).toBe('t2')
+    put(history, 't2', 2, { origin: B, seq: 1 })
+    history.compact(B, 1)
+    expect(history.depart(A, 1, 1 as Hlc)).toBe(true)
+    expect(history.covers(new Map([[A, 2]]))).toBe(true)
+  })
+
+  test('does not come back with the state of a node that has not heard of it', () => {
+    const unaware = new History()
+    for (const seq of [1, 2]) put(unaware, `t${seq}`, seq, { origin: A, seq })
+    put(unaware, 't3', 3, { origin: C, seq: 1 })
+    for (const isLeftOut of [false, true]) {
+      const history = departed()
+      if (isLeftOut) history.leaveOut([A])
+      const { added } = history.install(unaware.state())
+      expect(added.map(({ txn }) => txn)).toEqual(['t3'])
+      expect(history.seqOf(A)).toBe(isLeftOut ? 0 : 1)
+      const { vector, orders, compacted } = history.state()
+      expect(orders.map(({ origin }) => origin).sort()).toEqual([...vector.keys()].sort())
+      expect(compacted.has(A)).toBe(!isLeftOut)
+      expect(vector.has(A)).toBe(!isLeftOut)
+    }
   })
 })
 

@@ -16,7 +16,8 @@ import {
   unpackState,
   unpackStretch,
 } from '../../../src/wire/publications.js'
-import { KEYS, Tape, World } from '../core/cluster-model.js'
+import { KEYS, World } from '../core/cluster-model.js'
+import { Tape } from '../core/tape.js'
 import { normal } from './normal.js'
 
 const ORIGINS = Array.from({ length: 5 }, (_, i) => `node-${i}@${`0${i}`.padStart(24, '0')}` as Origin)
