@@ -4,7 +4,8 @@ import { VirgaError } from '../../src/errors.js'
 import { Dice } from './dice.js'
 import type { Reckoning } from './reckoning.js'
 
-const GROUPS = 5
+/** Groups of keys that transactions share. */
+export const GROUPS = 5
 const ATTEMPTS_MAX = 1_000
 
 /** Clients that write groups of keys, one transaction after the other, until they are told to stop. */
@@ -44,12 +45,15 @@ export class Load {
     })
   }
 
-  /** Two branches and a join per transaction, handed off durably or not, tried again under the same id until it commits. */
-  dags(virga: Virga): void {
+  /**
+   * Two branches and a join per transaction, handed off durably or not, tried again under the same id until it commits. Given
+   * several clients, each function runs at any of them.
+   */
+  dags(...clients: readonly [Virga, ...Virga[]]): void {
     this.#start(async (id, dice) => {
       for (let attempt = 1; ; attempt++) {
         try {
-          return await this.#dag(virga, id, `${id}#${attempt}`, dice)
+          return await this.#dag(clients, id, `${id}#${attempt}`, dice)
         } catch (error) {
           if (!VirgaError.is(error) || !error.retryable || attempt === ATTEMPTS_MAX) throw error
           await new Promise((resolve) => setTimeout(resolve, 10))
@@ -58,19 +62,19 @@ export class Load {
     })
   }
 
-  async #dag(virga: Virga, id: string, tag: string, dice: Dice): Promise<string> {
+  async #dag(clients: readonly Virga[], id: string, tag: string, dice: Dice): Promise<string> {
     const group = dice.between(1, GROUPS)
     const durable = dice.between(0, 1) === 0
     const entries = this.#reckoning.entries(id, tag, group, dice.between(0, 3) === 0)
     const part = (from: number, to: number) => (tx: { put(key: string, value: unknown): void }) => {
       for (const [key, value] of entries.slice(from, to)) tx.put(key, value)
     }
-    const root = await virga.step(undefined, part(0, 2), { id, durable })
+    const root = await dice.pick(clients).step(undefined, part(0, 2), { id, durable })
     const branches = await Promise.all([
-      virga.step(root.context, part(2, 4), { durable }),
-      virga.step(root.context, part(4, 6)),
+      dice.pick(clients).step(root.context, part(2, 4), { durable }),
+      dice.pick(clients).step(root.context, part(4, 6)),
     ])
-    const { result } = await virga.commit<string>(
+    const { result } = await dice.pick(clients).commit<string>(
       branches.map(({ context }) => context),
       { result: tag },
     )

@@ -57,6 +57,12 @@ export class Reckoning {
     ])
   }
 
+  /** Every key that any transaction told of may have written. */
+  keys(groups: number): readonly string[] {
+    const own = [...this.#fates.keys()].flatMap((id) => PARTS.map((part) => ownKey(id, part)))
+    return [...own, ...Array.from({ length: groups }, (_, i) => this.groupKeys(i + 1)).flat()]
+  }
+
   groupKeys(group: number): readonly string[] {
     return PARTS.map((part) => groupKey(group, part))
   }
@@ -76,12 +82,13 @@ export class Reckoning {
     this.#unchecked = []
     // Before the snapshot is taken: it must see what is known then.
     for (const id of ids) await this.#settle(virga, id)
-    await using tx = await virga.begin()
     const keys = ids.flatMap((id) => PARTS.map((part) => ownKey(id, part)))
-    const values: unknown[] = []
-    while (values.length < keys.length) {
-      values.push(...(await tx.getMany(keys.slice(values.length, values.length + READ_MAX))))
-    }
+    const values = await virga.transaction(async (tx) => {
+      const read: unknown[] = []
+      while (read.length < keys.length)
+        read.push(...(await tx.getMany(keys.slice(read.length, read.length + READ_MAX))))
+      return read
+    })
     for (const [i, id] of ids.entries()) {
       const fate = this.#fates.get(id)!
       const tag = this.whole(id, values.slice(i * PARTS.length, (i + 1) * PARTS.length))

@@ -1,5 +1,5 @@
 import type { Coordinates } from '../../core/cut.js'
-import type { Commit, Decision } from '../../core/decision.js'
+import { type Commit, type Decision, isCommit } from '../../core/decision.js'
 import type { TxnId } from '../../core/ids.js'
 import { blobKey, blobName, lateKey, txnMinute } from '../../core/layout.js'
 import { type AllWrites, type PlacedBlob, placeWrites } from '../../core/placement.js'
@@ -54,8 +54,8 @@ export class Coordinator {
   async commit(transaction: OpenTransaction, result: Uint8Array | undefined): Promise<Committed> {
     const { start } = transaction
     // Awaited only where there is something to await: most commits have one write to storage.
-    const all =
-      start.upstream.lineage.length === 0 ? transaction.own.writes : await this.#parts.gather(transaction)
+    const all = start.upstream.lineage.length === 0 ? transaction.own.writes : await this.#gather(transaction)
+    if ('replayed' in all) return all
     const { writes, blobs } = placeWrites(all, this.#state.config, () =>
       blobName(start.attempt, `v${this.#state.ledger.origin}:${this.#blobs++}`),
     )
@@ -72,6 +72,21 @@ export class Coordinator {
       // Where it is not known whether the decision stands, the claims stay: they count for as long as it may.
       if (VirgaError.is(error) && error.outcome === 'definite') await claimed.release()
       throw error
+    }
+  }
+
+  /** What the transaction's commit needs no more is let go. So whoever commits it again may meet nothing but its decision. */
+  async #gather(transaction: OpenTransaction): Promise<AllWrites | Committed> {
+    try {
+      return await this.#parts.gather(transaction)
+    } catch (error) {
+      if (!VirgaError.is(error) || error.code !== 'WriteSetLost') throw error
+      const { txn } = transaction.start
+      const standing = await this.#state.decisions.find(txn)
+      if (!isCommit(standing)) throw error
+      this.#state.counters.commitsReplayed++
+      await this.#parts.adoption.adopt(txn, standing)
+      return { txn, commit: standing, at: this.#state.ledger.placeOf(txn), replayed: true }
     }
   }
 
