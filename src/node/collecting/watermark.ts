@@ -46,7 +46,7 @@ export class WatermarkRounds {
     const isSlow = clock.monotonic() - startedAtMs > state.config.leaseTtlMs / 2
     // Without its own lease it would collect what it needs itself.
     if (isSlow || !lows.some(({ origin }) => origin === state.ledger.origin)) return stands.cut
-    const nowMs = clock.now()
+    const nowMs = Math.min(clock.now(), ...lows.map((lease) => lease.nowMs))
     const pinned = pins.filter((pin) => !hasExpired(pin, nowMs)).map(({ cut }) => cut)
     const low = lowest([...lows.map((lease) => lease.low), ...pinned])
     if (covers(stands.cut, low)) return stands.cut
