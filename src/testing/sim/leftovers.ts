@@ -1,10 +1,11 @@
 import { isCommit } from '../../core/decision.js'
+import { placedBlob } from '../../core/layout.js'
 import { decodeBase, decodeStanding } from '../../wire/records.js'
 import type { Violation } from '../checkers/history.js'
 import type { SimCluster } from './sim-cluster.js'
 
-/** Minutes of ids close ten minutes after their end; attempts are given up that long after the longest deadline. */
-const LEFTOVERS_MS_MAX = 60 * 60_000
+/** Minutes of ids close ten minutes after their end; guards are looked through in a bit more than an hour. */
+const LEFTOVERS_MS_MAX = 90 * 60_000
 const LOOK_EVERY_MS = 5 * 60_000
 /** Versions and decisions that a node may hold when nothing has happened for long. */
 const HELD_MAX = 20
@@ -26,6 +27,7 @@ export async function checkLeftovers(cluster: SimCluster): Promise<Violation[]> 
 async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
   const referred = new Set<string>()
   const left: string[] = []
+  const standing = new Set<string>()
   for (const bucket of witness.buckets) {
     const kind = bucket.split('/')[0]!
     for await (const { id, value } of witness.list(bucket, { values: true })) {
@@ -33,6 +35,7 @@ async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
         const base = decodeBase(value!)
         if (base.value.kind === 'blob') referred.add(`${base.txn}:${base.value.blob}`)
       } else if (kind === 'decision') {
+        standing.add(id)
         const standing = decodeStanding(value!)
         if (isCommit(standing) && standing.status === 'committed') left.push(`the whole decision of ${id}`)
       } else if (kind === 'pin' || kind === 'guard' || kind === 'order') left.push(`${bucket} ${id}`)
@@ -40,7 +43,11 @@ async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
   }
   for (const bucket of witness.buckets) {
     if (!bucket.startsWith('value/')) continue
-    for await (const { id } of witness.list(bucket)) if (!referred.has(id)) left.push(`${bucket} ${id}`)
+    for await (const { id } of witness.list(bucket)) {
+      // Of a transaction that nobody decided or fenced, it stays for as long as one may still be retried.
+      const txn = placedBlob(id)?.txn
+      if (!referred.has(id) && (txn === undefined || standing.has(txn))) left.push(`${bucket} ${id}`)
+    }
   }
   return left.map((what) => ({ rule: 'left behind', what }))
 }
