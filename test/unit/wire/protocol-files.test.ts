@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { LAYOUT_VERSION } from '../../../src/core/layout.js'
 import { describePeerProtocol, describeProtocol } from '../../../src/wire/describe.js'
+import { unpack } from '../../../src/wire/msgpack.js'
 import {
   isWriting,
   readProtocolFile,
@@ -84,4 +87,21 @@ test('peers.md tells of every message between nodes, of every field, and of the 
 test('no number is of two messages', () => {
   for (const of of [messages, peerMessages])
     expect(new Set(of.map(({ number }) => number)).size).toBe(of.length)
+})
+
+test('storage-layout.md tells of every kind of record and every bucket, and of the layout', () => {
+  const page = readFileSync(new URL('../../../docs/storage-layout.md', import.meta.url), 'utf8')
+  const vectors = (name: string): readonly { readonly hex: string; readonly text: string }[] =>
+    (JSON.parse(readProtocolFile(`vectors/${name}.json`) ?? '') as { vectors: never[] }).vectors
+  for (const { hex } of vectors('records')) {
+    const [, kind] = unpack(Buffer.from(hex, 'hex')) as [number, string]
+    expect(page, `docs/storage-layout.md has no row for ${kind}`).toContain(`\n| \`${kind}\` |`)
+  }
+  for (const { text } of vectors('places')) {
+    const [bucket = '', id = ''] = text.split(' ')
+    const name = bucket.split('/')[0]!
+    expect(page, `docs/storage-layout.md has no row for ${name}`).toMatch(new RegExp(`\\n\\| \`${name}[\`/]`))
+    if (name === 'cluster') expect(page, `docs/storage-layout.md on ${id}`).toContain(`\`${id}\``)
+  }
+  expect(page).toContain(`This is layout ${LAYOUT_VERSION}.`)
 })
