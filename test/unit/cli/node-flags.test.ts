@@ -26,8 +26,9 @@ function configFile(content: unknown): string {
 
 /** Two values of an option that are right, and differ. */
 function valuesOf(name: (typeof NODE_OPTION_NAMES)[number]): readonly [string | number, string | number] {
-  if (NODE_OPTIONS[name].kind === 'number') return [11, 12]
+  if (NODE_OPTIONS[name].kind === 'number') return [1_011, 1_012]
   if (name === 'consistency') return ['lww', 'read-atomic']
+  if (name === 'security') return ['curve', 'plain']
   return name === 'logLevel' ? ['warn', 'error'] : ['one', 'two']
 }
 
@@ -59,7 +60,9 @@ describe.each(NODE_OPTION_NAMES)('%s', (name) => {
   })
 
   test('that is wrong is named, with where it stands', () => {
-    const wrongs = NODE_OPTIONS[name].kind === 'number' ? ['many', '0', '-1', '1.5', '1e3', ' 1', '1 '] : []
+    const wrongs = NODE_OPTIONS[name].kind === 'number' ? ['many', '-1', '1.5', '1e3', ' 1', '1 '] : []
+    // A port of 0 is one that is chosen.
+    if (NODE_OPTIONS[name].kind === 'number' && name !== 'publishPort') wrongs.push('0')
     for (const wrong of wrongs) {
       expect(() => given([`${flag}=${wrong}`])).toThrow(`${flag}: option ${name}`)
       expect(() => given([], { [variable]: wrong })).toThrow(`${variable}: option ${name}`)

@@ -120,7 +120,7 @@ describe('a boot finds every decision', () => {
 })
 
 describe('a boot', () => {
-  test('moves the checkpoint past closed and empty minutes alone', async () => {
+  test('finds what lies in minutes that the checkpoint has passed, closed and empty or compacted', async () => {
     await withCluster(async (cluster) => {
       await cluster.boot()
       const first = await checkpoint(cluster)
@@ -134,7 +134,7 @@ describe('a boot', () => {
       await cluster.until(virga.transaction((tx) => tx.put('a', 1)))
       await cluster.clock.advance(2 * HOUR_MS)
       await reboot(cluster)
-      expect(await checkpoint(cluster)).toBe(at)
+      expect(await checkpoint(cluster)).toBeGreaterThan(at)
       expect(await cluster.until(virga.get('a'))).toBe(1)
     })
   })
