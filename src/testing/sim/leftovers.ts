@@ -27,7 +27,7 @@ export async function checkLeftovers(cluster: SimCluster): Promise<Violation[]> 
 async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
   const referred = new Set<string>()
   const left: string[] = []
-  const standing = new Set<string>()
+  const recorded = new Set<string>()
   for (const bucket of witness.buckets) {
     const kind = bucket.split('/')[0]!
     for await (const { id, value } of witness.list(bucket, { values: true })) {
@@ -35,7 +35,7 @@ async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
         const base = decodeBase(value!)
         if (base.value.kind === 'blob') referred.add(`${base.txn}:${base.value.blob}`)
       } else if (kind === 'decision') {
-        standing.add(id)
+        recorded.add(id)
         const standing = decodeStanding(value!)
         if (isCommit(standing) && standing.status === 'committed') left.push(`the whole decision of ${id}`)
       } else if (kind === 'pin' || kind === 'guard' || kind === 'order') left.push(`${bucket} ${id}`)
@@ -46,7 +46,7 @@ async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
     for await (const { id } of witness.list(bucket)) {
       // Of a transaction that nobody decided or fenced, it stays for as long as one may still be retried.
       const txn = placedBlob(id)?.txn
-      if (!referred.has(id) && (txn === undefined || standing.has(txn))) left.push(`${bucket} ${id}`)
+      if (!referred.has(id) && (txn === undefined || recorded.has(txn))) left.push(`${bucket} ${id}`)
     }
   }
   return left.map((what) => ({ rule: 'left behind', what }))
