@@ -1,0 +1,17 @@
+import { type TestContext, test } from 'vitest'
+import { BALANCES, ENTRIES } from '../support/bank.js'
+import { runBank } from '../support/bank-run.js'
+import { seedFor } from '../support/seed.js'
+
+for (const books of [BALANCES, ENTRIES]) {
+  test(`a minute of a bank in ${books.consistency} while nodes are killed every few seconds`, async (context: TestContext) => {
+    const run = {
+      books,
+      seed: seedFor(context),
+      forMs: 60_000,
+      calmMs: [1_500, 4_000],
+      transfersMin: 1_000,
+    } as const
+    process.stdout.write(`${books.consistency}: ${await runBank(run)}\n`)
+  })
+}

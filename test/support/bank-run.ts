@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'vitest'
+import { Bank, type Books } from './bank.js'
+import { allConnected, startCluster } from './cluster-processes.js'
+import { Dice } from './dice.js'
+
+export interface BankRun {
+  readonly books: Books
+  readonly seed: number
+  readonly forMs: number
+  /** Between one node's restart and the next one's death. */
+  readonly calmMs: readonly [number, number]
+  /** Fewer would be a bank that stands still. */
+  readonly transfersMin: number
+}
+
+const LEASE_MS = 2_000
+const TRANSFERS_AT_ONCE = 12
+/** A client that tells soon that its node is gone: the transfer goes on elsewhere. */
+const HASTY = { connectTimeoutMs: 300, attemptsMax: 1 }
+
+/** Runs a bank on three nodes, one of which is always about to be killed, and settles its books. */
+export async function runBank({ books, seed, forMs, calmMs, transfersMin }: BankRun): Promise<string> {
+  const dice = new Dice(seed)
+  const { nodes } = await startCluster({ node: { leaseTtlMs: LEASE_MS, collectEveryMs: 500 } })
+  await books.open(nodes[0]!.virga)
+  // Before that there is no sum to audit.
+  await books.close(nodes, [])
+  const bank = new Bank(books, seed)
+  const clients = await Promise.all(nodes.map((node) => node.client(HASTY)))
+  for (let i = 0; i < TRANSFERS_AT_ONCE; i++) bank.transfers(clients)
+  for (const node of nodes) bank.audit(await node.client(HASTY))
+  let kills = 0
+  for (const end = performance.now() + forMs; performance.now() < end; kills++) {
+    await sleep(dice.between(...calmMs))
+    const victim = dice.pick(nodes)
+    await victim.kill()
+    // Sometimes back before anyone has missed it, sometimes after its lease has lapsed.
+    await sleep(dice.between(0, 2) * LEASE_MS * 0.75)
+    await victim.restart()
+    bank.check()
+  }
+  await bank.stop()
+  await allConnected(nodes)
+  await books.close(nodes, bank.acknowledged)
+  expect(bank.acknowledged.length).toBeGreaterThan(transfersMin)
+  expect(bank.audits).toBeGreaterThan(nodes.length)
+  for (const node of nodes) expect(await node.count('internalErrors'), node.id).toBe(0)
+  return `${bank.acknowledged.length} transfers, ${bank.retries} retries, ${bank.audits} audits, ${kills} kills`
+}
