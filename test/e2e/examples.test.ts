@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
-import { type Ended, type Env, ROOT, run, serving } from '../support/cli.js'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { type Ended, type Env, ROOT, run, serving, start } from '../support/cli.js'
+import { startRedis } from '../support/redis.js'
+import { until } from '../support/until.js'
 
-/** Every program in examples/ is run, and says what it should; against a node of its own, and against one that runs. */
+/** Every program in examples/ is run, and says what it should; against nodes of its own, and against one that runs. */
 
 const FOLDER = join(ROOT, 'examples')
 const SIZE_MAX = 80
@@ -25,6 +27,12 @@ before the commit:  undefined
 after the commit:   12
 refused:            BranchConflict
 the later one wins: right
+`,
+  'map-reduce.mjs': `before the commit: undefined
+the index:         { documents: 3, shares: [ 'a-m', 'n-z' ] }
+words of a-m:     {"falls":1,"and":2,"cloud":2,"carries":1,"a":1,"in":1}
+words of n-z:     {"the":5,"rain":3,"river":1,"rises":1,"sky":1,"no":1}
+left of the maps:  undefined
 `,
   'durable.mjs': `handed off a context of N bytes
 the node was restarted
@@ -77,3 +85,43 @@ test('with a node that runs', async () => {
     expect([name, stderr, stdout.toString(), code]).toEqual([name, '', SAYS[name], 0])
   }
 })
+
+describe('BullMQ flows', () => {
+  const MAIN = join(FOLDER, 'bullmq', 'main.mjs')
+  const KILLS = 6
+
+  test('workers are killed half-way and after a commit; each order is applied once', async () => {
+    const redis = await startRedis({ config: { appendonly: 'yes' } })
+    onTestFinished(() => redis.stop())
+    const { code, stdout, stderr } = await start(MAIN, [redis.url]).ended
+    const said = stdout.toString()
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+    expect(said.match(/^ {3}true {2}/gm)).toHaveLength(3)
+    expect(said.match(/^ {3}worker +pid \d+ +kill -9, half-way through a line$/gm)).toHaveLength(4)
+    expect(said.match(/^ {3}worker +pid \d+ +kill -9, just after a commit$/gm)).toHaveLength(2)
+    // BullMQ ran functions again; there are 10 orders of 3 lines.
+    const [, lines, joins] = /line (\d+), join (\d+); (\d+) workers were killed/.exec(said) ?? []
+    expect(Number(lines)).toBeGreaterThanOrEqual(30 + 4)
+    expect(Number(joins)).toBeGreaterThan(10)
+    // It removes what it put there, and no process is left.
+    expect(await redis.command('DBSIZE')).toBe(0)
+    const pids = [...said.matchAll(/ pid (\d+)/g)].map(([, pid]) => Number(pid))
+    expect(pids).toHaveLength(2 + KILLS)
+    for (const pid of pids) await until(`process ${pid} has ended`, () => !isAlive(pid))
+  })
+
+  test('it says what it needs', async () => {
+    const { code, stderr } = await run(MAIN, [])
+    expect(stderr).toContain('give the URL of a Redis')
+    expect(code).toBe(1)
+  })
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
