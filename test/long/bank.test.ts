@@ -10,7 +10,7 @@ for (const books of [BALANCES, ENTRIES]) {
       seed: seedFor(context),
       forMs: 60_000,
       calmMs: [1_500, 4_000],
-      transfersMin: 1_000,
+      transfersMin: 300,
     } as const
     process.stdout.write(`${books.consistency}: ${await runBank(run)}\n`)
   })
