@@ -20,10 +20,10 @@ export interface Decided {
 const SWAPS_MAX = 256
 const EMPTY = new Uint8Array(0)
 
-/** What a batch of decisions wrote to one key. */
+/** What a batch of decisions wrote to one key, as far as it is to become a base. */
 interface Written {
   readonly key: string
-  /** The newest. */
+  /** The newest of it. */
   version: Stamp & { readonly value: StoredValue }
   /** Versions with a large value, the newest too if it has one. */
   large: (Stamp & { readonly blob: string })[] | undefined
@@ -42,7 +42,7 @@ type Garbage = Place[]
  *   one is in a decision's record until it is itself moved, or left out for one that is newer still; the newest never
  *   is. So of a key that is overwritten all the time, few versions become bases.
  * - A large value is deleted only when the base in storage is newer than its version, so that no base refers to it now or
- *   later. That is why of a key with large values no version is left out. The base that replaces another names the large
+ *   later. That is why no version with a large value is left out. The base that replaces another names the large
  *   value of that one as `stale` until it has been deleted: who crashes in between does it when the batch is done again, or
  *   whoever replaces this base does it before.
  *
@@ -61,9 +61,7 @@ export class BaseRaiser {
 
   /** Until it resolves, the records must stay as they are: a batch that failed is done again. Rejects as storage does. */
   async raise(batch: readonly Decided[], newest: NewestAt): Promise<void> {
-    const raised = [...writtenBy(batch).values()].filter(
-      ({ key, version, large }) => large !== undefined || !newest.supersedes(key, version),
-    )
+    const raised = [...writtenBy(batch, newest).values()]
     if (raised.length === 0) return
     const { storage } = this.#world
     const records = await getAll(
@@ -119,19 +117,22 @@ export class BaseRaiser {
   }
 }
 
-function writtenBy(batch: readonly Decided[]): ReadonlyMap<string, Written> {
+/** By key, less what is superseded: most of it, where few keys are overwritten all the time. */
+function writtenBy(batch: readonly Decided[], newest: NewestAt): ReadonlyMap<string, Written> {
   const all = new Map<string, Written>()
   for (const { txn, decision } of batch) {
-    const { hlc } = decision
+    const stamp: Stamp = { hlc: decision.hlc, txn }
     for (const { key, value } of decision.writes) {
+      const isLarge = value.kind === 'blob'
+      if (!isLarge && newest.supersedes(key, stamp)) continue
       let written = all.get(key)
       if (written === undefined) {
-        written = { key, version: { hlc, txn, value }, large: undefined }
+        written = { key, version: { ...stamp, value }, large: undefined }
         all.set(key, written)
-      } else if (compareStamps({ hlc, txn }, written.version) > 0) written.version = { hlc, txn, value }
-      if (value.kind !== 'blob') continue
+      } else if (compareStamps(stamp, written.version) > 0) written.version = { ...stamp, value }
+      if (!isLarge) continue
       written.large ??= []
-      written.large.push({ hlc, txn, blob: value.blob })
+      written.large.push({ ...stamp, blob: value.blob })
     }
   }
   return all

@@ -22,6 +22,8 @@ const READ_DECISIONS = 128
 const ROUND_DECISIONS_MAX = 50_000
 /** Records decoded, and markers encoded, before others have their turn: about a millisecond. */
 const STEPS_PER_TURN = 100
+/** Places that leave the chains at once: about a millisecond, too. */
+const DROPS_PER_TURN = 200
 
 interface Batch {
   readonly last: number
@@ -138,7 +140,7 @@ export class Compactor {
   }
 
   async #compact(origin: Origin, { last, decided, horizon }: Batch, newest: NewestAt): Promise<void> {
-    const { state, onCompacted } = this.#parts
+    const { state } = this.#parts
     this.#permit.check()
     await this.#bases.raise(decided, newest)
     this.#permit.check()
@@ -154,8 +156,24 @@ export class Compactor {
     this.#permit.check()
     await this.#compacted.raise(origin, last, horizon)
     state.counters.compactedDecisions += decided.length
-    this.#permit.check()
-    onCompacted(origin, last)
+    await this.drop(origin, last)
+  }
+
+  /**
+   * What storage holds to be compacted leaves the chains here, a few places at a time. Only while this node is in touch:
+   * else its snapshots may be older than that.
+   */
+  async drop(origin: Origin, through: number): Promise<void> {
+    const { state, onCompacted } = this.#parts
+    const last = Math.min(through, state.history.seqOf(origin))
+    let next = Math.max((state.history.compacted.get(origin) ?? 0) + 1, state.history.firstOf(origin))
+    while (next <= last) {
+      this.#permit.check()
+      onCompacted(origin, Math.min(last, next + DROPS_PER_TURN - 1))
+      next += DROPS_PER_TURN
+      const turn = this.#turns.step(STEPS_PER_TURN)
+      if (turn !== undefined) await turn
+    }
   }
 
   /**
