@@ -25,9 +25,9 @@ export function covers(a: Cut, b: Cut): boolean {
   return true
 }
 
-/** The same, whatever either says of some origins. */
-export function coversBut(a: Cut, b: Cut, but: ReadonlySet<Origin>): boolean {
-  for (const [origin, seq] of b) if (seq > (a.get(origin) ?? 0) && !but.has(origin)) return false
+/** The same, where some places are in every cut. */
+export function coversBut(a: Cut, b: Cut, isInEvery: (at: Coordinates) => boolean): boolean {
+  for (const [origin, seq] of b) if (seq > (a.get(origin) ?? 0) && !isInEvery({ origin, seq })) return false
   return true
 }
 

@@ -101,7 +101,12 @@ export class History {
    * when it departed is not: what stands there gets another place from whoever adopts it.
    */
   includes({ origin, seq }: Coordinates): boolean {
-    return seq <= this.seqOf(origin) || seq <= (this.#lastOfDeparted.get(origin) ?? 0)
+    return seq <= this.seqOf(origin) || this.isInEveryCut({ origin, seq })
+  }
+
+  /** Whether a place is one of a departed origin: whatever a cut says of it, what stands there is in the bases. */
+  isInEveryCut({ origin, seq }: Coordinates): boolean {
+    return seq <= (this.#lastOfDeparted.get(origin) ?? 0)
   }
 
   get departed(): ReadonlySet<Origin> {
@@ -110,13 +115,15 @@ export class History {
 
   /**
    * An origin is dead, and all that it ever published, up to a last place, is compacted: what a cut says of it makes no
-   * difference any more. False: there is something of it left here that is not compacted. It may be so although it was looked for
-   * everywhere: told to this node alone, which was out of touch. Then it is adopted by others, and compacted in the end.
+   * difference any more. False: there is something here that stands at a place of this origin alone and is not compacted. It may be
+   * so although it was looked for everywhere: told to this node alone, which was out of touch. It must be given another
+   * place first.
    */
   depart(origin: Origin, last: number, horizon: Hlc): boolean {
     this.foundCompacted(new Map([[origin, last]]), horizon)
     const order = this.#orders.get(origin)
-    if (order?.between(order.first, order.last).some((txn) => this.#applied.has(txn))) return false
+    const left = order?.between(order.first, order.last).flatMap((txn) => this.#applied.get(txn) ?? [])
+    if (left?.some(({ coordinates }) => coordinates.every((at) => at.origin === origin))) return false
     this.#departed.add(origin)
     this.#lastOfDeparted.set(origin, Math.max(last, this.seqOf(origin)))
     return true
@@ -198,6 +205,12 @@ export class History {
     const applied = this.#applied.get(txn)
     if (applied === undefined) return { txn, kind: 'compacted', hlc: this.#horizon }
     return { txn, kind: 'decided', publication: publicationOf(applied) }
+  }
+
+  /** What nodes tell each other of a decision that is here. */
+  stated(txn: TxnId): Publication | undefined {
+    const applied = this.#applied.get(txn)
+    return applied && publicationOf(applied)
   }
 
   /**

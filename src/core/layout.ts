@@ -104,6 +104,13 @@ export function orderKey(origin: Origin, first: number, last: number): Place {
   return { bucket: orderBucket(origin), id: `${first}-${last}` }
 }
 
+/** Names an origin of which there are stretches: buckets can't be listed. */
+export function orderedKey(origin: Origin): Place {
+  return { bucket: ORDERED_BUCKET, id: origin }
+}
+
+export const ORDERED_BUCKET = 'ordered'
+
 /** Bucket names have a small alphabet; an origin has a larger one. Its incarnation alone is unique. */
 export function orderBucket(origin: Origin): string {
   return `order/${origin.slice(origin.lastIndexOf('@') + 1)}`

@@ -137,7 +137,7 @@ export class CacheNode {
     this.#minutes = minutes
     this.#held = new HeldWriteSets(budget)
     this.#pins = new Pins(world)
-    this.#snapshots = new Snapshots(clock, history.departed, () => this.#sessions.cuts())
+    this.#snapshots = new Snapshots(clock, history, () => this.#sessions.cuts())
     this.#membership = new Membership(world, config, this.origin, {
       report: () => ({
         low: this.#snapshots.low(history.cut()),
@@ -354,8 +354,8 @@ export class CacheNode {
       onRefused: (why) => this.#peerServer.refused(why),
     })
     this.#peers.open()
-    const wasThere = await this.#membership.join(this.#address)
-    const floor = await this.#catchUp.boot(wasThere, this.#peers.count > 0)
+    await this.#membership.join(this.#address)
+    const floor = await this.#catchUp.boot(this.#peers.count > 0)
     this.#snapshots.caughtUp(floor)
     await this.#minutes.keepAhead(clock.now())
     this.#serving = true
@@ -401,6 +401,7 @@ export class CacheNode {
     this.#publisher.stop()
     this.#membership.halt()
     this.#state.decisions.stop()
+    this.#adoption.stop()
     this.#repair.stop()
     this.#peers.close()
   }
@@ -430,8 +431,7 @@ export class CacheNode {
   #gone(origin: Origin): void {
     if (!this.#serving) return
     this.#inbox.pump()
-    if (!this.#membership.isPicked(`gone ${origin}`)) return
-    this.#inBackground(this.#adoption.look(), 'decisions of a node that is gone could not be looked for')
+    if (this.#membership.isPicked(`gone ${origin}`)) this.#adoption.lookUntilDone()
   }
 
   /** Something waits for an origin that does not seem to live: it may have joined just now. */

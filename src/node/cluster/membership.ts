@@ -80,14 +80,13 @@ export class Membership {
   }
 
   /**
-   * Takes this node's id with a lease that promises nothing yet, so that nothing is collected until the node is up.
-   * Returns whether an earlier incarnation left its lease behind: it did not end in peace.
+   * Takes this node's id with a lease that promises nothing yet, so that nothing is collected until the node is up. Another
+   * incarnation that has it loses it.
    */
-  async join(address: NodeAddress | undefined): Promise<boolean> {
+  async join(address: NodeAddress | undefined): Promise<void> {
     this.#address = address
     const key = leaseKey(this.#config.nodeId)
     let [record] = await this.#world.storage.get([key])
-    const wasThere = record !== undefined
     for (;;) {
       const sentAtMs = this.#world.clock.monotonic()
       const next = encodeLease(this.#lease({ low: EMPTY_CUT, applied: EMPTY_CUT, departed: 0 }))
@@ -100,7 +99,6 @@ export class Membership {
       record = result.current
     }
     await this.look()
-    return wasThere
   }
 
   /** The node is up: from now on its lease tells of it, and is renewed. */

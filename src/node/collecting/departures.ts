@@ -91,13 +91,12 @@ export class Departures {
   }
 
   #take({ origin, seq }: Departure, horizon: Hlc): boolean {
-    const { history, ledger } = this.#parts.state
+    const { ledger } = this.#parts.state
     if (origin === ledger.origin) {
       this.#parts.onDeparted()
       throw new VirgaError('Closed', `${origin} was taken for dead, and has departed: it must start anew`)
     }
-    ledger.compact(origin, seq)
-    return history.depart(origin, seq, horizon)
+    return ledger.depart(origin, seq, horizon)
   }
 
   async #write(departed: Departed, told: number): Promise<void> {

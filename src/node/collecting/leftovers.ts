@@ -1,45 +1,49 @@
-import type { Origin } from '../../core/ids.js'
-import { minuteAt, orderBucket, type Place } from '../../core/layout.js'
+import { isOrigin, type Origin } from '../../core/ids.js'
+import { minuteAt, ORDERED_BUCKET, orderBucket, orderedKey, type Place } from '../../core/layout.js'
 import { deleteAll } from './batches.js'
 import type { GuardCleaner } from './guard-cleaner.js'
+import { Interval } from './interval.js'
 import type { CollectingParts, Permit } from './parts.js'
 import type { PinnedCuts } from './pinned-cuts.js'
 
 /** Stretches of orders as named in storage: `first-last`. */
-const STRETCH = /^\d+-(\d+)$/
+const STRETCH = /^(\d+)-(\d+)$/
+const CLEAN_EVERY_MS = 60_000
 
 /**
  * What is looked for once a minute, since little of it is ever left: pins of contexts past their deadlines, stretches of
  * orders that every cut sees anyhow, guards that nobody needs.
  *
  * A stretch may go when it ends at or below what is compacted of its origin: whoever restores a pinned cut begins above
- * that. One that reaches beyond it stays, whole: a cut that needs it may be pinned, or may come to be. A pin may go when nobody
- * may resume its context any more. All of it is deletion of what nobody reads, so a crash leaves the rest for the next time.
+ * that. One that reaches beyond it stays while its origin lives: a cut that needs it may come to be pinned. Of an origin that has
+ * been dead for long, whose last decisions others may have adopted as their own, it may go when no pinned cut reaches into it.
+ * A pin may go when nobody may resume its context any more. All of it is deletion of what nobody reads, so a crash leaves
+ * the rest for the next time.
  */
 export class Leftovers {
   readonly #parts: CollectingParts
   readonly #pins: PinnedCuts
   readonly #guards: GuardCleaner
   readonly #permit: Permit
-  /** Dead origins of which nothing is left. One entry for each origin that a cut names. */
-  readonly #done = new Set<Origin>()
-  #minute = Number.NEGATIVE_INFINITY
+  /** Since when origins of which there are stretches are known to be dead. */
+  readonly #deadSinceMs = new Map<Origin, number>()
+  readonly #interval: Interval
 
   constructor(parts: CollectingParts, pins: PinnedCuts, guards: GuardCleaner, permit: Permit) {
     this.#parts = parts
     this.#pins = pins
     this.#guards = guards
     this.#permit = permit
+    this.#interval = new Interval(parts.state.world.clock, CLEAN_EVERY_MS)
   }
 
   async clean(nowMs: number): Promise<void> {
-    const minute = minuteAt(nowMs)
-    if (minute <= this.#minute) return
-    const { membership } = this.#parts
+    if (!this.#interval.isDue()) return
+    const { membership, state } = this.#parts
+    const minute = minuteAt(state.world.clock.now())
     await this.#cleanOrders()
     if (membership.isPicked(`pins/${minute}`)) await this.#cleanPins(nowMs)
     if (membership.isPicked(`guards/${minute}`)) await this.#guards.cleanBucket(minute)
-    this.#minute = minute
   }
 
   async #cleanPins(nowMs: number): Promise<void> {
@@ -52,29 +56,45 @@ export class Leftovers {
 
   async #cleanOrders(): Promise<void> {
     const { state, membership } = this.#parts
-    const own = state.ledger.origin
-    for (const [origin, through] of state.history.compacted) {
-      if (this.#done.has(origin)) continue
-      const isOwn = origin === own
-      if (!isOwn && (membership.isLive(origin) || !membership.isPicked(origin))) continue
-      if ((await this.#cleanOrder(origin, through)) && !isOwn) this.#done.add(origin)
+    const origins: Origin[] = []
+    for await (const { id } of state.world.storage.list(ORDERED_BUCKET)) if (isOrigin(id)) origins.push(id)
+    for (const origin of this.#deadSinceMs.keys())
+      if (!origins.includes(origin)) this.#deadSinceMs.delete(origin)
+    for (const origin of origins) {
+      const isOwn = origin === state.ledger.origin
+      const isDead = !isOwn && this.#isLongDead(origin)
+      if (isOwn || (isDead && membership.isPicked(origin))) await this.#cleanOrder(origin, isDead)
     }
   }
 
-  /** Returns whether nothing is left. */
-  async #cleanOrder(origin: Origin, through: number): Promise<boolean> {
-    const { world, counters } = this.#parts.state
+  async #cleanOrder(origin: Origin, isDead: boolean): Promise<void> {
+    const { world, counters, history } = this.#parts.state
+    const needed = isDead ? this.#pins.highest(origin) : Number.POSITIVE_INFINITY
+    const through = history.compacted.get(origin) ?? 0
     const bucket = orderBucket(origin)
     const dead: Place[] = []
     let isEmpty = true
     for await (const { id } of world.storage.list(bucket)) {
-      const last = Number(STRETCH.exec(id)?.[1] ?? Number.POSITIVE_INFINITY)
-      if (last <= through) dead.push({ bucket, id })
+      const [, first, last] = STRETCH.exec(id) ?? []
+      if (Number(last) <= through || Number(first) > needed) dead.push({ bucket, id })
       else isEmpty = false
     }
     this.#permit.check()
     await deleteAll(world.storage, dead)
     counters.ordersDeleted += dead.length
-    return isEmpty
+    // Last, so that a crash leaves it to be found again.
+    if (isEmpty && isDead) await world.storage.delete([orderedKey(origin)])
+  }
+
+  #isLongDead(origin: Origin): boolean {
+    const { membership, state } = this.#parts
+    const nowMs = state.world.clock.monotonic()
+    if (membership.isLive(origin)) {
+      this.#deadSinceMs.delete(origin)
+      return false
+    }
+    const sinceMs = this.#deadSinceMs.get(origin) ?? nowMs
+    this.#deadSinceMs.set(origin, sinceMs)
+    return nowMs - sinceMs >= state.config.departAfterMs
   }
 }

@@ -1,4 +1,5 @@
 import type { Try } from '../../core/decision.js'
+import type { Origin } from '../../core/ids.js'
 import { type Place, pinBuckets, pinKey, pinnedTry } from '../../core/layout.js'
 import type { Storage } from '../../ports/storage.js'
 import { decodePin, type Pin } from '../../wire/records.js'
@@ -41,6 +42,13 @@ export class PinnedCuts {
   holds(tried: Try, nowMs: number): boolean {
     const pin = this.#known.get(pinKey(tried).id)
     return pin !== undefined && !hasExpired(pin, nowMs)
+  }
+
+  /** The highest place of an origin that a pinned cut sees, of the pins that were read last; 0 if none names it. */
+  highest(origin: Origin): number {
+    let highest = 0
+    for (const { cut } of this.#known.values()) highest = Math.max(highest, cut.get(origin) ?? 0)
+    return highest
   }
 
   /** Pins that nobody may resume any more. */

@@ -1,5 +1,6 @@
 import { type Cut, coversBut, EMPTY_CUT, intersection, union } from '../../core/cut.js'
-import type { Origin, TxnId } from '../../core/ids.js'
+import type { History } from '../../core/history.js'
+import type { TxnId } from '../../core/ids.js'
 import type { Clock } from '../../ports/clock.js'
 
 /** Begins that this node has not been told of yet are younger than that. */
@@ -27,7 +28,7 @@ interface Sample {
  */
 export class Snapshots {
   readonly #clock: Clock
-  readonly #departed: ReadonlySet<Origin>
+  readonly #history: Pick<History, 'isInEveryCut'>
   readonly #open: () => Iterable<Cut>
   readonly #held = new Set<{ readonly cut: Cut }>()
   readonly #handedOver = new Map<TxnId, HandedOver>()
@@ -35,9 +36,9 @@ export class Snapshots {
   #published: Cut = EMPTY_CUT
   #floor: Cut = EMPTY_CUT
 
-  constructor(clock: Clock, departed: ReadonlySet<Origin>, open: () => Iterable<Cut>) {
+  constructor(clock: Clock, history: Pick<History, 'isInEveryCut'>, open: () => Iterable<Cut>) {
     this.#clock = clock
-    this.#departed = departed
+    this.#history = history
     this.#open = open
   }
 
@@ -72,7 +73,7 @@ export class Snapshots {
 
   /** Whether a snapshot sees all that a cut does. What departed origins published is in every snapshot. */
   includes(snapshot: Cut, cut: Cut): boolean {
-    return coversBut(snapshot, cut, this.#departed)
+    return coversBut(snapshot, cut, (at) => this.#history.isInEveryCut(at))
   }
 
   /** Whether a snapshot is one that others wait for. */

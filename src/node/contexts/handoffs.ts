@@ -9,7 +9,7 @@ import {
 } from '../../core/context.js'
 import type { Cut } from '../../core/cut.js'
 import type { Origin } from '../../core/ids.js'
-import { blobKey, blobName, orderKey, pinKey } from '../../core/layout.js'
+import { blobKey, blobName, orderedKey, orderKey, pinKey } from '../../core/layout.js'
 import { modeOf } from '../../core/modes.js'
 import type { AllWrites } from '../../core/placement.js'
 import { WriteSetBuilder, type Writes } from '../../core/write-set.js'
@@ -243,7 +243,10 @@ export class Handoffs {
       const first = Math.max(history.firstOf(origin), (this.#ordered.get(origin) ?? 0) + 1)
       if (first > last) return []
       const txns = history.orderOf(origin, first, last)
-      return [{ ...orderKey(origin, first, last), value: encodeOrder({ first, txns }) }]
+      return [
+        { ...orderKey(origin, first, last), value: encodeOrder({ first, txns }) },
+        { ...orderedKey(origin), value: new Uint8Array(0) },
+      ]
     })
   }
 }

@@ -22,6 +22,10 @@ const FOLLOW_WAITS = 3
 /** How long a cut is waited for before storage is looked through. */
 const REACH_MS = 1_000
 
+/** Between looks for what a node that is gone decided, where storage fails. */
+const PAUSE_MS_MIN = 500
+const PAUSE_MS_MAX = 30_000
+
 interface Listed {
   readonly decisions: ReadonlyMap<TxnId, Decision>
   /** The highest clock of what was compacted. */
@@ -58,6 +62,8 @@ export class Adoption {
   #running: Promise<void> | undefined
   #again: Promise<void> | undefined
   #listedAtMs = Number.NEGATIVE_INFINITY
+  #isRetrying = false
+  #stopped = false
 
   constructor(parts: AdoptionParts) {
     this.#parts = parts
@@ -83,6 +89,32 @@ export class Adoption {
         return this.look(graceMs)
       })
     return this.#again
+  }
+
+  /** What nobody has heard of stays unseen until it was looked for: a look that fails is repeated, for as long as it takes. */
+  lookUntilDone(pauseMs = PAUSE_MS_MIN): void {
+    if (this.#isRetrying || this.#stopped) return
+    this.#isRetrying = true
+    const { log, clock } = this.#parts.world
+    this.look().then(
+      () => {
+        this.#isRetrying = false
+      },
+      (error: unknown) => {
+        log.warn(
+          { err: error },
+          'decisions of a node that is gone could not be looked for: it is tried again',
+        )
+        clock.timer(pauseMs, () => {
+          this.#isRetrying = false
+          this.lookUntilDone(Math.min(pauseMs * 2, PAUSE_MS_MAX))
+        })
+      },
+    )
+  }
+
+  stop(): void {
+    this.#stopped = true
   }
 
   /** At a start without peers: adopts all that storage holds. Returns what the bases need to be told. */

@@ -1,4 +1,4 @@
-import { type Cut, covers } from '../../core/cut.js'
+import type { Cut } from '../../core/cut.js'
 import type { History } from '../../core/history.js'
 import type { Origin } from '../../core/ids.js'
 import type { Placed } from '../../core/publication.js'
@@ -66,6 +66,8 @@ export class Inbox {
   /** Takes places of an origin, in any order and any number of times. */
   take(origin: Origin, first: number, placed: readonly Placed[]): void {
     const { history, clock, counters } = this.#parts
+    // Of one that has departed nothing is to come: what does was decided by who did not know yet, and is adopted.
+    if (history.departed.has(origin)) return
     const applied = history.seqOf(origin)
     if (first + placed.length - 1 <= applied) return
     let places = this.#waiting.get(origin)
@@ -88,21 +90,14 @@ export class Inbox {
   pump(): void {
     if (this.#pumping) return
     this.#pumping = true
-    let left = TURN_PLACES
-    let applied = false
-    for (let isMoving = true; isMoving && left > 0; ) {
-      isMoving = false
-      for (const [origin, places] of this.#waiting) {
-        const count = this.#drain(origin, places, left)
-        if (count > 0) isMoving = true
-        left -= count
-        if (places.size === 0) this.#waiting.delete(origin)
-      }
-      if (isMoving) applied = true
+    let applied = 0
+    try {
+      applied = this.#apply()
+    } finally {
+      this.#pumping = false
     }
-    this.#pumping = false
-    if (applied) this.#parts.onApplied()
-    if (left <= 0 && !this.#deferred) {
+    if (applied > 0) this.#parts.onApplied()
+    if (applied >= TURN_PLACES && !this.#deferred) {
       this.#deferred = true
       this.#parts.clock.defer(() => {
         this.#deferred = false
@@ -111,9 +106,26 @@ export class Inbox {
     }
   }
 
+  /** Applies what can be applied, as much as one turn may. Returns how much. */
+  #apply(): number {
+    let applied = 0
+    for (let isMoving = true; isMoving && applied < TURN_PLACES; ) {
+      isMoving = false
+      for (const [origin, places] of this.#waiting) {
+        const count = this.#drain(origin, places, TURN_PLACES - applied)
+        if (count > 0) isMoving = true
+        applied += count
+        if (places.size === 0) this.#waiting.delete(origin)
+      }
+    }
+    return applied
+  }
+
   /** Applies an origin's places as far as they come in order and have all that they read. Returns how many. */
   #drain(origin: Origin, places: Map<number, Waiting>, max: number): number {
     const { history, ledger } = this.#parts
+    // It departed while they waited.
+    if (history.departed.has(origin)) places.clear()
     let count = 0
     for (; count < max; count++) {
       const seq = history.seqOf(origin) + 1
@@ -132,11 +144,11 @@ export class Inbox {
     if (placed.kind === 'compacted') return true
     const { history, isLive, listedAtMs, onStranded } = this.#parts
     const { cut } = placed.publication
-    if (covers(history.cut(), cut)) return true
+    if (history.covers(cut)) return true
     const isListed = listedAtMs() > sinceMs
     let may = true
     for (const [origin, seq] of cut) {
-      if (seq <= history.seqOf(origin)) continue
+      if (history.includes({ origin, seq })) continue
       if (isLive(origin)) may = false
       else if (!isListed) {
         may = false

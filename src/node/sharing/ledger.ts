@@ -1,7 +1,7 @@
 import type { Coordinates } from '../../core/cut.js'
 import type { Decision } from '../../core/decision.js'
 import type { History, HistoryState } from '../../core/history.js'
-import type { HybridClock } from '../../core/hlc.js'
+import type { Hlc, HybridClock } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import type { Placed, Publication } from '../../core/publication.js'
 import type { Applied } from '../../core/version.js'
@@ -12,7 +12,7 @@ import type { ValueCache } from '../reading/value-cache.js'
 /** Who hears of what enters the history. */
 export interface LedgerListener {
   /** A decision got a place of this node. */
-  onPublished(at: Coordinates, txn: TxnId, decision: Decision): void
+  onPublished(at: Coordinates, txn: TxnId, decision: Publication): void
   /** A transaction is known to have committed: nothing of it will be asked for again. */
   onSettled(txn: TxnId): void
 }
@@ -109,6 +109,25 @@ export class Ledger {
       const isNewest = version.applied.hlc > horizon
       this.#bases.moved(version, this.#values.take(version), isNewest)
     }
+  }
+
+  /**
+   * An origin has departed: all that anyone knew of it, up to a place, is in the bases. What stands beyond, told to this node
+   * alone before it was out of touch, gets places of this node's own. False: something of it is left here.
+   */
+  depart(origin: Origin, last: number, horizon: Hlc): boolean {
+    // What never came here may be newer than what is cached.
+    if (this.#history.seqOf(origin) < last) this.#bases.clear()
+    this.compact(origin, last)
+    const beyond = this.#history.seqOf(origin)
+    for (const txn of this.#history.orderOf(origin, last + 1, beyond)) {
+      const placed = this.#history.stated(txn)
+      if (placed === undefined) continue
+      const at: Coordinates = { origin: this.origin, seq: this.seq + 1 }
+      this.#history.apply(txn, placed, at)
+      this.#listener.onPublished(at, txn, placed)
+    }
+    return this.#history.depart(origin, last, horizon)
   }
 
   /** Where a commit stands, for whoever wants to see it elsewhere. What is compacted is seen by all: place 0. */

@@ -1,7 +1,6 @@
 import type { Coordinates, Cut } from '../../core/cut.js'
-import type { Decision } from '../../core/decision.js'
 import type { Origin, TxnId } from '../../core/ids.js'
-import type { Placed, SharedValue, SharedWrite } from '../../core/publication.js'
+import type { Placed, Publication, SharedValue, SharedWrite } from '../../core/publication.js'
 import type { Timer } from '../../ports/clock.js'
 import { publicationFrames } from '../../wire/frames.js'
 import type { PublicationMessage } from '../../wire/peer-messages.js'
@@ -36,7 +35,7 @@ export interface Heartbeat {
 interface Queued {
   readonly seq: number
   readonly txn: TxnId
-  readonly decision: Decision
+  readonly decision: Publication
 }
 
 /**
@@ -75,7 +74,7 @@ export class Publisher {
     this.#beatLater()
   }
 
-  decided({ seq }: Coordinates, txn: TxnId, decision: Decision): void {
+  decided({ seq }: Coordinates, txn: TxnId, decision: Publication): void {
     this.#seq = seq
     if (!this.#hasSubscribers()) return
     // A frame is one stretch: what nobody was there to hear of leaves a gap.
@@ -175,7 +174,7 @@ function shared(value: SharedValue, bytesMax: number): SharedValue {
 }
 
 /** About what a decision takes in a frame. */
-function sizeOf({ writes }: Decision, valueBytesMax: number): number {
+function sizeOf({ writes }: Publication, valueBytesMax: number): number {
   let bytes = 128
   for (const { key, value } of writes) {
     bytes += key.length + 16

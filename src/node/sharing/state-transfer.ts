@@ -8,6 +8,8 @@ import type { World } from '../world.js'
 import type { Ledger } from './ledger.js'
 
 const CHUNK_BYTES = 1024 * 1024
+/** A state of so many does not fit into memory anyhow. */
+const CHUNKS_MAX = 8_192
 /** States kept for peers that are fetching them. */
 const SNAPSHOTS_MAX = 4
 const SNAPSHOT_MS_MAX = 30_000
@@ -66,6 +68,7 @@ export class StateTransfer {
   async #install(peer: Peer): Promise<void> {
     const first = await peer.ask({ type: 'state', snapshot: null, chunk: 0 }, ['stated'])
     const { snapshot, chunks } = first
+    if (chunks > CHUNKS_MAX) throw new VirgaError('Malformed', `a state of ${chunks} chunks`)
     const parts = [first.bytes]
     for (let chunk = 1; chunk < chunks; chunk++) parts.push(await this.#chunk(peer, snapshot, chunk))
     this.#ledger.install(unpackState(Buffer.concat(parts)))

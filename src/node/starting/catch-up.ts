@@ -47,14 +47,14 @@ export class CatchUp {
     this.#parts = parts
   }
 
-  /** @param wasThere an earlier incarnation of this node did not leave in peace: it may have decided what nobody heard of */
-  async boot(wasThere: boolean, mayHavePeers: boolean): Promise<Cut> {
+  async boot(mayHavePeers: boolean): Promise<Cut> {
     const { state, adoption } = this.#parts
     const watermark = await joinWatermark(state.world.storage)
     await this.#parts.departures.learn()
     const installed = mayHavePeers && (await this.#installFromPeer())
     if (!installed) await this.#restore()
-    else if (wasThere) await adoption.look(0)
+    // A node that left in peace may have been parted from the others: they do not know its last decisions yet.
+    else await adoption.look(0)
     await this.#reach(watermark, installed)
     await this.#restorePinnedOrders()
     return watermark
@@ -67,7 +67,7 @@ export class CatchUp {
   async return(low: Cut): Promise<Cut> {
     const { state, bases, minutes } = this.#parts
     const watermark = await joinWatermark(state.world.storage)
-    if (coversBut(low, watermark, state.history.departed)) return watermark
+    if (coversBut(low, watermark, (at) => state.history.isInEveryCut(at))) return watermark
     // Before anything is dropped here on what others say.
     state.life.epoch++
     bases.clear()
@@ -113,8 +113,7 @@ export class CatchUp {
   }
 
   #lacks(cut: Cut, origin: Origin): boolean {
-    const { history } = this.#parts.state
-    return (cut.get(origin) ?? 0) > history.seqOf(origin) && !history.departed.has(origin)
+    return !this.#parts.state.history.includes({ origin, seq: cut.get(origin) ?? 0 })
   }
 
   async #storedOrders(origins: Iterable<Origin>): Promise<Map<Origin, Map<number, TxnId>>> {

@@ -138,7 +138,7 @@ export class World {
     if (node.isMember) return
     this.learnDepartures(node)
     const { departed } = node.history
-    if (coversBut(node.history.cut(), this.watermark, departed)) node.isMember = true
+    if (coversBut(node.history.cut(), this.watermark, (at) => departed.has(at.origin))) node.isMember = true
     else if (this.#tape.below(4) === 0) this.restore(node)
   }
 
@@ -286,8 +286,8 @@ export class World {
     const mine = node.history.cut()
     const { departed } = node.history
     const [ahead, behind] = [
-      !coversBut(state.vector, mine, departed),
-      !coversBut(mine, state.vector, departed),
+      !coversBut(state.vector, mine, (at) => departed.has(at.origin)),
+      !coversBut(mine, state.vector, (at) => departed.has(at.origin)),
     ]
     this.#count(`install ${ahead ? (behind ? 'across' : 'of the past') : 'forward'}`)
     this.take(node, state)
