@@ -4,7 +4,14 @@ import { Cluster } from './cluster-in-process.js'
 import { describePlan, type Plan, Striker } from './strikes.js'
 import { keysOf, type Told, type Workload, writePair } from './workloads.js'
 
-const CONFIG = { deadlineMs: 120_000, inlineWriteSetBytesMax: 1_024 }
+/** What a node does by itself now and then stays in the background: here it is the commit that is struck. */
+const CONFIG = {
+  deadlineMs: 120_000,
+  inlineWriteSetBytesMax: 1_024,
+  leaseTtlMs: 120_000,
+  collectEveryMs: 20_000,
+  heartbeatMs: 10_000,
+}
 const READ_EVERY_MS = 50
 const READ_EVERY_MS_LATER = 1_000
 /** Every late effect and every resolution has come to its end by then. */
