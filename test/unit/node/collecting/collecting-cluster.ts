@@ -231,7 +231,7 @@ export class CollectingNode {
       },
       onSettled: (txn) => this.snapshots.ended(txn),
     })
-    this.snapshots = new Snapshots(clock, history.departed, () =>
+    this.snapshots = new Snapshots(clock, history, () =>
       [...cluster.snapshots]
         .filter(({ node }) => node === this)
         .map(({ transaction }) => transaction.start.cut),
@@ -290,7 +290,7 @@ export class CollectingNode {
 
   async #start(from: CollectingNode | undefined): Promise<void> {
     await this.membership.join(undefined)
-    this.snapshots.caughtUp(await this.#catchUp(from).boot(false, from !== undefined))
+    this.snapshots.caughtUp(await this.#catchUp(from).boot(from !== undefined))
     if (from === undefined) for (const txn of this.#cluster.committed.keys()) this.visible.add(txn)
     await this.membership.serve()
   }

@@ -10,6 +10,7 @@ import {
   lateKey,
   minuteAt,
   orderBucket,
+  orderedKey,
   orderKey,
   type Place,
   pinBuckets,
@@ -230,11 +231,12 @@ describe('large values that nothing refers to', () => {
   })
 })
 
-test('stretches of orders go when what is compacted covers them, those of the dead as well', async () => {
+test('stretches of orders go when what is compacted covers them, and when their origin is long dead', async () => {
   const { cluster: of, a } = await cluster()
   const dead = await of.boot('dead', a)
   for (const node of [a, dead]) {
     const txns = [await of.until(node.commit({ x: node.origin })), await of.until(node.commit({ y: '1' }))]
+    await put(of, orderedKey(node.origin), new Uint8Array(0))
     await put(of, orderKey(node.origin, 1, 1), encodeOrder({ first: 1, txns: txns.slice(0, 1) }))
     await put(of, orderKey(node.origin, 1, 2), encodeOrder({ first: 1, txns }))
     // Of a place that nobody has compacted.
@@ -244,8 +246,10 @@ test('stretches of orders go when what is compacted covers them, those of the de
   expect([...(await of.stored.list(orderBucket(a.origin))).keys()]).toEqual(['3-9'])
   expect((await of.stored.list(orderBucket(dead.origin))).size).toBe(3)
   dead.life.die()
-  await pass(of, a, 30 * MINUTE_MS)
-  expect([...(await of.stored.list(orderBucket(dead.origin))).keys()]).toEqual(['3-9'])
+  await pass(of, a, 60 * MINUTE_MS)
+  // Nobody has pinned a cut that reaches into it.
+  expect((await of.stored.list(orderBucket(dead.origin))).size).toBe(0)
+  expect([...(await of.stored.list(orderBucket(a.origin))).keys()]).toEqual(['3-9'])
   await of.close()
 })
 
