@@ -2,6 +2,7 @@
 /** Three nodes, each with its executors: started, killed, started again. */
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { VirgaError } from 'virga'
 import { folder, kill, startTalking } from '../support/processes.mjs'
@@ -15,6 +16,8 @@ import { folder, kill, startTalking } from '../support/processes.mjs'
 const script = (name) => fileURLToPath(new URL(name, import.meta.url))
 const STORAGE_PROCESS = script('../support/shared-storage/process.mjs')
 const EXECUTORS = 2
+const READ_MS_MAX = 15_000
+const READ_AGAIN_MS = 100
 
 /**
  * What nodes are told to use: any engine that many processes can share, as it is; an LMDB folder through a process that
@@ -112,6 +115,17 @@ export class Machine {
   /** Runs a function in one of the executors. @param {Task} task @returns {Promise<Done>} */
   async run(task) {
     return this.#next().ask({ task })
+  }
+
+  /** The same, again where that may help, for a while: of what only reads. @param {Task} task @returns {Promise<Done>} */
+  async read(task) {
+    for (const until = performance.now() + READ_MS_MAX; ; await sleep(READ_AGAIN_MS)) {
+      try {
+        return await this.run(task)
+      } catch (error) {
+        if (!VirgaError.is(error) || !error.retryable || performance.now() > until) throw error
+      }
+    }
   }
 
   /** @param {string} id @returns {Promise<import('virga').TransactionStatus>} */
