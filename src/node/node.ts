@@ -92,7 +92,12 @@ export class CacheNode {
     const { storage, clock, random } = world
     await checkFormat(storage)
     const key = await clusterKey(storage, (bytes) => random.bytes(bytes))
-    const minutes = await Minutes.open(storage, clock.now(), config.clockSkewMsMax)
+    const minutes = await Minutes.open(
+      storage,
+      clock.now(),
+      config.clockSkewMsMax,
+      config.idempotencyWindowMs,
+    )
     const node = new CacheNode(world, config, macOf(key), minutes)
     try {
       await node.#boot()

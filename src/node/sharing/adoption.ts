@@ -7,6 +7,7 @@ import { decisionBuckets, decisionKey, lateBucket } from '../../core/layout.js'
 import { compareStamps } from '../../core/version.js'
 import { decodeStanding } from '../../wire/records.js'
 import type { Minutes } from '../collecting/minutes.js'
+import { Turns } from '../collecting/turns.js'
 import type { Decisions } from '../committing/decisions.js'
 import type { World } from '../world.js'
 import type { Ledger } from './ledger.js'
@@ -19,6 +20,8 @@ const ROUNDS_MAX = 16
 const GRACE_MS = 500
 /** How often a commit that is on its way is waited for before storage is asked. */
 const FOLLOW_WAITS = 3
+/** Before others have their turn. */
+const ADOPTIONS_PER_TURN = 200
 /** How long a cut is waited for before storage is looked through. */
 const REACH_MS = 1_000
 
@@ -127,7 +130,7 @@ export class Adoption {
       found = again
       if (isComplete) break
     }
-    this.#adopt(found.decisions)
+    await this.#adopt(found.decisions)
     this.#listedAtMs = startedAtMs
     return found
   }
@@ -169,17 +172,23 @@ export class Adoption {
       found = again
       if (isComplete) break
     }
-    this.#adopt(found)
+    await this.#adopt(found)
     this.#listedAtMs = startedAtMs
     this.#parts.onAdopted()
   }
 
-  #adopt(decisions: ReadonlyMap<TxnId, Decision>): void {
+  /** A few at a time: what is adopted so far is a whole, since it goes by the clocks. */
+  async #adopt(decisions: ReadonlyMap<TxnId, Decision>): Promise<void> {
     const unknown = [...this.#stillUnknown(decisions)]
     unknown.sort(([a, left], [b, right]) =>
       compareStamps({ hlc: left.hlc, txn: a }, { hlc: right.hlc, txn: b }),
     )
-    for (const [txn, decision] of unknown) this.#parts.ledger.adopt(txn, decision)
+    const turns = new Turns(this.#parts.world.clock, ADOPTIONS_PER_TURN)
+    for (const [txn, decision] of unknown) {
+      this.#parts.ledger.adopt(txn, decision)
+      const turn = turns.step()
+      if (turn !== undefined) await turn
+    }
     if (unknown.length > 0)
       this.#parts.world.log.info({ count: unknown.length }, 'adopted decisions found in storage')
   }

@@ -4,6 +4,7 @@ import { unpackStretch } from '../../wire/publications.js'
 import { unpackCut } from '../../wire/types.js'
 import type { Peer, PeersHandlers } from '../cluster/peers.js'
 import type { NodeState } from '../state.js'
+import { Dropping } from './dropping.js'
 import type { Inbox } from './inbox.js'
 import type { Repair } from './repair.js'
 
@@ -23,11 +24,14 @@ export interface SubscriberParts {
 export class Subscriber implements PeersHandlers {
   readonly #state: NodeState
   readonly #parts: SubscriberParts
+  readonly #dropping: Dropping
   #warnedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(state: NodeState, parts: SubscriberParts) {
     this.#state = state
     this.#parts = parts
+    const { world, history, ledger } = state
+    this.#dropping = new Dropping(world.clock, history, ledger, parts.isFresh)
   }
 
   onPublication(peer: Peer, message: PublicationMessage): void {
@@ -59,8 +63,7 @@ export class Subscriber implements PeersHandlers {
     const repair = this.#parts.repair()
     repair.published(origin, seq)
     repair.applied(peer, unpackCut(message.applied))
-    if (this.#parts.isFresh())
-      for (const [compacted, through] of message.compacted) this.#state.ledger.compact(compacted, through)
+    this.#dropping.compacted(unpackCut(message.compacted))
     this.#watchSkew(peer, message.nowMs)
   }
 

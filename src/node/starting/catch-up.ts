@@ -51,6 +51,7 @@ export class CatchUp {
     const { state, adoption } = this.#parts
     const watermark = await joinWatermark(state.world.storage)
     await this.#parts.departures.learn()
+    await this.#parts.minutes.refresh()
     const installed = mayHavePeers && (await this.#installFromPeer())
     if (!installed) await this.#restore()
     // A node that left in peace may have been parted from the others: they do not know its last decisions yet.
