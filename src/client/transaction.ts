@@ -46,6 +46,8 @@ export interface TransactionState {
   readonly upstream: ReadonlyMap<string, Uint8Array | null | 'ahead'>
   /** False: there are writes upstream that only the node can find. */
   readonly complete: boolean
+  /** Other nodes may keep what its functions need, until they hear that it has ended. */
+  readonly resumed: boolean
 }
 
 /**
@@ -175,9 +177,10 @@ export class Transaction implements AsyncDisposable {
   /** @internal Undefined: nothing had to be recorded. */
   async commitEncoded(result: Uint8Array | null): Promise<ReplyOf<'committed'> | undefined> {
     this.#end()
-    const { id, handle, keyed, upstream, complete, signal } = this.#state
+    const { id, handle, keyed, upstream, complete, resumed, signal } = this.#state
     if (this.#writes.isEmpty && upstream.size === 0 && complete && !keyed && result === null) {
-      this.#session.post({ type: 'end', handle })
+      // Nothing hangs on the answer: every read was of one snapshot. A commit is told to other nodes, an end is not.
+      this.#session.post(resumed ? { type: 'commit', handle, writes: [], result } : { type: 'end', handle })
       return undefined
     }
     let isSent = false

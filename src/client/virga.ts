@@ -212,7 +212,17 @@ export class Virga implements AsyncDisposable {
       if (reply.type === 'committed') return reply
     }
     const begun = request as Promise<ReplyOf<'begun'>>
-    const state = { id, handle, epoch, keyed, signal, begun, upstream: new Map(), complete: true }
+    const state = {
+      id,
+      handle,
+      epoch,
+      keyed,
+      signal,
+      begun,
+      upstream: new Map(),
+      complete: true,
+      resumed: false,
+    }
     return new Transaction(this.#session, this.#world, this.#options, state)
   }
 
@@ -247,6 +257,7 @@ export class Virga implements AsyncDisposable {
       begun: Promise.resolve({ attempt }),
       upstream,
       complete,
+      resumed: true,
     }
     return new Transaction(this.#session, this.#world, this.#options, state)
   }

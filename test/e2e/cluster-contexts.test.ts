@@ -5,7 +5,8 @@ import { type ClusterNode, startCluster, within } from '../support/cluster-proce
 import { converged } from '../support/convergence.js'
 import { expectCode } from '../support/failures.js'
 
-const LARGE = new Uint8Array(100_000).fill(7)
+/** Neither a context nor a decision carries it. */
+const LARGE = 'x'.repeat(100_000)
 const CHAIN = 30
 
 function ofNodes(nodes: readonly ClusterNode[], i: number): Virga {

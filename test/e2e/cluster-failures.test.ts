@@ -7,7 +7,8 @@ import { converged, readAll } from '../support/convergence.js'
 import { expectCode, failure } from '../support/failures.js'
 import { executorProcess } from '../support/nodes.js'
 
-const LARGE = new Uint8Array(100_000).fill(9)
+/** Neither a context nor a decision carries it. */
+const LARGE = 'x'.repeat(100_000)
 const LEASE_MS = 1_000
 const QUICK = { node: { leaseTtlMs: LEASE_MS } }
 /** A lapsed lease is noticed, looked after twice, and what is found is published. */

@@ -11,7 +11,8 @@ import { Reckoning } from '../support/reckoning.js'
 import { seedFor } from '../support/seed.js'
 import { unruly } from '../support/zmtp.js'
 
-const LARGE = new Uint8Array(50_000).fill(3)
+/** Neither a context nor a decision carries it. */
+const LARGE = 'x'.repeat(50_000)
 
 type Three = [ClusterNode, ClusterNode, ClusterNode]
 
