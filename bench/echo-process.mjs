@@ -10,6 +10,8 @@ const RECORD = Buffer.alloc(250)
 const packr = new Packr({ useRecords: false })
 const router = new Router({ linger: 0 })
 const redis = redisUrl === undefined ? undefined : new Redis(redisUrl)
+// Whoever started it is gone.
+process.on('disconnect', () => process.exit(1))
 process.on('SIGTERM', () => process.exit(0))
 await redis?.ping()
 await router.bind(`ipc://${path}`)

@@ -62,5 +62,7 @@ process.on('message', (/** @type {Closed | Open} */ load) => {
     },
   )
 })
+// Whoever started it is gone.
+process.on('disconnect', () => process.exit(1))
 process.on('SIGTERM', () => virga.close().then(() => process.exit(0)))
 console.log('ready')

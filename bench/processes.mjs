@@ -29,7 +29,7 @@ export async function cleanUp() {
  */
 export async function startModule(file, args) {
   const path = fileURLToPath(new URL(file, import.meta.url))
-  const child = spawn(process.execPath, [...cpuProfile(file), path, ...args], {
+  const child = spawn(process.execPath, [...flags(file), path, ...args], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
   const lines = createInterface({ input: /** @type {import('node:stream').Readable} */ (child.stdout) })
@@ -43,21 +43,36 @@ export async function startModule(file, args) {
   cleanups.push(stop)
   /** Sends it something to do, and resolves to what it reports: one at a time. @param {import('node:child_process').Serializable} task */
   const ask = async (task) => {
-    const reported = Promise.race([once(child, 'message'), once(child, 'exit').then(() => undefined)])
-    child.send(task)
-    const report = await reported
-    if (report === undefined) throw new Error(`${file} ended over what it had to do`)
-    return report[0]
+    const done = new AbortController()
+    const { signal } = done
+    try {
+      const exit = once(child, 'exit', { signal }).then(() => {
+        throw new Error(`${file} ended over what it had to do`)
+      })
+      child.send(task)
+      const [report] = await Promise.race([once(child, 'message', { signal }), exit])
+      return report
+    } finally {
+      done.abort()
+    }
   }
   return { ready: String(ready[0]), stop, ask, pid: /** @type {number} */ (child.pid) }
 }
 
-/** @param {string} file `VIRGA_BENCH_PROFILE=folder` writes a CPU profile of each process there. */
-function cpuProfile(file) {
+/**
+ * `VIRGA_BENCH_PROFILE=folder` writes a CPU profile of each process there; `VIRGA_BENCH_NODE_FLAGS` gives the nodes flags of
+ * Node.js.
+ *
+ * @param {string} file
+ */
+function flags(file) {
+  const all = []
+  if (file === 'node-process.mjs')
+    all.push('--expose-gc', ...(process.env.VIRGA_BENCH_NODE_FLAGS ?? '').split(' ').filter(Boolean))
   const folder = process.env.VIRGA_BENCH_PROFILE
-  return folder === undefined
-    ? []
-    : ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${file}.${Date.now()}.cpuprofile`]
+  if (folder !== undefined)
+    all.push('--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${file}.${Date.now()}.cpuprofile`)
+  return all
 }
 
 /**
@@ -74,7 +89,7 @@ export async function startNodeAndClient(storage, nodeId = 'bench') {
     await node.stop()
   }
   cleanups.push(stop)
-  return { virga, stop, socket, pid: node.pid }
+  return { virga, stop, socket, pid: node.pid, ask: node.ask }
 }
 
 /** A redis-server of our own, without persistence: what is measured is not its disk. */
@@ -98,6 +113,11 @@ export async function startRedis() {
 /** Resident bytes of a process. @param {number} pid */
 export function residentBytes(pid) {
   return statusBytes(pid, 'VmRSS')
+}
+
+/** Of them those of its own, without what it has mapped of files: the file of LMDB, above all. @param {number} pid */
+export function anonymousBytes(pid) {
+  return statusBytes(pid, 'RssAnon')
 }
 
 /** The most that a process ever was resident with. @param {number} pid */

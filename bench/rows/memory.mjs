@@ -2,6 +2,7 @@
 import { collected } from '../cluster.mjs'
 import { throughput } from '../histogram.mjs'
 import {
+  anonymousBytes,
   peakResidentBytes,
   residentBytes,
   startNodeAndClient,
@@ -26,7 +27,7 @@ export async function memory(/** @type {import('../run.mjs').Options} */ { quick
 
 /** @param {string} engine @param {string} storage @param {() => Promise<import('../stored.mjs').Stored>} look @param {boolean} quick */
 async function growth(engine, storage, look, quick) {
-  const { virga, stop, pid } = await startNodeAndClient(storage)
+  const { virga, stop, pid, ask } = await startNodeAndClient(storage)
   const few = 20_000
   const many = quick ? 40_000 : 1_000_000
   let written = 0
@@ -41,7 +42,14 @@ async function growth(engine, storage, look, quick) {
     written = versions
     if (!quick) await collected([{ virga }])
     const { versions: held, keys } = await virga.inspect()
-    return { resident: residentBytes(pid), held: Number(held), keys: Number(keys), stored: await look() }
+    return {
+      resident: residentBytes(pid),
+      own: anonymousBytes(pid),
+      heap: Number(await ask('heap')),
+      held: Number(held),
+      keys: Number(keys),
+      stored: await look(),
+    }
   }
   const before = await writeUpTo(few)
   const after = await writeUpTo(many)
@@ -67,6 +75,8 @@ async function growth(engine, storage, look, quick) {
       mib(before.resident),
       BUDGET,
     ),
+    line('  without pages mapped of files', 'MiB', mib(after.own), mib(before.own)),
+    line('  of it in use by JavaScript, without garbage', 'MiB', mib(after.heap), mib(before.heap), BUDGET),
     { name: '  at its highest on the way', value: mib(peak), unit: 'MiB' },
     line('  versions in chains', 'versions', after.held, before.held),
     line('  records in storage, without markers', 'records', a.live.records, b.live.records, BUDGET),

@@ -1,13 +1,15 @@
 // @ts-check
 import { monotonicMs, pause } from '../clock.mjs'
-import { startCluster } from '../cluster.mjs'
+import { countOf, startCluster } from '../cluster.mjs'
 import { median } from '../histogram.mjs'
 import { cpuSeconds, startModule, startRedis } from '../processes.mjs'
 
 const CLIENTS = 3
 const IN_FLIGHT_EACH = 85
 const KEYS = 10_000
-const WARMUP_MS = 1_000
+/** Collection follows the commits by some seconds: what is counted begins when it runs along. */
+const WARMUP_MS = 5_000
+const DRAIN_MS_MAX = 20_000
 
 /** @typedef {Awaited<ReturnType<typeof startModule>>} Client */
 /** @typedef {import('../cluster.mjs').Node} Node */
@@ -27,12 +29,15 @@ export async function threeNodes(/** @type {import('../run.mjs').Options} */ { q
     clients: await startClients(three.nodes.slice(0, 1)),
   }
   const settings = { one, three, onlyFirst }
-  const seconds = quick ? 0.5 : 4
+  const times = quick ? { warmupMs: 500, seconds: 0.5 } : { warmupMs: WARMUP_MS, seconds: 4 }
   /** @type {Record<keyof typeof settings, Awaited<ReturnType<typeof load>>[]>} */
   const runs = { one: [], three: [], onlyFirst: [] }
-  for (let round = 0; round < (quick ? 1 : 5); round++) {
-    for (const name of /** @type {(keyof typeof settings)[]} */ (Object.keys(settings)))
-      runs[name].push(await load(settings[name], seconds))
+  for (let round = 0; round < (quick ? 1 : 3); round++) {
+    for (const name of /** @type {(keyof typeof settings)[]} */ (Object.keys(settings))) {
+      runs[name].push(await load(settings[name], times))
+      // What is collected afterwards must not be charged to the next.
+      if (!quick) await drained(settings[name].nodes)
+    }
   }
   const applied = await sameEverywhere(three.nodes)
   /** @param {keyof typeof settings} name @param {'rate' | 'nodesUs' | 'allUs' | 'cores' | 'firstUs' | 'otherUs'} figure */
@@ -104,8 +109,8 @@ async function startClients(nodes) {
   return clients
 }
 
-/** @param {Setting} setting @param {number} seconds */
-async function load({ redis, nodes, clients }, seconds) {
+/** @param {Setting} setting @param {{ warmupMs: number, seconds: number }} times */
+async function load({ redis, nodes, clients }, { warmupMs, seconds }) {
   const pids = {
     nodes: nodes.map(({ pid }) => pid),
     others: [redis.pid, ...clients.map(({ pid }) => pid)],
@@ -115,7 +120,7 @@ async function load({ redis, nodes, clients }, seconds) {
     others: pids.others.reduce((sum, pid) => sum + cpuSeconds(pid), 0),
   })
   // Each client tells how many it has made by when; what is counted lies between the warm-up and the end.
-  const from = monotonicMs() + WARMUP_MS
+  const from = monotonicMs() + warmupMs
   const until = from + seconds * 1_000
   const asked = clients.map((client, i) =>
     client.ask({
@@ -145,6 +150,12 @@ async function load({ redis, nodes, clients }, seconds) {
     otherUs: perCommitUs((nodesSum - (ofNodes[0] ?? 0)) / Math.max(1, nodes.length - 1)),
     cores: all / seconds,
   }
+}
+
+/** @param {readonly Node[]} nodes */
+async function drained(nodes) {
+  const untilMs = monotonicMs() + DRAIN_MS_MAX
+  while ((await countOf(nodes, 'versions')) > 0 && monotonicMs() < untilMs) await pause(500)
 }
 
 /** How many nodes see all that was committed on each: places of an origin are applied in order. @param {readonly Node[]} nodes */
