@@ -195,6 +195,7 @@ export class CacheNode {
       decisions,
       publishDelayMs: config.publishDelayMs,
       reach: (cut, waitMs) => this.#repair.reach(cut, waitMs),
+      isLive,
       onAdopted: () => this.#inbox.pump(),
     })
     this.#publisher = new Publisher(world, config, this.origin, {
@@ -257,7 +258,7 @@ export class CacheNode {
       reach,
       mac,
     })
-    this.#transactions = new Transactions({ state, handoffs, adoption: this.#adoption, reach })
+    this.#transactions = new Transactions({ state, handoffs, adoption: this.#adoption, reach, isLive })
     const claims = new Claims({
       world,
       decisions,
@@ -317,6 +318,7 @@ export class CacheNode {
         ['cacheBytes', this.#cache.calculatedSize],
         ['heldBytes', budget.bytes],
         ['pins', this.#pins.size],
+        ['handedOver', this.#snapshots.handedOverCount],
         ['members', this.#membership.members().length],
         ['peersUp', this.#peers.up().length],
         ['placesWaiting', this.#inbox.size],

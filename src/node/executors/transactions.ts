@@ -23,6 +23,7 @@ export interface TransactionsParts {
   readonly adoption: Adoption
   /** Waits until a cut is applied here. False: nobody who can be reached knows it. */
   readonly reach: (cut: Cut, hint: Origin) => Promise<boolean>
+  readonly isLive: (origin: Origin) => boolean
 }
 
 /** The open transactions of all sessions: how they begin, how they are found, how they end without a commit. */
@@ -31,14 +32,16 @@ export class Transactions {
   readonly #handoffs: Handoffs
   readonly #adoption: Adoption
   readonly #reach: TransactionsParts['reach']
+  readonly #isLive: TransactionsParts['isLive']
   #open = 0
   #draining = false
 
-  constructor({ state, handoffs, adoption, reach }: TransactionsParts) {
+  constructor({ state, handoffs, adoption, reach, isLive }: TransactionsParts) {
     this.#state = state
     this.#handoffs = handoffs
     this.#adoption = adoption
     this.#reach = reach
+    this.#isLive = isLive
   }
 
   /** Open transactions, failed ones included whose executors have not been told yet. */
@@ -291,7 +294,8 @@ export class Transactions {
     const { history, decisions } = this.#state
     const cut: Cut = new Map([[at.origin, at.seq]])
     if (history.covers(cut) || history.has(txn)) return
-    if (await this.#reach(cut, at.origin)) return
+    // Of a dead origin storage can tell, and nobody else may.
+    if (this.#isLive(at.origin) && (await this.#reach(cut, at.origin))) return
     const standing = await decisions.find(txn)
     if (!isCommit(standing)) {
       throw new VirgaError('SnapshotUnavailable', `the commit of ${txn}, to begin after, is not to be found`)

@@ -2,7 +2,7 @@ import type { Cut } from '../../core/cut.js'
 import { type Commit, type Decision, isCommit } from '../../core/decision.js'
 import type { History } from '../../core/history.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
-import { isTxnId, type TxnId } from '../../core/ids.js'
+import { isTxnId, type Origin, type TxnId } from '../../core/ids.js'
 import { decisionBuckets, decisionKey, lateBucket } from '../../core/layout.js'
 import { compareStamps } from '../../core/version.js'
 import { decodeStanding } from '../../wire/records.js'
@@ -24,6 +24,8 @@ const FOLLOW_WAITS = 3
 const ADOPTIONS_PER_TURN = 200
 /** How long a cut is waited for before storage is looked through. */
 const REACH_MS = 1_000
+/** The same, if it names an origin that is dead: peers may know of it, and storage does. */
+const REACH_DEAD_MS = 150
 
 /** Between looks for what a node that is gone decided, where storage fails. */
 const PAUSE_MS_MIN = 500
@@ -46,6 +48,7 @@ export interface AdoptionParts {
   /** How long a decision may wait at its origin before it is told. */
   readonly publishDelayMs: number
   readonly reach: (cut: Cut, waitMs: number) => Promise<boolean>
+  readonly isLive: (origin: Origin) => boolean
   /** What was missing may have come. */
   readonly onAdopted: () => void
 }
@@ -149,7 +152,10 @@ export class Adoption {
   async adopt(txn: TxnId, commit: Commit): Promise<void> {
     const { history, ledger, reach } = this.#parts
     if (history.has(txn) || commit.status === 'compacted') return
-    if (!history.covers(commit.cut) && !(await reach(commit.cut, REACH_MS)) && !history.has(txn)) {
+    const waitMs = [...commit.cut.keys()].every((origin) => this.#parts.isLive(origin))
+      ? REACH_MS
+      : REACH_DEAD_MS
+    if (!history.covers(commit.cut) && !(await reach(commit.cut, waitMs)) && !history.has(txn)) {
       // Someone who is dead knew what it read. Storage holds that, too.
       await this.look(0)
     }

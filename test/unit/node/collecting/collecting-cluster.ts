@@ -262,6 +262,7 @@ export class CollectingNode {
       decisions,
       publishDelayMs: 2,
       reach: async () => false,
+      isLive: () => false,
       onAdopted: () => undefined,
     })
     this.parts = {
