@@ -1,11 +1,15 @@
-import { isCommit } from '../../core/decision.js'
-import { placedBlob } from '../../core/layout.js'
-import { decodeBase, decodeStanding } from '../../wire/records.js'
+import { isCommit, judge, type Standing } from '../../core/decision.js'
+import { hlcMs } from '../../core/hlc.js'
+import { type Attempt, attemptHlc, type TxnId } from '../../core/ids.js'
+import { minuteClosesAtMs, placedBlob, txnMinute } from '../../core/layout.js'
+import { decodeBase, decodeGuard, decodeStanding } from '../../wire/records.js'
 import type { Violation } from '../checkers/history.js'
 import type { SimCluster } from './sim-cluster.js'
 
 /** Minutes of ids close ten minutes after their end; guards are looked through in a bit more than an hour. */
 const LEFTOVERS_MS_MAX = 90 * 60_000
+/** What clocks of a run differ by, at most. */
+const SKEW_MS_MAX = 5 * 60_000
 const LOOK_EVERY_MS = 5 * 60_000
 /** Versions and decisions that a node may hold when nothing has happened for long. */
 const HELD_MAX = 20
@@ -27,7 +31,7 @@ export async function checkLeftovers(cluster: SimCluster): Promise<Violation[]> 
 async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
   const referred = new Set<string>()
   const left: string[] = []
-  const recorded = new Set<string>()
+  const standings = new Map<string, Standing>()
   for (const bucket of witness.buckets) {
     const kind = bucket.split('/')[0]!
     for await (const { id, value } of witness.list(bucket, { values: true })) {
@@ -35,18 +39,26 @@ async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
         const base = decodeBase(value!)
         if (base.value.kind === 'blob') referred.add(`${base.txn}:${base.value.blob}`)
       } else if (kind === 'decision') {
-        recorded.add(id)
         const standing = decodeStanding(value!)
+        standings.set(id, standing)
         if (isCommit(standing) && standing.status === 'committed') left.push(`the whole decision of ${id}`)
-      } else if (kind === 'pin' || kind === 'guard' || kind === 'order') left.push(`${bucket} ${id}`)
+      } else if (kind === 'pin' || kind === 'order') left.push(`${bucket} ${id}`)
     }
   }
   for (const bucket of witness.buckets) {
+    if (bucket.startsWith('guard/')) {
+      for await (const { id, value } of witness.list(bucket, { values: true })) {
+        // A claim of an attempt that may yet go on stays until someone meets it.
+        const { claimant } = decodeGuard(value!)
+        if (claimant === undefined || judge(standings.get(claimant.txn), claimant.attempt) !== 'write')
+          left.push(`${bucket} ${id}`)
+      }
+    }
     if (!bucket.startsWith('value/')) continue
     for await (const { id } of witness.list(bucket)) {
-      // Of a transaction that nobody decided or fenced, it stays for as long as one may still be retried.
-      const txn = placedBlob(id)?.txn
-      if (!referred.has(id) && (txn === undefined || recorded.has(txn))) left.push(`${bucket} ${id}`)
+      const placed = placedBlob(id)
+      if (referred.has(id) || (placed !== undefined && mayStay(placed, standings.get(placed.txn)))) continue
+      left.push(`${bucket} ${id}`)
     }
   }
   return left.map((what) => ({ rule: 'left behind', what }))
@@ -70,4 +82,16 @@ function heldInMemory({ machines }: SimCluster): Violation[] {
       return count <= max ? [] : [{ rule: 'I10 memory', what: `${name} holds ${count} ${what}` }]
     })
   })
+}
+
+/**
+ * Of an attempt that may yet commit, a value stays for as long as deadlines may be; of one that began when the minute of
+ * its id had been swept already, until that minute is retired.
+ */
+function mayStay(
+  { txn, attempt }: { readonly txn: TxnId; readonly attempt: Attempt },
+  standing: Standing | undefined,
+): boolean {
+  const isLate = hlcMs(attemptHlc(attempt)) > minuteClosesAtMs(txnMinute(txn)) - SKEW_MS_MAX
+  return isLate || judge(standing, attempt) === 'write'
 }
