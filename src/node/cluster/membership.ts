@@ -69,6 +69,8 @@ export class Membership {
   #renewing: Promise<void> = Promise.resolve()
   #timer: Timer | undefined
   #stopped = false
+  /** The last renewal failed. */
+  #isTroubled = false
   #secondLooks: Timer[] = []
 
   constructor(world: World, config: MembershipConfig, origin: Origin, events: MembershipEvents) {
@@ -292,11 +294,19 @@ export class Membership {
   }
 
   async #tick(): Promise<void> {
+    const { log } = this.#world
     try {
       await this.renew()
       await this.look()
+      if (this.#isTroubled) log.info({}, 'the lease is renewed again')
+      this.#isTroubled = false
     } catch (error) {
-      if (!this.#stopped) this.#world.log.warn({ err: error }, 'the lease could not be renewed, or not seen')
+      if (this.#stopped) return
+      // Once is enough: it goes on until storage does.
+      if (this.#isTroubled) log.debug({ err: error }, 'the lease could again not be renewed, or not seen')
+      else
+        log.warn({ err: error }, 'the lease could not be renewed, or not seen: it is tried again and again')
+      this.#isTroubled = true
     }
     this.#later()
   }
