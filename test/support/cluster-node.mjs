@@ -34,7 +34,7 @@ for (const level of ['info', 'warn', 'error']) {
   }
 }
 
-/** What is to happen at an operation of storage: `{ operation, bucket, moment, fate }`. The first that fits is used up. */
+/** What is to happen at an operation of storage: `{ operation, bucket, id, moment, fate }`. The first that fits is used up. */
 const strikes = []
 let struck = 0
 
@@ -43,12 +43,24 @@ const FATES = {
   stop: () => process.kill(process.pid, 'SIGSTOP'),
 }
 
-function strikeAt(operation, buckets, moment) {
+/** Operations of storage so far, by their name and the first part of the bucket's. One that has several keys counts once. */
+const operations = {}
+
+function count(operation, places) {
+  for (const head of new Set(places.map(({ bucket }) => bucket.split('/')[0]))) {
+    const name = `${operation} ${head}`
+    operations[name] = (operations[name] ?? 0) + 1
+  }
+}
+
+function strikeAt(operation, places, moment) {
   const at = strikes.findIndex(
     (strike) =>
       strike.operation === operation &&
       strike.moment === moment &&
-      buckets.some((bucket) => bucket.startsWith(strike.bucket)),
+      places.some(
+        ({ bucket, id }) => bucket.startsWith(strike.bucket) && (strike.id === undefined || strike.id === id),
+      ),
   )
   if (at < 0) return
   const [{ fate }] = strikes.splice(at, 1)
@@ -56,9 +68,8 @@ function strikeAt(operation, buckets, moment) {
   FATES[fate]()
 }
 
-function bucketsOf(operation, [first]) {
-  if (operation === 'list') return [first]
-  return (Array.isArray(first) ? first : [first]).map(({ bucket }) => bucket)
+function placesOf([first]) {
+  return Array.isArray(first) ? first : [first]
 }
 
 /** A storage that strikes before an operation, or after its effect and before its answer. */
@@ -67,10 +78,11 @@ function striking(storage) {
   made.list = (...args) => storage.list(...args)
   for (const operation of ['get', 'put', 'compareAndSwap', 'delete']) {
     made[operation] = async (...args) => {
-      const buckets = bucketsOf(operation, args)
-      strikeAt(operation, buckets, 'before')
+      const places = placesOf(args)
+      count(operation, places)
+      strikeAt(operation, places, 'before')
       const result = await storage[operation](...args)
-      strikeAt(operation, buckets, 'after')
+      strikeAt(operation, places, 'after')
       return result
     }
   }
@@ -84,6 +96,7 @@ const answers = {
   inspect: () => node.inspect(),
   logged: () => logged,
   struck: () => struck,
+  operations: () => operations,
   strike: (strike) => void strikes.push(strike),
   /** Sets the clock of its machine, forwards or back. */
   setClock(ms) {

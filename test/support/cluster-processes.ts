@@ -56,6 +56,8 @@ export interface Strike {
   readonly operation: 'get' | 'put' | 'compareAndSwap' | 'delete'
   /** How the name of the bucket begins. */
   readonly bucket: string
+  /** Default: any. */
+  readonly id?: string
   /** Before it is done, or when it is and its answer was not given yet. */
   readonly moment: 'before' | 'after'
   /** SIGKILL or SIGSTOP of the whole process. */
@@ -175,6 +177,11 @@ export class ClusterNode {
   /** Of the process that runs now. */
   logged(): Promise<readonly Logged[]> {
     return this.#child.call('logged')
+  }
+
+  /** Operations of storage so far, by their name and the first part of the bucket's: `get base`. */
+  operations(): Promise<Readonly<Record<string, number>>> {
+    return this.#child.call('operations')
   }
 
   memory(): Promise<Memory> {
