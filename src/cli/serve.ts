@@ -2,6 +2,7 @@ import { constants } from 'node:os'
 import { destination, pino, stdTimeFunctions } from 'pino'
 import { nodeSettings } from '../compose/node-options.js'
 import { startNode } from '../compose/start-node.js'
+import { VirgaError } from '../errors.js'
 import { parse } from './arguments.js'
 import { type Command, EXIT } from './command.js'
 import { givenNodeOptions, NODE_FLAGS, nodeFlagsHelp } from './node-flags.js'
@@ -35,7 +36,8 @@ ${nodeFlagsHelp()}`,
     stopping.arm()
     const { node: name, storage } = node.inspect()
     process.stdout.write(`virga: node ${name} serves on ${node.socket} (${storage})\n`)
-    const signal = await stopping.asked
+    const signal = await Promise.race([stopping.asked, node.ended.then((why) => ({ why }))])
+    if (typeof signal === 'object') throw new VirgaError('Closed', signal.why ?? 'the node has stopped')
     log.info({ signal }, 'stopping when what is open has ended; the same signal again ends it at once')
     await node.stop()
     return EXIT.ok

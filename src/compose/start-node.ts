@@ -29,6 +29,11 @@ export interface RunningNode {
   inspect(): Readonly<Record<string, number | string>>
   /** Begins nothing more, waits for what is open, closes. Idempotent. */
   stop(): Promise<void>
+  /**
+   * Resolves when the node has stopped: with the reason, if it did so by itself, since another node has taken its id, or it
+   * was out of touch for so long that the others have forgotten it. It can be started again.
+   */
+  readonly ended: Promise<string | undefined>
 }
 
 /** Starts a node inside this process. Resolves when it serves; rejects with everything closed if it can't. */
@@ -71,16 +76,24 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
       await unlock()
     }
     let stopping: Promise<void> | undefined
+    const stopOnce = (): Promise<void> => {
+      stopping ??= stop()
+      return stopping
+    }
+    const ended = node.ended.then(async (why) => {
+      await stopOnce()
+      return why
+    })
+    // Who stops it is told what went wrong.
+    ended.catch(() => undefined)
     return {
       socket,
       inspect: () => {
         const { counters, notes } = node.inspect()
         return Object.fromEntries([...notes, ...counters])
       },
-      stop: () => {
-        stopping ??= stop()
-        return stopping
-      },
+      stop: stopOnce,
+      ended,
     }
   } catch (error) {
     for (const part of opened.reverse()) await part.close()

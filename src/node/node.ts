@@ -55,6 +55,10 @@ const DRAIN_LOOK_MS = 10
  */
 export class CacheNode {
   readonly origin: Origin
+  /** Resolves when the node has stopped: with the reason, if it did so by itself. */
+  readonly ended: Promise<string | undefined>
+  #end!: (why: string | undefined) => void
+  #why: string | undefined
   readonly #state: NodeState
   readonly #cache: Cache
   readonly #held: HeldWriteSets
@@ -115,6 +119,9 @@ export class CacheNode {
     minutes: Minutes,
   ) {
     const { clock, random, storage } = world
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve
+    })
     const hybrid = new HybridClock()
     const counters = new Counters()
     const history = new History()
@@ -349,7 +356,7 @@ export class CacheNode {
    * socket, network and storage. Idempotent.
    */
   stop(): Promise<void> {
-    this.#stopping ??= this.#stop()
+    this.#stopping ??= this.#stop().finally(() => this.#end(this.#why))
     return this.#stopping
   }
 
@@ -465,6 +472,7 @@ export class CacheNode {
   /** Going on would do no harm, and be of no use: whoever runs the node starts it again. */
   #stopAlone(why: string): void {
     this.#state.world.log.error({ origin: this.origin }, why)
+    this.#why = why
     this.#inBackground(this.stop(), 'the node could not stop')
   }
 

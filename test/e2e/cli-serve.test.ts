@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { VirgaError } from '../../src/errors.js'
 import { type Serving, serving, startVirga, virga } from '../support/cli.js'
-import { testClient } from '../support/nodes.js'
+import { storageUrl, testClient } from '../support/nodes.js'
 import { tempFolder } from '../support/temp.js'
 import { until } from '../support/until.js'
 
@@ -204,4 +204,17 @@ describe('stopping', () => {
     node.child.kill('SIGTERM')
     expect(await node.ended).toMatchObject({ code: 143, signal: null })
   })
+})
+
+test('a node whose id another one takes stops, says so, and fails', async () => {
+  const storage = ['--storage', await storageUrl('redis'), '--node-id', 'one', '--lease-ttl-ms', '1000']
+  const first = await serving(storage)
+  const second = await serving(storage)
+  const { code, stderr } = await first.ended
+  expect(code).toBe(1)
+  expect(stderr.trimEnd().split('\n').at(-1)).toMatch(
+    /^virga: Closed: another node has taken the id of this one/,
+  )
+  expect(existsSync(first.socket)).toBe(false)
+  expect(await nodeOf(second)).toMatchObject({ node: 'one' })
 })

@@ -35,6 +35,7 @@ export async function testNode(options: NodeOptions = {}): Promise<TestNode> {
     socket: node.socket,
     inspect: () => node.inspect(),
     stop: () => node.stop(),
+    ended: node.ended,
     count: (counter) => counted(node.inspect(), counter),
     connect: (more) => testClient(node.socket, more),
   }
