@@ -24,7 +24,7 @@ import type { World } from '../world.js'
  * - If storage does not say what became of the swap, it may still arrive later. So reading "nothing" proves nothing;
  *   replacing it by a fence of the own attempt does: the late swap then expects what stands no more.
  * - A fence is only ever replaced by a higher fence, an abortion, or the decision of a later attempt. A decision and an
- *   abortion are never replaced.
+ *   abortion are never replaced: collection shrinks a decision to a marker, which answers as it did.
  */
 export class Decisions {
   readonly #world: World
