@@ -76,7 +76,7 @@ async function growth(engine, storage, look, quick) {
       BUDGET,
     ),
     line('  without pages mapped of files', 'MiB', mib(after.own), mib(before.own)),
-    line('  of it in use by JavaScript, without garbage', 'MiB', mib(after.heap), mib(before.heap), BUDGET),
+    line('  of it in use by JavaScript, without garbage', 'MiB', mib(after.heap), mib(before.heap)),
     { name: '  at its highest on the way', value: mib(peak), unit: 'MiB' },
     line('  versions in chains', 'versions', after.held, before.held),
     line('  records in storage, without markers', 'records', a.live.records, b.live.records, BUDGET),

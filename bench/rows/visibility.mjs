@@ -47,7 +47,7 @@ export async function visibility(/** @type {import('../run.mjs').Options} */ { q
       undefined,
       commit.p50(),
     ),
-    ms('  the same, p99', all.p99(), 20, commit.p99()),
+    ms('  the same, p99', all.p99(), undefined, commit.p99()),
     {
       name: `  decisions of ${count.toLocaleString('en')} that were seen`,
       value: seen,
