@@ -131,8 +131,11 @@ function keepWriting(books: Books): { readonly ended: Promise<void>; end(): void
   const run = async (): Promise<void> => {
     while (!isEnding) await books.write(1)
   }
+  const ended = run()
+  // Told when it is waited for.
+  ended.catch(() => undefined)
   return {
-    ended: run(),
+    ended,
     end: () => {
       isEnding = true
     },
