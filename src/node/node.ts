@@ -263,6 +263,7 @@ export class CacheNode {
       snapshots: this.#snapshots,
       admission,
       reach,
+      flush: () => this.#publisher.flush(),
       mac,
     })
     this.#transactions = new Transactions({ state, handoffs, adoption: this.#adoption, reach, isLive })

@@ -75,7 +75,7 @@ test('hands off and takes up again, in another client', async () => {
     [11, 'c'],
   ] as const) {
     const resumed = await other.ask('resume', handle, [root[0]], 'error')
-    expect(resumed).toMatchObject({ type: RESUMED, 0: id, 3: true, 4: [['a', true, toValue(1)]] })
+    expect(resumed).toMatchObject({ type: RESUMED, 0: id, 3: true, 4: true, 5: [['a', true, toValue(1)]] })
     const [context] = await other.ask('handoff', handle, [[key, toValue(handle)]], handle === 11)
     branches.push(context)
   }

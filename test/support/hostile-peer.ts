@@ -70,6 +70,8 @@ export class HostilePeer {
 export async function rawBytes(host: string, port: number, bytes: Uint8Array): Promise<Socket> {
   const socket = connect(port, host)
   socket.on('error', () => undefined)
+  // What is not read keeps the end of the connection from being seen.
+  socket.resume()
   onTestFinished(() => void socket.destroy())
   await once(socket, 'connect')
   await new Promise<void>((resolve) => socket.write(bytes, () => resolve()))

@@ -11,6 +11,7 @@ import { WatermarkRounds } from './watermark.js'
 
 /** After a round that failed the next one waits, twice as long each time. */
 const PAUSE_MS_MAX = 30_000
+const RENEW_ABOVE_VERSIONS = 10_000
 
 /**
  * Collection, in rounds: raise the watermark in force, learn how far others have compacted, compact this node's share, sweep
@@ -56,6 +57,8 @@ export class Collector {
   /** One round. Returns whether there is more to do at once. Rejects as storage does, and with `Interrupted`. */
   async round(): Promise<boolean> {
     this.#permit.check()
+    // Where much waits to be collected, the lease tells of it sooner than it must: what lies between is memory.
+    if (this.#parts.state.history.versions > RENEW_ABOVE_VERSIONS) await this.#parts.membership.renew()
     const inForce = await this.#watermark.raise()
     const { cut } = await this.#compacted.read()
     for (const [origin, through] of cut) await this.#compactor.drop(origin, through)

@@ -9,7 +9,7 @@ export interface CollectingParts {
   readonly state: Pick<NodeState, 'world' | 'config' | 'history' | 'decisions' | 'counters'> & {
     readonly ledger: { readonly origin: Origin }
   }
-  readonly membership: Pick<Membership, 'look' | 'counted' | 'isLive' | 'isPicked' | 'isFresh'>
+  readonly membership: Pick<Membership, 'look' | 'renew' | 'counted' | 'isLive' | 'isPicked' | 'isFresh'>
   readonly minutes: Minutes
   readonly departures: Pick<Departures, 'run'>
   /** Makes every decision that storage holds, and this node does not know, visible here. */

@@ -4,7 +4,7 @@ import type { TxnId } from '../../core/ids.js'
 import type { Clock } from '../../ports/clock.js'
 
 /** Begins that this node has not been told of yet are younger than that. */
-const LAG_MS = 2_000
+const LAG_MS = 1_500
 /** Clocks of nodes differ: a deadline has passed everywhere only so much later. */
 const DEADLINE_MARGIN_MS = 30_000
 

@@ -45,6 +45,8 @@ export interface HandoffsParts {
   readonly admission: Admission
   /** Waits until a cut is applied here. False: nobody who can be reached knows it. */
   readonly reach: (cut: Cut, hint: Origin) => Promise<boolean>
+  /** Publishes at once what waits for others to share its frame. */
+  readonly flush: () => void
   readonly mac: Mac
 }
 
@@ -63,6 +65,7 @@ export class Handoffs {
   readonly #snapshots: Snapshots
   readonly #admission: Admission
   readonly #reach: HandoffsParts['reach']
+  readonly #flush: () => void
   readonly #mac: Mac
   #sealed = 0
   /** Up to where each origin's order is in storage, as far as this node has put it there. */
@@ -76,11 +79,14 @@ export class Handoffs {
     this.#snapshots = parts.snapshots
     this.#admission = parts.admission
     this.#reach = parts.reach
+    this.#flush = parts.flush
     this.#mac = parts.mac
   }
 
   /** Ends a function's part. Returns the context for its downstream functions. */
   async handoff(transaction: OpenTransaction, durable: boolean): Promise<string> {
+    // Whoever takes the context up on another node needs what its snapshot sees: it shall be there before the context is.
+    this.#flush()
     const { start } = transaction
     const sealed = this.#seal(transaction, durable)
     const lineage =

@@ -25,6 +25,7 @@ function usurper(node: CollectingNode): Collector {
     ...node.parts,
     membership: {
       look: () => membership.look(),
+      renew: () => membership.renew(),
       counted: () => membership.counted(),
       isFresh: () => membership.isFresh(),
       isLive: (origin) => origin === node.origin,
