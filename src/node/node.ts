@@ -152,7 +152,7 @@ export class CacheNode {
     this.#snapshots = new Snapshots(clock, history, () => this.#sessions.cuts())
     this.#membership = new Membership(world, config, this.origin, {
       report: () => ({
-        low: this.#snapshots.low(history.cut()),
+        low: this.#snapshots.low(history.cut(), this.#membership.counted().length <= 1),
         applied: history.cut(),
         departed: this.#departures.learned,
       }),
@@ -340,14 +340,7 @@ export class CacheNode {
         ['address', this.#address?.requests ?? ''],
         ['consistency', config.consistency],
         ['storage', world.storage.durability],
-        [
-          'members',
-          this.#membership
-            .members()
-            .map(({ nodeId }) => nodeId)
-            .sort()
-            .join(' '),
-        ],
+        ['members', this.#membership.names],
       ],
     }
   }

@@ -124,6 +124,12 @@ export class Membership {
     return this.#view.members()
   }
 
+  /** Their ids, for people to read. */
+  get names(): string {
+    const ids = this.members().map(({ nodeId }) => nodeId)
+    return ids.sort().join(' ')
+  }
+
   /** Members whose snapshots still count. */
   counted(): readonly Member[] {
     return this.#view.members(WATERMARK_MARGIN)

@@ -3,7 +3,10 @@ import type { History } from '../../core/history.js'
 import type { TxnId } from '../../core/ids.js'
 import type { Clock } from '../../ports/clock.js'
 
-/** Begins that this node has not been told of yet are younger than that. */
+/**
+ * What other nodes hand over here, of transactions that they began within this time, is at or above what this node has promised
+ * to need: it can be taken up without asking anyone. A node that is alone need not wait for that.
+ */
 const LAG_MS = 1_500
 /** Clocks of nodes differ: a deadline has passed everywhere only so much later. */
 const DEADLINE_MARGIN_MS = 30_000
@@ -20,7 +23,7 @@ interface Sample {
 
 /**
  * What this node's snapshots need: those of open transactions, those handed over and not yet ended, reads and resumes under
- * way, and what may have begun in the last moments.
+ * way, and those that other nodes may be about to hand over.
  *
  * Their greatest lower bound is told to the others, and nobody collects beyond it. What was told is a promise: a snapshot
  * from another node is one that others wait for if it is at or above that, and at or above the watermark that was in force
@@ -57,10 +60,11 @@ export class Snapshots {
   }
 
   /** The greatest cut that all snapshots include. From now on it is a promise. */
-  low(applied: Cut): Cut {
+  low(applied: Cut, isAlone: boolean): Cut {
     const nowMs = this.#clock.monotonic()
+    const lagMs = isAlone ? 0 : LAG_MS
     this.#samples.push({ atMs: nowMs, cut: applied })
-    while (this.#samples.length > 1 && nowMs - this.#samples[1]!.atMs >= LAG_MS) this.#samples.shift()
+    while (this.#samples.length > 1 && nowMs - this.#samples[1]!.atMs >= lagMs) this.#samples.shift()
     // Thousands of transactions share few cuts.
     const cuts = new Set<Cut>(this.#open())
     for (const { cut } of this.#held) cuts.add(cut)

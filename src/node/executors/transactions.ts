@@ -251,11 +251,15 @@ export class Transactions {
 
   async #beginLater(session: Session, request: RequestOf<'begin'>): Promise<Reply> {
     let standing: Standing | undefined
-    const starting = (async () => {
+    let starting: Promise<OpenTransaction> | undefined
+    starting = (async () => {
       this.checkAge(request.id)
       if (request.after !== null) await this.#catchUp(request.after)
       if (request.lookup) standing = await this.#lookUp(request.id)
-      return this.#start(request)
+      const transaction = this.#start(request)
+      // In the same moment that its snapshot is taken: from then on the lease counts it.
+      if (session.handles.get(request.handle) === starting) session.handles.set(request.handle, transaction)
+      return transaction
     })()
     const transaction = await this.#settle(session, request.handle, starting)
     if (!isCommit(standing)) return begunReply(request.request, transaction)

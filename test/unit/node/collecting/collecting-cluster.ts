@@ -238,7 +238,7 @@ export class CollectingNode {
     )
     this.membership = new Membership(world, config, this.origin, {
       report: () => ({
-        low: this.snapshots.low(history.cut()),
+        low: this.snapshots.low(history.cut(), this.membership.counted().length <= 1),
         applied: history.cut(),
         departed: this.#departures.learned,
       }),
