@@ -203,6 +203,7 @@ export class CacheNode {
       publishDelayMs: config.publishDelayMs,
       reach: (cut, waitMs) => this.#repair.reach(cut, waitMs),
       isLive,
+      onMet: (txn) => this.#endedEverywhere(txn),
       onAdopted: () => this.#inbox.pump(),
     })
     this.#publisher = new Publisher(world, config, this.origin, {
@@ -296,10 +297,7 @@ export class CacheNode {
       }),
       handoffs,
       adoption: this.#adoption,
-      onEnded: (txn) => {
-        this.#settled(txn)
-        this.#publisher.ended(txn)
-      },
+      onEnded: (txn) => this.#endedEverywhere(txn),
       inspect: () => this.inspect(),
     })
     this.#sessions = new Sessions(state, this.#transactions, this.#requests, {
@@ -419,6 +417,11 @@ export class CacheNode {
     this.#held.drop(txn)
     this.#pins.end(txn)
     this.#snapshots.ended(txn)
+  }
+
+  #endedEverywhere(txn: TxnId): void {
+    this.#settled(txn)
+    this.#publisher.ended(txn)
   }
 
   async #reach(cut: Cut, hint: Origin): Promise<boolean> {

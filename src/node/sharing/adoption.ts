@@ -49,6 +49,8 @@ export interface AdoptionParts {
   readonly publishDelayMs: number
   readonly reach: (cut: Cut, waitMs: number) => Promise<boolean>
   readonly isLive: (origin: Origin) => boolean
+  /** A commit was met by who looked for it under its id. */
+  readonly onMet: (txn: TxnId) => void
   /** What was missing may have come. */
   readonly onAdopted: () => void
 }
@@ -150,7 +152,9 @@ export class Adoption {
 
   /** Makes one commit visible here, and what it read before it: it was found under its id. */
   async adopt(txn: TxnId, commit: Commit): Promise<void> {
-    const { history, ledger, reach } = this.#parts
+    const { history, ledger, reach, onMet } = this.#parts
+    // An attempt that met it may have handed off since it was decided, here or elsewhere.
+    onMet(txn)
     if (history.has(txn) || commit.status === 'compacted') return
     const waitMs = [...commit.cut.keys()].every((origin) => this.#parts.isLive(origin))
       ? REACH_MS

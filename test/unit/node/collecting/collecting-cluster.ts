@@ -263,6 +263,7 @@ export class CollectingNode {
       publishDelayMs: 2,
       reach: async () => false,
       isLive: () => false,
+      onMet: () => undefined,
       onAdopted: () => undefined,
     })
     this.parts = {
