@@ -51,6 +51,11 @@ export class Bases {
     return found
   }
 
+  /** While nothing was ever collected there is no base, and nobody need ask storage for one: also not later, if it is away. */
+  noteNone(key: string): void {
+    if (!this.#cache.has(key)) this.#cache.set(key, NO_BASE)
+  }
+
   /** Reads a base from storage. Concurrent loads of one key are one. */
   load(key: string): Promise<CachedBase> {
     const underWay = this.#loading.get(key)
@@ -79,7 +84,12 @@ export class Bases {
     }
     const cached = this.#cache.peek(key) as CachedBase | undefined
     // What is cached is not older than anything that left before.
-    if (cached === undefined ? !isNewest : compareStamps(cached, applied) >= 0) return
+    if (cached === undefined && !isNewest) {
+      // It was read of late, and may be wanted when storage is away. If it can't be had now, it is when it is asked for.
+      if (bytes !== undefined) this.load(key).catch(() => undefined)
+      return
+    }
+    if (cached !== undefined && compareStamps(cached, applied) >= 0) return
     const { hlc, txn } = applied
     if (source === 'tombstone') this.#cache.set(key, { hlc, txn, bytes: null })
     else if (bytes !== undefined) this.#cache.set(key, { hlc, txn, bytes })

@@ -92,7 +92,11 @@ export class Reads {
     const written = transaction?.written(key)
     if (written !== undefined) return written
     const version = this.#history.read(key, cut)
-    if (this.#answersAlone(version)) return version === undefined ? null : this.#values.peek(version)
+    if (this.#answersAlone(version)) {
+      if (version !== undefined) return this.#values.peek(version)
+      this.#bases.noteNone(key)
+      return null
+    }
     const base = this.#bases.peek(key)
     if (base === undefined) return undefined
     return isOlder(version, base) ? base.bytes : this.#values.peek(version!)
