@@ -75,6 +75,8 @@ export class CatchUp {
     await this.#parts.departures.learn()
     await minutes.refresh()
     await this.#reach(watermark, true)
+    // What was read meanwhile may be older than what others collected meanwhile, of decisions that never came here.
+    bases.clear()
     return watermark
   }
 
