@@ -16,6 +16,12 @@ interface HandedOver {
   deadlineMs: number
 }
 
+/** A cut that counts for a while. Until it is sure that nothing it needs is collected, it holds others back and proves nothing. */
+interface Held {
+  readonly cut: Cut
+  isSure: boolean
+}
+
 interface Sample {
   readonly atMs: number
   readonly cut: Cut
@@ -33,7 +39,7 @@ export class Snapshots {
   readonly #clock: Clock
   readonly #history: Pick<History, 'isInEveryCut'>
   readonly #open: () => Iterable<Cut>
-  readonly #held = new Set<{ readonly cut: Cut }>()
+  readonly #held = new Set<Held>()
   readonly #handedOver = new Map<TxnId, HandedOver>()
   readonly #samples: Sample[] = []
   #published: Cut = EMPTY_CUT
@@ -45,7 +51,7 @@ export class Snapshots {
     this.#open = open
   }
 
-  /** What was last told to be low. */
+  /** What was last told to be low, or above that while it is not sure of a snapshot that that can be read. */
   get published(): Cut {
     return this.#published
   }
@@ -67,11 +73,12 @@ export class Snapshots {
     while (this.#samples.length > 1 && nowMs - this.#samples[1]!.atMs >= lagMs) this.#samples.shift()
     // Thousands of transactions share few cuts.
     const cuts = new Set<Cut>(this.#open())
-    for (const { cut } of this.#held) cuts.add(cut)
+    for (const { cut, isSure } of this.#held) if (isSure) cuts.add(cut)
     for (const { cut } of this.#handedOver.values()) cuts.add(cut)
     let low = this.#samples[0]!.cut
     for (const cut of cuts) low = intersection(low, cut)
     this.#published = low
+    for (const { cut, isSure } of this.#held) if (!isSure) low = intersection(low, cut)
     return low
   }
 
@@ -87,10 +94,25 @@ export class Snapshots {
 
   /** Counts a cut until the returned function is called. */
   hold(cut: Cut): () => void {
-    const held = { cut }
+    const { confirm, release } = this.holdUnsure(cut)
+    confirm()
+    return release
+  }
+
+  /**
+   * Counts a cut that others may have collected beyond already, so that they do not from now on. Until it is confirmed
+   * it does not count as a promise: another snapshot like it is not to be taken for one that was kept all the time.
+   */
+  holdUnsure(cut: Cut): { readonly confirm: () => void; readonly release: () => void } {
+    const held: Held = { cut, isSure: false }
     this.#held.add(held)
-    return () => {
-      this.#held.delete(held)
+    return {
+      confirm: () => {
+        held.isSure = true
+      },
+      release: () => {
+        this.#held.delete(held)
+      },
     }
   }
 

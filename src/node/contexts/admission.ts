@@ -43,16 +43,22 @@ export class Admission {
   async admit({ txn, cut, sender }: Pick<Context, 'txn' | 'cut' | 'sender'>): Promise<() => void> {
     const { snapshots } = this.#parts
     // At once, so that every lease from now on counts it.
-    const release = snapshots.hold(cut)
-    if (snapshots.keeps(txn, cut)) return release
+    const { confirm, release } = snapshots.holdUnsure(cut)
     try {
+      if (snapshots.keeps(txn, cut)) {
+        confirm()
+        return release
+      }
       const peer = this.#parts.peers.byOrigin(sender)
       const ask = { type: 'keep', txn, cut: [...cut] } as const
       const kept = await peer?.ask(ask, ['kept']).catch((error: unknown) => {
         this.#parts.world.log.debug({ err: error, txn }, 'the sender of a context does not answer')
         return undefined
       })
-      if (kept?.kept === true || (await this.#isInStorage(cut))) return release
+      if (kept?.kept === true || (await this.#isInStorage(cut))) {
+        confirm()
+        return release
+      }
     } catch (error) {
       release()
       throw error
