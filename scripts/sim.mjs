@@ -44,6 +44,7 @@ const totals = {
   storageFaults: {},
   traffic: {},
   counters: {},
+  marks: {},
 }
 const startedAt = performance.now()
 

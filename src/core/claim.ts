@@ -1,3 +1,4 @@
+import { mark } from '../marks.js'
 import type { Cut } from './cut.js'
 import { judge, type Standing, type Try } from './decision.js'
 import type { TxnId } from './ids.js'
@@ -110,21 +111,42 @@ export function fateOfLast(standing: Standing | undefined): Fate {
 /** What an attempt that wants to write a key does next, given the key's guard as read and what is known of those it names. */
 export function nextStep(guard: Guard | undefined, by: Try, known: Known): Step {
   const { last, claimant } = guard ?? NO_GUARD
-  if (last === by.txn) return { kind: 'committed' }
+  if (last === by.txn) {
+    mark('claim.committed')
+    return { kind: 'committed' }
+  }
   let rival = claimant
   if (claimant?.txn === by.txn) {
-    if (claimant.attempt === by.attempt) return { kind: 'held' }
-    if (claimant.attempt > by.attempt) return { kind: 'superseded', by: claimant }
+    if (claimant.attempt === by.attempt) {
+      mark('claim.held')
+      return { kind: 'held' }
+    }
+    if (claimant.attempt > by.attempt) {
+      mark('claim.superseded')
+      return { kind: 'superseded', by: claimant }
+    }
+    mark('claim.own-earlier')
     rival = undefined
   }
-  if (rival !== undefined && known.claimant === 'unseen') return { kind: 'conflict', with: rival.txn }
-  if (last !== undefined && known.last === 'unseen') return { kind: 'conflict', with: last }
+  if (rival !== undefined && known.claimant === 'unseen') {
+    mark('claim.unseen-claimant')
+    return { kind: 'conflict', with: rival.txn }
+  }
+  if (last !== undefined && known.last === 'unseen') {
+    mark('claim.unseen-last-writer')
+    return { kind: 'conflict', with: last }
+  }
   if (rival !== undefined && known.claimant === undefined) return { kind: 'look' }
   if (last !== undefined && known.last === undefined) return { kind: 'look' }
-  if (rival === undefined) return { kind: 'swap', next: { last, claimant: by } }
+  if (rival === undefined) {
+    mark('claim.free')
+    return { kind: 'swap', next: { last, claimant: by } }
+  }
   if (known.claimant === 'undecided') return { kind: 'contended', whom: rival }
   const isWriter =
     known.claimant === 'seen' && (last === undefined || known.last === 'everywhere' || known.ordered)
+  if (isWriter) mark('claim.becomes-last-writer')
+  else mark(known.claimant === 'failed' ? 'claim.failed-claimant' : 'claim.last-writer-stays')
   return { kind: 'swap', next: { last: isWriter ? rival.txn : last, claimant: by } }
 }
 

@@ -1,4 +1,5 @@
 import { VirgaError } from '../errors.js'
+import { mark } from '../marks.js'
 import { type Coordinates, type Cut, sees, union } from './cut.js'
 import { HLC_ZERO, type Hlc } from './hlc.js'
 import type { Origin, TxnId } from './ids.js'
@@ -133,6 +134,7 @@ export class History {
   leaveOut(origins: Iterable<Origin>): void {
     for (const origin of origins) {
       if (this.#unnamed.has(origin)) continue
+      mark('depart.left-out')
       this.#unnamed.add(origin)
       this.#vector.delete(origin)
       this.#orders.delete(origin)
@@ -173,7 +175,10 @@ export class History {
     this.#take(txn, at)
     let applied = this.#applied.get(txn)
     if (applied === undefined) applied = this.#insert(txn, publication, [at])
-    else applied.coordinates.push(at)
+    else {
+      mark('apply.known')
+      applied.coordinates.push(at)
+    }
     return applied
   }
 
@@ -232,7 +237,10 @@ export class History {
       const applied = this.#applied.get(txns[i]!)
       if (applied === undefined) continue
       for (const version of applied.versions) this.#dropThrough(version, dropped)
-      if (applied.hlc > this.#horizon) this.#horizon = applied.hlc
+      if (applied.hlc > this.#horizon) {
+        mark('horizon.raised')
+        this.#horizon = applied.hlc
+      }
       this.#applied.delete(applied.txn)
     }
     order.forgetThrough(last)
@@ -284,8 +292,8 @@ export class History {
       const known = this.#applied.get(txn)
       if (known !== undefined) for (const at of coordinates) addPlace(known.coordinates, at)
       // What has left these chains must not come back: its place is forgotten, so nothing would ever take it out again.
-      else if (!coordinates.some((at) => this.#isForgotten(at)))
-        added.push(this.#insert(txn, publication, [...coordinates]))
+      else if (coordinates.some((at) => this.#isForgotten(at))) mark('state.forgotten')
+      else added.push(this.#insert(txn, publication, [...coordinates]))
     }
     for (const { origin, first, txns } of state.orders)
       if (!this.#departed.has(origin)) this.#extend(origin, first, txns)
@@ -369,6 +377,7 @@ export class History {
 
 function addPlace(coordinates: Coordinates[], at: Coordinates): void {
   if (coordinates.some(({ origin, seq }) => origin === at.origin && seq === at.seq)) return
+  mark('state.known')
   coordinates.push(at)
 }
 

@@ -3,6 +3,7 @@ import { type Cut, EMPTY_CUT } from '../../core/cut.js'
 import type { Origin } from '../../core/ids.js'
 import { leaseKey, MEMBER_BUCKET } from '../../core/layout.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import type { Timer } from '../../ports/clock.js'
 import type { NodeAddress } from '../../ports/network.js'
 import { encodeLease, type Lease } from '../../wire/records.js'
@@ -245,10 +246,14 @@ export class Membership {
     let stands = current
     for (;;) {
       if (stands !== undefined) {
-        if (equalBytes(stands, next)) return
+        if (equalBytes(stands, next)) {
+          mark('member.settled')
+          return
+        }
         view.update([[this.#config.nodeId, stands]])
         const { origin } = view.all()[0]!.lease
         if (origin !== this.#origin) {
+          mark('member.superseded')
           this.#stopped = true
           this.#timer?.cancel()
           this.#fallBehind()
@@ -263,6 +268,7 @@ export class Membership {
   }
 
   #fallBehind(): void {
+    mark('member.behind')
     this.#isBehind = true
     this.#lapses++
   }
@@ -285,10 +291,12 @@ export class Membership {
   }
 
   #gone(origin: Origin): void {
+    mark('member.gone')
     this.#lapsed.add(origin)
     this.#events.onGone(origin)
     const again = this.#world.clock.timer(this.#config.leaseTtlMs * SECOND_LOOK_TTLS, () => {
       this.#secondLooks = this.#secondLooks.filter((timer) => timer !== again)
+      mark('member.second-look')
       this.#events.onGone(origin)
     })
     this.#secondLooks.push(again)

@@ -1,5 +1,6 @@
 import type { Origin } from '../../core/ids.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import type { Timer } from '../../ports/clock.js'
 import type { Line, NodeAddress } from '../../ports/network.js'
 import { peerReplyFrames, peerRequestFrames, publicationFrames } from '../../wire/frames.js'
@@ -75,6 +76,7 @@ export class Peer {
         return
       }
       const timer = this.#world.clock.timer(this.#timeoutMs, () => {
+        mark('fail.peer-silent')
         this.#pending.delete(request)
         reject(
           new VirgaError('Timeout', `${this.#name()} gave no answer to ${ask.type} in ${this.#timeoutMs} ms`),

@@ -3,6 +3,7 @@ import { hlcMs } from '../../core/hlc.js'
 import type { TxnId } from '../../core/ids.js'
 import { baseKey, blobKey, minuteAt, type Place, tombstoneKey } from '../../core/layout.js'
 import { compareStamps, type Stamp } from '../../core/version.js'
+import { mark } from '../../marks.js'
 import { type Base, decodeBase, encodeBase } from '../../wire/records.js'
 import type { Counters } from '../counters.js'
 import type { World } from '../world.js'
@@ -78,6 +79,7 @@ export class BaseRaiser {
     )
     this.#permit.check()
     await deleteAll(storage, garbage)
+    if (garbage.length > 0) mark('base.garbage')
     this.#counters.blobsDeleted += garbage.length
   }
 
@@ -86,6 +88,7 @@ export class BaseRaiser {
     const entries = raised
       .filter(({ version }) => version.value.kind === 'tombstone')
       .map(({ key, version }) => ({ ...tombstoneKey(minuteAt(hlcMs(version.hlc)), key), value: EMPTY }))
+    if (entries.length > 0) mark('base.tombstone')
     await putAll(this.#world.storage, entries)
   }
 
@@ -96,17 +99,25 @@ export class BaseRaiser {
     let base: Base | undefined
     for (;;) {
       base = record === undefined ? undefined : decodeBase(record)
-      if (base !== undefined && compareStamps(base, version) >= 0) break
+      if (base !== undefined && compareStamps(base, version) >= 0) {
+        mark('base.newer-stands')
+        break
+      }
       // Else nobody would know of it any more if this node crashed after the swap.
-      if (base?.stale !== undefined) await storage.delete([blobKey(base.stale.txn, base.stale.blob)])
+      if (base?.stale !== undefined) {
+        mark('base.stale-value')
+        await storage.delete([blobKey(base.stale.txn, base.stale.blob)])
+      }
       const next: Base = { ...version, stale: base && largeValueOf(base) }
       this.#permit.check()
       const result = await storage.compareAndSwap(baseKey(key), record, encodeBase(next))
       if (result.swapped) {
+        mark('base.raised')
         this.#counters.basesWritten++
         base = next
         break
       }
+      mark('base.raced')
       record = result.current
     }
     // Left by a crash, if it is this version that stands.
@@ -124,7 +135,10 @@ function writtenBy(batch: readonly Decided[], newest: NewestAt): ReadonlyMap<str
     const stamp: Stamp = { hlc: decision.hlc, txn }
     for (const { key, value } of decision.writes) {
       const isLarge = value.kind === 'blob'
-      if (!isLarge && newest.supersedes(key, stamp)) continue
+      if (!isLarge && newest.supersedes(key, stamp)) {
+        mark('base.superseded')
+        continue
+      }
       let written = all.get(key)
       if (written === undefined) {
         written = { key, version: { ...stamp, value }, large: undefined }

@@ -1,6 +1,7 @@
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import { isTxnId, type TxnId } from '../../core/ids.js'
 import { decisionBuckets, decisionKey, lateBucket, MINUTE_MS, minuteClosesAtMs } from '../../core/layout.js'
+import { mark } from '../../marks.js'
 import { decodeStanding } from '../../wire/records.js'
 import { getAll } from './batches.js'
 import type { CompactedRecord } from './compacted-record.js'
@@ -63,6 +64,7 @@ export class Closing {
     if (await this.#isObstructed(minute)) return false
     const { standing, isUnknown, horizon } = await this.#look(minute)
     if (standing !== undefined) {
+      mark(isUnknown ? 'minute.unknown' : 'minute.obstructed')
       const againAtMs = state.world.clock.monotonic() + AGAIN_MS
       this.#obstacle = { minute, txn: standing, againAtMs }
       this.#permit.check()
@@ -74,6 +76,7 @@ export class Closing {
     this.#permit.check()
     await this.#compacted.raiseHorizon(horizon)
     await minutes.pass(minute + 1)
+    mark('minute.passed')
     this.#obstacle = undefined
     return true
   }

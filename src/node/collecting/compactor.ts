@@ -4,6 +4,7 @@ import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import { decisionKey } from '../../core/layout.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import { decodeStanding, encodeStanding } from '../../wire/records.js'
 import type { BaseRaiser, Decided } from './base-raiser.js'
 import { putAll } from './batches.js'
@@ -131,6 +132,7 @@ export class Compactor {
         if (!isCommit(standing)) this.#missing(txn)
         else if (standing.hlc > horizon) horizon = standing.hlc
         if (standing?.status === 'committed') decided.push({ txn, decision: standing })
+        else mark('compact.already')
         const turn = this.#turns.step()
         if (turn !== undefined) await turn
       }
@@ -146,7 +148,9 @@ export class Compactor {
     this.#permit.check()
     await this.#guards.cleanAfter(decided)
     const markers = []
+    if (origin !== state.ledger.origin) mark('compact.dead-origin')
     for (const { txn, decision } of decided) {
+      mark('compact.marker')
       markers.push({ ...decisionKey(txn), value: encodeStanding(markerOf(decision)) })
       const turn = this.#turns.step()
       if (turn !== undefined) await turn
@@ -156,6 +160,7 @@ export class Compactor {
     this.#permit.check()
     await this.#compacted.raise(origin, last, horizon)
     state.counters.compactedDecisions += decided.length
+    mark('drop.own')
     await this.drop(origin, last)
   }
 

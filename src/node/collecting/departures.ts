@@ -3,6 +3,7 @@ import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { Origin } from '../../core/ids.js'
 import { CLUSTER_COMPACTED, CLUSTER_DEPARTED } from '../../core/layout.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import {
   type Departed,
   type Departure,
@@ -93,6 +94,7 @@ export class Departures {
   #take({ origin, seq }: Departure, horizon: Hlc): boolean {
     const { ledger } = this.#parts.state
     if (origin === ledger.origin) {
+      mark('depart.self')
       this.#parts.onDeparted()
       throw new VirgaError('Closed', `${origin} was taken for dead, and has departed: it must start anew`)
     }
@@ -113,7 +115,9 @@ export class Departures {
     const expected = departed === NOBODY ? undefined : encodeDeparted(departed)
     const next = encodeDeparted({ last: number, departures: [...kept, ...added] })
     const { swapped } = await storage.compareAndSwap(CLUSTER_DEPARTED, expected, next)
-    if (swapped && added.length > 0) log.info({ count: added.length }, 'origins have departed')
+    if (!swapped || added.length === 0) return
+    mark('depart.written')
+    log.info({ count: added.length }, 'origins have departed')
   }
 
   /** Origins that are dead for long, and of which nothing is left that is not compacted. */

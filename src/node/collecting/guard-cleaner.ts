@@ -2,6 +2,7 @@ import { type Guard, isIdle } from '../../core/claim.js'
 import { markerOf, type Standing } from '../../core/decision.js'
 import type { TxnId } from '../../core/ids.js'
 import { decisionKey, guardBuckets, guardKey } from '../../core/layout.js'
+import { mark } from '../../marks.js'
 import { decodeGuard, decodeStanding } from '../../wire/records.js'
 import type { Counters } from '../counters.js'
 import type { World } from '../world.js'
@@ -78,7 +79,9 @@ export class GuardCleaner {
     this.#permit.check()
     await eachOf(idle, SWAPS_MAX, async ({ key, record }) => {
       const result = await storage.compareAndSwap(guardKey(key), record, undefined)
-      if (result.swapped) this.#counters.guardsDeleted++
+      if (!result.swapped) return
+      mark('guard.removed')
+      this.#counters.guardsDeleted++
     })
   }
 }

@@ -1,5 +1,6 @@
 import { isOrigin, type Origin } from '../../core/ids.js'
 import { minuteAt, ORDERED_BUCKET, orderBucket, orderedKey, type Place } from '../../core/layout.js'
+import { mark } from '../../marks.js'
 import { deleteAll } from './batches.js'
 import type { GuardCleaner } from './guard-cleaner.js'
 import { Interval } from './interval.js'
@@ -51,6 +52,7 @@ export class Leftovers {
     const expired = this.#pins.expired(nowMs)
     this.#permit.check()
     await deleteAll(world.storage, expired)
+    if (expired.length > 0) mark('pin.expired')
     counters.pinsDeleted += expired.length
   }
 
@@ -81,6 +83,7 @@ export class Leftovers {
     }
     this.#permit.check()
     await deleteAll(world.storage, dead)
+    if (dead.length > 0) mark('order.deleted')
     counters.ordersDeleted += dead.length
     // Last, so that a crash leaves it to be found again.
     if (isEmpty && isDead) await world.storage.delete([orderedKey(origin)])

@@ -9,6 +9,7 @@ import {
   type Place,
   placedBlob,
 } from '../../core/layout.js'
+import { mark } from '../../marks.js'
 import { decodeMinute, decodeStanding } from '../../wire/records.js'
 import { deleteAll, eachOf, getAll } from './batches.js'
 import type { CollectingParts, Permit } from './parts.js'
@@ -84,7 +85,10 @@ export class OrphanValues {
     for (const large of found) {
       const standing = standings.get(large.txn)
       if (judge(standing, large.attempt) !== 'write') {
-        if (!isNamed(large, standing)) orphans.push(large.place)
+        if (!isNamed(large, standing)) {
+          mark('orphan.useless')
+          orphans.push(large.place)
+        }
         continue
       }
       const tried = `${large.txn} ${large.attempt}`
@@ -95,8 +99,11 @@ export class OrphanValues {
     this.#permit.check()
     let isDone = true
     await eachOf([...open.values()], FENCES_MAX, async (larges) => {
-      if (!this.#isOver(larges[0]!, nowMs)) isDone = false
-      else orphans.push(...(await this.#fence(larges)))
+      if (this.#isOver(larges[0]!, nowMs)) orphans.push(...(await this.#fence(larges)))
+      else {
+        mark('orphan.open')
+        isDone = false
+      }
     })
     this.#permit.check()
     await deleteAll(storage, orphans)
@@ -116,6 +123,7 @@ export class OrphanValues {
     const { txn, attempt } = larges[0]!
     this.#permit.check()
     const commit = await decisions.fence(txn, attempt)
+    mark('orphan.fenced')
     counters.orphansFenced++
     return larges.filter((large) => !isNamed(large, commit)).map(({ place }) => place)
   }

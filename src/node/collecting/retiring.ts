@@ -9,6 +9,7 @@ import {
   type Place,
   txnMinute,
 } from '../../core/layout.js'
+import { mark } from '../../marks.js'
 import { decodeMinute, decodeStanding } from '../../wire/records.js'
 import { getAll, inPieces } from './batches.js'
 import { raiseMinute } from './minute-record.js'
@@ -142,6 +143,7 @@ export class Retiring {
     if (dead.length === 0) return
     this.#permit.check()
     await this.#parts.state.world.storage.delete(dead)
+    mark('marker.deleted')
     this.#parts.state.counters.markersDeleted += dead.length
   }
 }

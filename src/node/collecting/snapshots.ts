@@ -1,6 +1,7 @@
 import { type Cut, coversBut, EMPTY_CUT, intersection, union } from '../../core/cut.js'
 import type { History } from '../../core/history.js'
 import type { TxnId } from '../../core/ids.js'
+import { mark } from '../../marks.js'
 import type { Clock } from '../../ports/clock.js'
 
 /**
@@ -74,6 +75,8 @@ export class Snapshots {
     // Thousands of transactions share few cuts.
     const cuts = new Set<Cut>(this.#open())
     for (const { cut, isSure } of this.#held) if (isSure) cuts.add(cut)
+    if (cuts.size > 0) mark('low.open')
+    if (this.#handedOver.size > 0) mark('low.handed-over')
     for (const { cut } of this.#handedOver.values()) cuts.add(cut)
     let low = this.#samples[0]!.cut
     for (const cut of cuts) low = intersection(low, cut)

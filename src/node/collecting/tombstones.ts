@@ -1,5 +1,6 @@
 import { hlcMs } from '../../core/hlc.js'
 import { baseKey, blobKey, minuteAt, tombstoneBucket, tombstoneKey } from '../../core/layout.js'
+import { mark } from '../../marks.js'
 import type { Storage } from '../../ports/storage.js'
 import { decodeBase } from '../../wire/records.js'
 import { deleteAll, eachOf, getAll, inPieces } from './batches.js'
@@ -41,7 +42,9 @@ export async function removeTombstones(storage: Storage, minute: number, permit:
         permit.check()
         if (stale !== undefined) await storage.delete([blobKey(stale.txn, stale.blob)])
         const result = await storage.compareAndSwap(baseKey(key), record, undefined)
-        if (result.swapped) removed++
+        if (!result.swapped) return
+        mark('tombstone.removed')
+        removed++
       },
     )
     permit.check()

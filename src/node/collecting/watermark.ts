@@ -1,5 +1,6 @@
 import { type Cut, covers, EMPTY_CUT, intersection, union } from '../../core/cut.js'
 import { CLUSTER_WATERMARK } from '../../core/layout.js'
+import { mark } from '../../marks.js'
 import { decodeWatermark, encodeWatermark } from '../../wire/records.js'
 import type { CollectingParts, Permit } from './parts.js'
 import { hasExpired, type PinnedCuts } from './pinned-cuts.js'
@@ -44,18 +45,22 @@ export class WatermarkRounds {
     const pins = await this.#pins.read()
     this.#permit.check()
     const isSlow = clock.monotonic() - startedAtMs > state.config.leaseTtlMs / 2
+    if (isSlow) mark('watermark.slow')
     // Without its own lease it would collect what it needs itself.
     if (isSlow || !lows.some(({ origin }) => origin === state.ledger.origin)) return stands.cut
     const nowMs = Math.min(clock.now(), ...lows.map((lease) => lease.nowMs))
     const pinned = pins.filter((pin) => !hasExpired(pin, nowMs)).map(({ cut }) => cut)
     const low = lowest([...lows.map((lease) => lease.low), ...pinned])
+    if (pinned.length > 0) mark('watermark.pinned')
     if (covers(stands.cut, low)) return stands.cut
     const raised = { cut: union(stands.cut, low), joins: stands.joins }
     const result = await storage.compareAndSwap(CLUSTER_WATERMARK, record, encodeWatermark(raised))
     if (result.swapped) {
+      mark('watermark.raised')
       state.counters.watermarksRaised++
       return raised.cut
     }
+    mark('watermark.joined')
     // Someone joined, or raised it: this round is over. Whatever stands is in force.
     return result.current === undefined ? stands.cut : decodeWatermark(result.current).cut
   }

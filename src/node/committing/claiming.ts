@@ -14,6 +14,7 @@ import type { Try } from '../../core/decision.js'
 import { attemptHlc, type TxnId } from '../../core/ids.js'
 import { guardKey } from '../../core/layout.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import { decodeGuard, encodeGuard } from '../../wire/records.js'
 import type { Claimed, ClaimsParts } from './claims.js'
 import type { Sightings } from './sightings.js'
@@ -87,6 +88,7 @@ export class Claiming implements Claimed {
     try {
       // An attempt can be committed in two places at once: only after a fence does nobody rely on these claims.
       if ((await decisions.fence(txn, attempt)) !== undefined) return
+      mark('claim.released')
       await eachOf(placed, async ([key, record]) => {
         const guard = released(decodeGuard(record))
         await world.storage.compareAndSwap(guardKey(key), record, guard && encodeGuard(guard))
@@ -190,14 +192,17 @@ export class Claiming implements Claimed {
     const { clock } = this.#parts.world
     const isAbandoned = this.#sightings.ageMs(whom, clock.monotonic()) >= ABANDONED_MS
     if (!isAbandoned && givesWay(this.#request.by, whom)) {
+      mark('claim.gives-way')
       this.#rival = whom
       throw this.#lost(key, whom.txn)
     }
     if (!isAbandoned && waits < WAITS_MAX) {
+      mark('claim.waits')
       this.#parts.counters.claimWaits++
       await this.#pause(waits)
       return
     }
+    mark('claim.fences')
     this.#parts.counters.claimsFenced++
     // Whether it has committed by now is looked at next, like before.
     await this.#parts.decisions.fence(whom.txn, whom.attempt)

@@ -4,6 +4,7 @@ import type { History } from '../../core/history.js'
 import type { HybridClock } from '../../core/hlc.js'
 import type { TxnId } from '../../core/ids.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import type { World } from '../world.js'
 import { Claiming } from './claiming.js'
 import type { Decisions } from './decisions.js'
@@ -74,6 +75,7 @@ export class Claims {
       // so up to here this cut must have been a live one. From here on a rival has to meet the claims: whatever this node misses
       // while it pauses, either it finds its attempt fenced, or nobody has written its keys.
       if (!this.#parts.fresh(cut)) {
+        mark('claim.too-old')
         throw new VirgaError(
           'SnapshotTooOld',
           'this node has lost touch with its cluster: its snapshots are no more',

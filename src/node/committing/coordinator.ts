@@ -4,6 +4,7 @@ import type { TxnId } from '../../core/ids.js'
 import { blobKey, blobName, lateKey, txnMinute } from '../../core/layout.js'
 import { type AllWrites, type PlacedBlob, placeWrites } from '../../core/placement.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import type { StorageEntry } from '../../ports/storage.js'
 import type { Minutes } from '../collecting/minutes.js'
 import type { OpenTransaction, TransactionStart } from '../executors/transaction.js'
@@ -84,6 +85,7 @@ export class Coordinator {
       const { txn } = transaction.start
       const standing = await this.#state.decisions.find(txn)
       if (!isCommit(standing)) throw error
+      mark('prepare.lost-and-replayed')
       this.#state.counters.commitsReplayed++
       await this.#parts.adoption.adopt(txn, standing)
       return { txn, commit: standing, at: this.#state.ledger.placeOf(txn), replayed: true }
@@ -111,7 +113,10 @@ export class Coordinator {
     // One context may be committed twice, which is one attempt; its clock tells whether it is this very decision.
     const replayed = stands.attempt !== attempt || stands.hlc !== hlc
     if (replayed || stands.status === 'compacted') {
-      if (replayed) this.#state.counters.commitsReplayed++
+      if (replayed) {
+        mark(stands.attempt === attempt ? 'decide.same-attempt-twice' : 'decide.another-stands')
+        this.#state.counters.commitsReplayed++
+      }
       await this.#parts.adoption.adopt(txn, stands)
     } else this.#state.ledger.publish(txn, stands)
     return { txn, commit: stands, at: this.#state.ledger.placeOf(txn), replayed }
@@ -123,7 +128,11 @@ export class Coordinator {
    */
   async #store(txn: TxnId, blobs: readonly PlacedBlob[], announced: number | undefined): Promise<void> {
     const early: StorageEntry[] = blobs.map(({ blob, bytes }) => ({ ...blobKey(txn, blob), value: bytes }))
-    if (announced !== undefined) early.push({ ...lateKey(txn, announced), value: new Uint8Array(0) })
+    if (blobs.length > 0) mark('commit.large')
+    if (announced !== undefined) {
+      mark('commit.announced')
+      early.push({ ...lateKey(txn, announced), value: new Uint8Array(0) })
+    }
     try {
       await this.#minutes.raise(Math.max(txnMinute(txn), announced ?? 0))
       if (early.length > 0) await this.#state.world.storage.put(early)

@@ -12,6 +12,7 @@ import type { HybridClock } from '../../core/hlc.js'
 import { type Attempt, attemptHlc, type TxnId } from '../../core/ids.js'
 import { decisionKey } from '../../core/layout.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import { decodeStanding, encodeStanding } from '../../wire/records.js'
 import type { World } from '../world.js'
 
@@ -66,9 +67,15 @@ export class Decisions {
         if (VirgaError.is(error) && error.outcome === 'definite') throw error
         return this.#resolve(txn, decision.attempt, error, onLate)
       }
-      if (result.swapped) return decision
+      if (result.swapped) {
+        if (expected !== undefined) mark('decide.over-a-fence')
+        return decision
+      }
       const { current } = result
-      if (current !== undefined && equalBytes(current, record)) return decision
+      if (current !== undefined && equalBytes(current, record)) {
+        mark('decide.stands-already')
+        return decision
+      }
       const standing = this.#read(current)
       if (judge(standing, decision.attempt) !== 'write') return answer(standing!)
       // Each round met another fence, and every fence is some other party's work: there are only so many.
@@ -83,9 +90,14 @@ export class Decisions {
       const [record] = await storage.get([decisionKey(txn)])
       const standing = this.#read(record)
       const fence = fenceOver(standing, attempt)
-      if (fence === undefined) return isCommit(standing) ? standing : undefined
+      if (fence === undefined) {
+        mark(isCommit(standing) ? 'fence.met-a-commit' : 'fence.needless')
+        return isCommit(standing) ? standing : undefined
+      }
       const result = await storage.compareAndSwap(decisionKey(txn), record, encodeStanding(fence))
-      if (result.swapped) return undefined
+      if (!result.swapped) continue
+      mark('fence.written')
+      return undefined
     }
   }
 
@@ -96,10 +108,15 @@ export class Decisions {
     for (;;) {
       const [record] = await storage.get([decisionKey(txn)])
       const standing = this.#read(record)
-      if (isCommit(standing)) return standing
+      if (isCommit(standing)) {
+        mark('cancel.met-a-commit')
+        return standing
+      }
       if (standing?.status === 'aborted') return undefined
       const result = await storage.compareAndSwap(decisionKey(txn), record, encodeStanding(abortion))
-      if (result.swapped) return undefined
+      if (!result.swapped) continue
+      mark('cancel.written')
+      return undefined
     }
   }
 
@@ -136,6 +153,7 @@ export class Decisions {
         { txn },
         'too many outcomes are unknown: this one is found at the next boot, or by a retry',
       )
+    mark('resolve.unknown')
     throw new VirgaError('OutcomeUnknown', `storage does not tell whether ${txn} committed`, {
       outcome: 'indefinite',
       cause,
@@ -144,8 +162,15 @@ export class Decisions {
 
   async #fenceOrObey(txn: TxnId, attempt: Attempt, cause: unknown): Promise<Commit> {
     const decision = await this.fence(txn, attempt)
-    if (decision !== undefined) return decision
-    if ((await this.find(txn))?.status === 'aborted') throw aborted()
+    if (decision !== undefined) {
+      mark('resolve.committed')
+      return decision
+    }
+    if ((await this.find(txn))?.status === 'aborted') {
+      mark('resolve.aborted')
+      throw aborted()
+    }
+    mark('resolve.fenced')
     throw new Fenced('StorageUnavailable', 'storage failed, and the attempt was fenced: it did not commit', {
       cause,
     })
@@ -158,6 +183,7 @@ export class Decisions {
         await this.#pause(round)
         try {
           const decision = await this.fence(txn, attempt)
+          mark('resolve.late')
           if (decision !== undefined) onLate(decision)
           return
         } catch (error) {
@@ -205,8 +231,10 @@ function answer(standing: Standing): Commit {
     case 'compacted':
       return standing
     case 'aborted':
+      mark('decide.aborted')
       throw aborted()
     case 'fenced':
+      mark('decide.fenced')
       throw new VirgaError('AttemptFenced', 'this attempt was fenced: a later one can commit')
   }
 }

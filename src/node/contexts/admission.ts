@@ -1,6 +1,7 @@
 import type { Context } from '../../core/context.js'
 import type { Cut } from '../../core/cut.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import type { PeerReply, PeerRequestOf } from '../../wire/peer-messages.js'
 import { unpackCut } from '../../wire/types.js'
 import type { Membership } from '../cluster/membership.js'
@@ -46,6 +47,7 @@ export class Admission {
     const { confirm, release } = snapshots.holdUnsure(cut)
     try {
       if (snapshots.keeps(txn, cut)) {
+        mark('admit.promised')
         confirm()
         return release
       }
@@ -56,6 +58,7 @@ export class Admission {
         return undefined
       })
       if (kept?.kept === true || (await this.#isInStorage(cut))) {
+        mark(kept?.kept === true ? 'admit.kept' : 'admit.joined')
         confirm()
         return release
       }
@@ -64,6 +67,7 @@ export class Admission {
       throw error
     }
     release()
+    mark('admit.refused')
     throw new VirgaError(
       'SnapshotTooOld',
       `the snapshot of ${txn} is older than what is kept: others may have collected what it needs`,

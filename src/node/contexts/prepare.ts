@@ -1,6 +1,7 @@
 import { blobKey, blobName } from '../../core/layout.js'
 import { placeWrites } from '../../core/placement.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import type { PeerReply, PeerRequestOf } from '../../wire/peer-messages.js'
 import { packSharedWrite } from '../../wire/publications.js'
 import type { NodeState } from '../state.js'
@@ -19,8 +20,10 @@ export async function prepareWriteSets(
 ): Promise<PeerReply> {
   const { world, clock, config, counters } = state
   counters.preparesAnswered++
-  if (world.clock.now() > deadlineMs)
+  if (world.clock.now() > deadlineMs) {
+    mark('prepare.late')
     throw new VirgaError('DeadlineExceeded', `the deadline of ${txn} has passed`)
+  }
   const sets = ids.map((id) => {
     const writes = held.find(txn, id)
     if (writes === undefined) return null
@@ -31,7 +34,10 @@ export async function prepareWriteSets(
   const entries = sets.flatMap((placed) =>
     (placed?.blobs ?? []).map(({ blob, bytes }) => ({ ...blobKey(txn, blob), value: bytes })),
   )
-  if (entries.length > 0) await world.storage.put(entries)
+  if (entries.length > 0) {
+    mark('prepare.large')
+    await world.storage.put(entries)
+  }
   return {
     type: 'prepared',
     request,

@@ -4,6 +4,7 @@ import { blobKey } from '../../core/layout.js'
 import type { AllWrites } from '../../core/placement.js'
 import type { Writes } from '../../core/write-set.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import type { PeerReply, PeerRequestOf } from '../../wire/peer-messages.js'
 import { unpackSharedWrite } from '../../wire/publications.js'
 import { decodeWriteSet } from '../../wire/records.js'
@@ -73,6 +74,7 @@ export class WriteSets {
     const [here, elsewhere] = await Promise.all([
       this.#here(txn, lineage),
       this.#ask(txn, lineage, async (peer, ids) => {
+        mark('prepare.asked')
         this.#parts.state.counters.preparesSent++
         const { hlc, sets } = await peer.ask({ type: 'prepare', txn, attempt, deadlineMs, ids }, ['prepared'])
         this.#parts.state.clock.observe(hlc)
@@ -167,6 +169,7 @@ function writeOf(
 }
 
 function lost(txn: TxnId): VirgaError {
+  mark('fail.write-set-lost')
   return new VirgaError(
     'WriteSetLost',
     `a write set of ${txn} died with the node that held it, or its transaction has ended`,

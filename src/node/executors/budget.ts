@@ -1,4 +1,5 @@
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 
 /** Bytes that executors may make the node hold for them: write sets sent ahead, and write sets handed off. */
 export class Budget {
@@ -17,6 +18,7 @@ export class Budget {
   /** Throws `Busy` if there is no room. */
   take(bytes: number): void {
     if (this.#bytes + bytes > this.#bytesMax) {
+      mark('fail.busy')
       throw new VirgaError(
         'Busy',
         `the node holds ${this.#bytes} bytes of unfinished writes, nearly as many as it may`,

@@ -5,6 +5,7 @@ import { checkKey } from '../../core/keys.js'
 import { WriteSetBuilder } from '../../core/write-set.js'
 import { VirgaError } from '../../errors.js'
 import { limitExceeded } from '../../limits.js'
+import { mark } from '../../marks.js'
 import type { Reply, Request, RequestOf } from '../../wire/messages.js'
 import type { Committed, Coordinator } from '../committing/coordinator.js'
 import type { Handoffs } from '../contexts/handoffs.js'
@@ -176,6 +177,7 @@ export class Requests {
 
   /** Nothing to make durable: its snapshot was whole, and it leaves no trace. */
   #commitReadOnly({ request }: RequestOf<'commit'>, { start }: OpenTransaction): Reply {
+    mark('commit.read-only')
     this.#onEnded(start.txn)
     const { txn: id, attempt } = start
     const hlc = this.#state.clock.last
@@ -247,6 +249,7 @@ export class Requests {
     if (attempt > attemptCeiling(hlcAt(now + this.#state.config.clockSkewMsMax))) {
       throw new VirgaError('InvalidArgument', 'an attempt of a time that is far ahead of this node')
     }
+    mark('fail.outcome-looked-up')
     const commit = await this.#state.decisions.fence(request.id, attempt)
     if (commit !== undefined) {
       const replayed = commit.attempt !== request.attempt

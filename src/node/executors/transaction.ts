@@ -5,6 +5,7 @@ import type { Mode } from '../../core/modes.js'
 import { WriteSetBuilder, type Writes } from '../../core/write-set.js'
 import { VirgaError } from '../../errors.js'
 import type { Limits } from '../../limits.js'
+import { mark } from '../../marks.js'
 
 /** What a function sees before its snapshot: the write sets upstream of it. */
 export interface Upstream {
@@ -71,11 +72,14 @@ export class OpenTransaction {
   /** Throws `SnapshotTooOld`: what the snapshot needs may have been collected while the node was out of touch. */
   checkSnapshot(): void {
     if (this.#bornIn === this.#life.epoch) return
+    mark('fail.snapshot-too-old')
     throw new VirgaError('SnapshotTooOld', `the node was out of touch since ${this.start.txn} began`)
   }
 
   checkDeadline(nowMs: number): void {
-    if (nowMs > this.start.deadlineMs) throw deadlineExceeded(this.start.txn)
+    if (nowMs <= this.start.deadlineMs) return
+    mark('commit.too-late')
+    throw deadlineExceeded(this.start.txn)
   }
 }
 

@@ -4,6 +4,7 @@ import { type Commit, isCommit, type Standing } from '../../core/decision.js'
 import { ATTEMPT_ENTROPY_BYTES, makeAttempt, type Origin, type TxnId, txnTimeMs } from '../../core/ids.js'
 import { modeOf } from '../../core/modes.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import type { Reply, RequestOf } from '../../wire/messages.js'
 import { decodeToken } from '../../wire/token.js'
 import type { Committed } from '../committing/coordinator.js'
@@ -84,7 +85,10 @@ export class Transactions {
     try {
       transaction = await this.#settle(session, request.handle, starting)
     } catch (error) {
-      if (VirgaError.is(error) && error.code === 'ContextInvalid') this.#state.counters.refusedContexts++
+      if (VirgaError.is(error) && error.code === 'ContextInvalid') {
+        mark('fail.context-refused')
+        this.#state.counters.refusedContexts++
+      }
       const committed = await this.#committedMeanwhile(contexts[0]?.txn, error)
       if (committed === undefined) throw error
       this.end(session, request.handle)
@@ -141,6 +145,7 @@ export class Transactions {
   endAll(session: Session): void {
     this.#open -= session.handles.size
     this.#state.counters.transactionsDropped += session.handles.size
+    if (session.handles.size > 0) mark('fail.session-lost')
     for (const found of session.handles.values()) this.#release(found)
     session.handles.clear()
   }
@@ -158,6 +163,7 @@ export class Transactions {
   expire(session: Session, nowMs: number): void {
     for (const [handle, found] of session.handles) {
       if (!(found instanceof OpenTransaction) || found.busy || nowMs <= found.start.deadlineMs) continue
+      mark('fail.deadline')
       this.#state.counters.deadlinesExceeded++
       this.#release(found)
       session.handles.set(handle, deadlineExceeded(found.start.txn))
@@ -169,6 +175,7 @@ export class Transactions {
     const now = this.#state.world.clock.now()
     const ageMs = now - txnTimeMs(txn)
     if (ageMs > this.#state.config.idempotencyWindowMs) {
+      mark('begin.expired')
       throw new VirgaError(
         'TransactionExpired',
         `${txn} is older than ${this.#state.config.idempotencyWindowMs} ms`,
@@ -263,6 +270,7 @@ export class Transactions {
     })()
     const transaction = await this.#settle(session, request.handle, starting)
     if (!isCommit(standing)) return begunReply(request.request, transaction)
+    mark('begin.replayed')
     this.end(session, request.handle)
     return committedReply(request.request, await this.#replay(request.id, standing))
   }
@@ -274,7 +282,9 @@ export class Transactions {
   async #committedMeanwhile(txn: TxnId | undefined, error: unknown): Promise<Committed | undefined> {
     if (txn === undefined || !VirgaError.is(error) || !GONE.has(error.code)) return undefined
     const standing = await this.#state.decisions.find(txn)
-    return isCommit(standing) ? this.#replay(txn, standing) : undefined
+    if (!isCommit(standing)) return undefined
+    mark('resume.replayed')
+    return this.#replay(txn, standing)
   }
 
   async #replay(txn: TxnId, commit: Commit): Promise<Committed> {
@@ -297,9 +307,16 @@ export class Transactions {
     const { txn, at } = decodeToken(after)
     const { history, decisions } = this.#state
     const cut: Cut = new Map([[at.origin, at.seq]])
-    if (history.covers(cut) || history.has(txn)) return
+    if (history.covers(cut) || history.has(txn)) {
+      mark('token.here')
+      return
+    }
     // Of a dead origin storage can tell, and nobody else may.
-    if (this.#isLive(at.origin) && (await this.#reach(cut, at.origin))) return
+    if (this.#isLive(at.origin) && (await this.#reach(cut, at.origin))) {
+      mark('token.reached')
+      return
+    }
+    mark('token.adopted')
     const standing = await decisions.find(txn)
     if (!isCommit(standing)) {
       throw new VirgaError('SnapshotUnavailable', `the commit of ${txn}, to begin after, is not to be found`)

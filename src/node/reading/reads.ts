@@ -5,6 +5,7 @@ import { checkKey } from '../../core/keys.js'
 import { compareStamps, type Version } from '../../core/version.js'
 import { VirgaError } from '../../errors.js'
 import type { Limits } from '../../limits.js'
+import { mark } from '../../marks.js'
 import type { OpenTransaction, SnapshotLife } from '../executors/transaction.js'
 import type { Bases, CachedBase } from './bases.js'
 import type { ValueCache } from './value-cache.js'
@@ -93,13 +94,19 @@ export class Reads {
     if (written !== undefined) return written
     const version = this.#history.read(key, cut)
     if (this.#answersAlone(version)) {
+      mark('read.chain-alone')
       if (version !== undefined) return this.#values.peek(version)
       this.#bases.noteNone(key)
       return null
     }
     const base = this.#bases.peek(key)
     if (base === undefined) return undefined
-    return isOlder(version, base) ? base.bytes : this.#values.peek(version!)
+    if (isOlder(version, base)) {
+      mark('read.base-newer')
+      return base.bytes
+    }
+    mark('read.chain-newer')
+    return this.#values.peek(version!)
   }
 
   /** Nothing that ever left a chain is newer. */
@@ -153,6 +160,7 @@ export class Reads {
     // Not `??`: null is a value, that of a tombstone.
     const bytes = cached === undefined ? await this.#values.load(version!) : cached
     if (bytes !== undefined) return bytes
+    mark('read.compacted-meanwhile')
     // Compacted since the base was looked up: the base is it.
     const again = await this.#bases.load(key)
     this.#checkLive(from)
@@ -161,7 +169,10 @@ export class Reads {
   }
 
   #checkLive({ transaction, epoch }: Snapshot): void {
-    if (!this.#isFresh() || this.#life.epoch !== epoch) throw tooOld()
+    if (!this.#isFresh() || this.#life.epoch !== epoch) {
+      mark('read.too-old')
+      throw tooOld()
+    }
     transaction?.checkSnapshot()
   }
 }

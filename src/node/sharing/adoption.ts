@@ -5,6 +5,7 @@ import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import { isTxnId, type Origin, type TxnId } from '../../core/ids.js'
 import { decisionBuckets, decisionKey, lateBucket } from '../../core/layout.js'
 import { compareStamps } from '../../core/version.js'
+import { mark } from '../../marks.js'
 import { decodeStanding } from '../../wire/records.js'
 import type { Minutes } from '../collecting/minutes.js'
 import { Turns } from '../collecting/turns.js'
@@ -109,6 +110,7 @@ export class Adoption {
         this.#isRetrying = false
       },
       (error: unknown) => {
+        mark('adopt.retried')
         log.warn(
           { err: error },
           'decisions of a node that is gone could not be looked for: it is tried again',
@@ -156,11 +158,13 @@ export class Adoption {
     // An attempt that met it may have handed off since it was decided, here or elsewhere.
     onMet(txn)
     if (history.has(txn) || commit.status === 'compacted') return
+    mark('adopt.by-id')
     const waitMs = [...commit.cut.keys()].every((origin) => this.#parts.isLive(origin))
       ? REACH_MS
       : REACH_DEAD_MS
     if (!history.covers(commit.cut) && !(await reach(commit.cut, waitMs)) && !history.has(txn)) {
       // Someone who is dead knew what it read. Storage holds that, too.
+      mark('adopt.looked')
       await this.look(0)
     }
     ledger.adopt(txn, commit)
@@ -172,15 +176,19 @@ export class Adoption {
     const startedAtMs = clock.monotonic()
     let found = await this.#unknown()
     if (found.size > 0 && graceMs > 0) {
+      const { size } = found
       await new Promise<void>((resolve) => clock.timer(graceMs, resolve))
       found = this.#stillUnknown(found)
+      if (found.size < size) mark('adopt.told-meanwhile')
     }
+    if (found.size > 0) mark('adopt.found')
     for (let round = 1; found.size > 0 && round < ROUNDS_MAX; round++) {
       const highest = highestClock(found)
       const again = new Map([...(await this.#unknown())].filter(([, { hlc }]) => hlc <= highest))
       const isComplete = [...again.keys()].every((txn) => found.has(txn))
       found = again
       if (isComplete) break
+      mark('adopt.listed-again')
     }
     await this.#adopt(found)
     this.#listedAtMs = startedAtMs

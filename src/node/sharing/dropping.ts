@@ -1,6 +1,7 @@
 import type { Cut } from '../../core/cut.js'
 import type { History } from '../../core/history.js'
 import type { Origin } from '../../core/ids.js'
+import { mark } from '../../marks.js'
 import type { Clock } from '../../ports/clock.js'
 import type { Ledger } from './ledger.js'
 
@@ -56,6 +57,7 @@ export class Dropping {
     // What is not applied here yet is left for a later heartbeat.
     const last = Math.min(through, this.#history.seqOf(origin))
     const start = this.#start(origin)
+    if (last > start) mark('drop.told')
     this.#ledger.compact(origin, Math.min(last, start + PLACES_PER_TURN))
     const reached = this.#start(origin)
     if (reached >= last || reached === start) this.#through.delete(origin)

@@ -2,6 +2,7 @@ import type { Cut } from '../../core/cut.js'
 import type { History } from '../../core/history.js'
 import type { Origin } from '../../core/ids.js'
 import type { Placed } from '../../core/publication.js'
+import { mark } from '../../marks.js'
 import type { Clock } from '../../ports/clock.js'
 import type { Counters } from '../counters.js'
 import type { Ledger } from './ledger.js'
@@ -67,9 +68,13 @@ export class Inbox {
   take(origin: Origin, first: number, placed: readonly Placed[]): void {
     const { history, clock, counters } = this.#parts
     // Of one that has departed nothing is to come: what does was decided by who did not know yet, and is adopted.
-    if (history.departed.has(origin)) return
+    if (history.departed.has(origin)) {
+      mark('inbox.departed')
+      return
+    }
     const applied = history.seqOf(origin)
     if (first + placed.length - 1 <= applied) return
+    if (first > applied + 1) mark('inbox.early')
     let places = this.#waiting.get(origin)
     if (places === undefined) {
       places = new Map()
@@ -155,6 +160,7 @@ export class Inbox {
         onStranded(origin)
       }
     }
+    mark(may ? 'inbox.listed' : 'inbox.gated')
     return may
   }
 

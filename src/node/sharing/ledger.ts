@@ -5,6 +5,7 @@ import type { Hlc, HybridClock } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import type { Placed, Publication } from '../../core/publication.js'
 import type { Applied } from '../../core/version.js'
+import { mark } from '../../marks.js'
 import type { Counters } from '../counters.js'
 import type { Bases } from '../reading/bases.js'
 import type { ValueCache } from '../reading/value-cache.js'
@@ -76,6 +77,7 @@ export class Ledger {
       this.#apply(placed.txn, placed.publication, at)
       return
     }
+    mark('apply.compacted')
     // What is in the bases of a node that was cut off for long is not known here by its keys.
     if (!this.#history.has(placed.txn) && placed.hlc > this.#history.horizon) this.#bases.clear()
     this.#clock.observe(placed.hlc)
@@ -123,6 +125,7 @@ export class Ledger {
     for (const txn of this.#history.orderOf(origin, last + 1, beyond)) {
       const placed = this.#history.stated(txn)
       if (placed === undefined) continue
+      mark('depart.placed-anew')
       const at: Coordinates = { origin: this.origin, seq: this.seq + 1 }
       this.#history.apply(txn, placed, at)
       this.#listener.onPublished(at, txn, placed)

@@ -1,6 +1,7 @@
 import type { Coordinates, Cut } from '../../core/cut.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import type { Placed, Publication, SharedValue, SharedWrite } from '../../core/publication.js'
+import { mark } from '../../marks.js'
 import type { Timer } from '../../ports/clock.js'
 import { publicationFrames } from '../../wire/frames.js'
 import type { PublicationMessage } from '../../wire/peer-messages.js'
@@ -132,6 +133,7 @@ export class Publisher {
       const { hlc, cut } = decision
       const writes = decision.writes.map(({ key, value }): SharedWrite => {
         const isLast = !overwritten.has(key)
+        if (!isLast) mark('publish.overwritten')
         overwritten.add(key)
         return { key, value: shared(value, isLast ? this.#config.publishValueBytesMax : 0) }
       })
@@ -170,7 +172,9 @@ export class Publisher {
 }
 
 function shared(value: SharedValue, bytesMax: number): SharedValue {
-  return value.kind === 'inline' && value.bytes.length > bytesMax ? { kind: 'recorded' } : value
+  if (value.kind !== 'inline' || value.bytes.length <= bytesMax) return value
+  mark('publish.recorded')
+  return { kind: 'recorded' }
 }
 
 /** About what a decision takes in a frame. */

@@ -2,6 +2,7 @@ import { type Cut, union } from '../../core/cut.js'
 import type { History } from '../../core/history.js'
 import type { Origin } from '../../core/ids.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import { unpackStretch } from '../../wire/publications.js'
 import type { Peer, Peers } from '../cluster/peers.js'
 import type { Counters } from '../counters.js'
@@ -63,7 +64,9 @@ export class Repair {
     const { history } = this.#parts
     if (seq <= history.seqOf(origin) || history.departed.has(origin)) return
     this.#known.set(origin, Math.max(seq, this.#known.get(origin) ?? 0))
-    if (this.#parts.inbox.nextOf(origin) <= seq) this.#fetch(origin)
+    if (this.#parts.inbox.nextOf(origin) > seq) return
+    mark('repair.gap')
+    this.#fetch(origin)
   }
 
   /** What a peer has applied. Of a third origin it tells only what that one can't tell itself. */
@@ -89,6 +92,7 @@ export class Repair {
   moved(): void {
     for (const waiter of this.#waiters) {
       if (!this.#parts.history.covers(waiter.cut)) continue
+      mark('repair.reached')
       this.#waiters.delete(waiter)
       waiter.resolve(true)
     }
@@ -104,7 +108,10 @@ export class Repair {
         if (hint !== undefined) for (const origin of cut.keys()) this.#hint(origin, hint)
         for (const [origin, seq] of cut) this.published(origin, seq)
       })
-      const end = world.clock.timer(waitMs, () => waiter.resolve(history.covers(cut)))
+      const end = world.clock.timer(waitMs, () => {
+        if (!history.covers(cut)) mark('repair.not-reached')
+        waiter.resolve(history.covers(cut))
+      })
       const waiter: Waiter = {
         cut,
         resolve: (reached) => {
@@ -169,7 +176,10 @@ export class Repair {
     const last = Math.min(this.#known.get(origin) ?? first, first + FETCH_PLACES_MAX - 1)
     counters.placesFetched++
     const reply = await peer.ask({ type: 'fetch', of: origin, first, last }, ['fetched', 'forgotten'])
+    if (peer.origin !== origin)
+      mark(this.#hints.get(origin) === peer.origin ? 'repair.by-hint' : 'repair.from-another')
     if (reply.type === 'forgotten') {
+      mark('repair.forgotten')
       if (reply.first > first) await this.#parts.install(peer)
       return
     }

@@ -1,5 +1,6 @@
 import type { History } from '../../core/history.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import type { PeerReply, PeerRequestOf } from '../../wire/peer-messages.js'
 import { packState, unpackState } from '../../wire/publications.js'
 import type { Peer } from '../cluster/peers.js'
@@ -72,6 +73,7 @@ export class StateTransfer {
     const parts = [first.bytes]
     for (let chunk = 1; chunk < chunks; chunk++) parts.push(await this.#chunk(peer, snapshot, chunk))
     this.#ledger.install(unpackState(Buffer.concat(parts)))
+    mark('state.installed')
     this.#counters.statesInstalled++
     this.#world.log.info({ from: peer.nodeId, chunks }, 'took over the state of a peer')
   }

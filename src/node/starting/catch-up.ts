@@ -2,6 +2,7 @@ import { type Cut, coversBut } from '../../core/cut.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import { CLUSTER_COMPACTED, orderBucket, pinBuckets } from '../../core/layout.js'
+import { mark } from '../../marks.js'
 import { decodeCompacted, decodeOrder, decodePin } from '../../wire/records.js'
 import type { Peers } from '../cluster/peers.js'
 import type { Departures } from '../collecting/departures.js'
@@ -53,6 +54,7 @@ export class CatchUp {
     await this.#parts.departures.learn()
     await this.#parts.minutes.refresh()
     const installed = mayHavePeers && (await this.#installFromPeer())
+    mark(installed ? 'boot.from-a-peer' : 'boot.from-storage')
     if (!installed) await this.#restore()
     // A node that left in peace may have been parted from the others: they do not know its last decisions yet.
     else await adoption.look(0)
@@ -68,7 +70,11 @@ export class CatchUp {
   async return(low: Cut): Promise<Cut> {
     const { state, bases, minutes } = this.#parts
     const watermark = await joinWatermark(state.world.storage)
-    if (coversBut(low, watermark, (at) => state.history.isInEveryCut(at))) return watermark
+    if (coversBut(low, watermark, (at) => state.history.isInEveryCut(at))) {
+      mark('member.back-unharmed')
+      return watermark
+    }
+    mark('member.back-too-old')
     // Before anything is dropped here on what others say.
     state.life.epoch++
     bases.clear()
@@ -90,7 +96,9 @@ export class CatchUp {
     for (const [origin, places] of orders) if (!places.has(cut.get(origin)!)) return false
     await adoption.look(0)
     for (const [origin, places] of orders) this.#takePlaces(origin, places)
-    return state.history.covers(cut)
+    const isCovered = state.history.covers(cut)
+    if (isCovered) mark('repair.recovered')
+    return isCovered
   }
 
   /**
@@ -110,6 +118,7 @@ export class CatchUp {
       }
     }
     if (origins.size === 0) return
+    mark('boot.orders')
     const orders = await this.#storedOrders(origins)
     await this.#parts.adoption.look(0)
     for (const [origin, places] of orders) this.#takePlaces(origin, places)
@@ -183,6 +192,7 @@ export class CatchUp {
   async #reach(watermark: Cut, fromPeers: boolean): Promise<void> {
     const { state, repair } = this.#parts
     if (state.history.covers(watermark)) return
+    mark('boot.watermark')
     if (fromPeers && (await repair.reach(watermark, REACH_MS))) return
     // Nobody who lives has it: then it is in storage, as decisions or as bases.
     if (fromPeers) await this.#restore()

@@ -1,3 +1,4 @@
+import { countMarks, type Mark, stopCountingMarks } from '../../marks.js'
 import { checkHistory } from '../checkers/check.js'
 import type { Violation } from '../checkers/history.js'
 import type { FaultKind } from '../faulty-storage.js'
@@ -30,6 +31,8 @@ export interface RunReport {
   readonly decided: number
   /** What nodes counted. */
   readonly counters: Readonly<Record<string, number>>
+  /** How often each branch of the protocols was taken, in all nodes and clients. */
+  readonly marks: Readonly<Record<Mark, number>>
   /** How often callers of commits were told what. */
   readonly codes: Readonly<Record<string, number>>
   readonly log: readonly string[]
@@ -48,12 +51,14 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   process.on('unhandledRejection', onUnhandled)
   const work = new Work(cluster)
   const nemesis = new Nemesis(cluster)
+  const marks = countMarks()
   try {
     violations.push(...(await live(cluster, work, nemesis, options)))
   } catch (error) {
     violations.push({ rule: 'broke down', what: describe(error) })
   } finally {
     process.off('unhandledRejection', onUnhandled)
+    stopCountingMarks()
   }
   violations.push(...cluster.witness.broken, ...cluster.surprises, ...checkHistory(cluster.recorder))
   return {
@@ -70,6 +75,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     nodes: cluster.counts,
     decided: cluster.recorder.committed.size,
     counters: cluster.counters,
+    marks: marks(),
     codes: countCodes(cluster),
     log: cluster.log.lines,
   }
