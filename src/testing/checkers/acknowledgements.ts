@@ -79,23 +79,27 @@ function checkWhole(history: History, committed: Committed): Violation[] {
 function candidatesOf(history: History, committed: Committed): Candidate[] {
   return history.commits
     .filter(({ txn }) => txn === committed.txn)
-    .flatMap(({ candidates }) => candidates)
-    .filter(({ writes, result, snapshot }) => {
-      if (snapshot.attempt !== undefined && snapshot.attempt !== committed.attempt) return false
-      if (result !== committed.result || writes.size !== committed.writes.size) return false
-      return [...writes].every(
-        ([key, tags]) => committed.writes.has(key) && tags.has(committed.writes.get(key)!),
-      )
-    })
+    .flatMap(({ candidates }) => candidates.filter((candidate) => isDecided(candidate, committed)))
 }
 
-/** A transaction of which every call is told to have failed for sure, or which nobody tried to commit. */
+function isDecided({ writes, result, snapshot }: Candidate, committed: Committed): boolean {
+  if (snapshot.attempt !== undefined && snapshot.attempt !== committed.attempt) return false
+  if (result !== committed.result || writes.size !== committed.writes.size) return false
+  return [...writes].every(([key, tags]) => committed.writes.has(key) && tags.has(committed.writes.get(key)!))
+}
+
+/**
+ * A transaction that was decided, though every call that asked for just that was told to have failed for sure. That another call
+ * of the same transaction was told of the commit makes it no better: whoever was told of a failure may have acted on it.
+ */
 function checkFailures(history: History): Violation[] {
   const byTxn = new Map<string, CommitCall[]>()
   for (const call of history.commits) byTxn.set(call.txn, [...(byTxn.get(call.txn) ?? []), call])
   const out: Violation[] = []
   for (const committed of history.committed.values()) {
-    const calls = byTxn.get(committed.txn) ?? []
+    const all = byTxn.get(committed.txn) ?? []
+    const asked = all.filter(({ candidates }) => candidates.some((each) => isDecided(each, committed)))
+    const calls = asked.length > 0 ? asked : all
     if (calls.length > 0 && calls.some(({ outcome }) => outcome !== 'failed')) continue
     const codes = calls.map(({ code }) => code).join(', ')
     out.push({

@@ -1,5 +1,6 @@
 import { checkAcknowledgements } from './acknowledgements.js'
 import { checkCausality } from './causality.js'
+import { checkClocks } from './clocks.js'
 import { checkDirtyReads } from './dirty-reads.js'
 import { checkFracturedReads } from './fractured-reads.js'
 import type { History, Violation } from './history.js'
@@ -15,6 +16,7 @@ export const CHECKERS = {
   checkDirtyReads,
   checkFracturedReads,
   checkCausality,
+  checkClocks,
   checkAcknowledgements,
   checkTold,
   checkLostUpdates,

@@ -1,10 +1,11 @@
-import { isCommit, judge, type Standing } from '../../core/decision.js'
+import type { Standing } from '../../core/decision.js'
 import { hlcMs } from '../../core/hlc.js'
 import { type Attempt, attemptHlc, type TxnId } from '../../core/ids.js'
 import { minuteClosesAtMs, placedBlob, txnMinute } from '../../core/layout.js'
 import { decodeBase, decodeGuard, decodeStanding } from '../../wire/records.js'
 import type { Violation } from '../checkers/history.js'
 import type { SimCluster } from './sim-cluster.js'
+import { mayCommit } from './witness.js'
 
 /** Minutes of ids close ten minutes after their end; guards are looked through in a bit more than an hour. */
 const LEFTOVERS_MS_MAX = 90 * 60_000
@@ -41,7 +42,7 @@ async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
       } else if (kind === 'decision') {
         const standing = decodeStanding(value!)
         standings.set(id, standing)
-        if (isCommit(standing) && standing.status === 'committed') left.push(`the whole decision of ${id}`)
+        if (standing.status === 'committed') left.push(`the whole decision of ${id}`)
       } else if (kind === 'pin' || kind === 'order') left.push(`${bucket} ${id}`)
     }
   }
@@ -50,7 +51,7 @@ async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
       for await (const { id, value } of witness.list(bucket, { values: true })) {
         // A claim of an attempt that may yet go on stays until someone meets it.
         const { claimant } = decodeGuard(value!)
-        if (claimant === undefined || judge(standings.get(claimant.txn), claimant.attempt) !== 'write')
+        if (claimant === undefined || !mayCommit(standings.get(claimant.txn), claimant.attempt))
           left.push(`${bucket} ${id}`)
       }
     }
@@ -93,5 +94,5 @@ function mayStay(
   standing: Standing | undefined,
 ): boolean {
   const isLate = hlcMs(attemptHlc(attempt)) > minuteClosesAtMs(txnMinute(txn)) - SKEW_MS_MAX
-  return isLate || judge(standing, attempt) === 'write'
+  return isLate || mayCommit(standing, attempt)
 }

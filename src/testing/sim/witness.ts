@@ -1,4 +1,4 @@
-import { type Commit, judge, type Standing } from '../../core/decision.js'
+import type { Commit, Standing } from '../../core/decision.js'
 import type {
   CompareAndSwapResult,
   ListedEntry,
@@ -69,6 +69,7 @@ export class Witness implements Storage {
   async delete(keys: readonly StorageKey[]): Promise<void> {
     for (const { bucket, id } of keys) {
       this.#log.add(`delete ${bucket} ${id}`)
+      if (bucket.startsWith('value/')) this.#blobs.delete(id)
       if (isDecision(bucket) && this.#committed.has(id)) this.#break(`the decision of ${id} was deleted`)
     }
     await this.#storage.delete(keys)
@@ -88,7 +89,7 @@ export class Witness implements Storage {
         if (before?.status !== 'fenced') this.#break(`the record of ${txn} was removed`)
         return
       case 'committed':
-        if (judge(before, after.attempt) !== 'write')
+        if (!mayCommit(before, after.attempt))
           this.#break(`${txn} committed an attempt where ${describe(before)} stood`)
         this.#commit(txn, after)
         return
@@ -97,8 +98,7 @@ export class Witness implements Storage {
           this.#break(`${txn}: ${describe(before)} shrank to ${describe(after)}`)
         return
       case 'fenced':
-        if (judge(before, after.upTo) !== 'write')
-          this.#break(`${txn} was fenced where ${describe(before)} stood`)
+        if (!mayCommit(before, after.upTo)) this.#break(`${txn} was fenced where ${describe(before)} stood`)
         return
       case 'aborted':
         if (before?.status === 'committed' || before?.status === 'compacted')
@@ -144,6 +144,11 @@ export class Witness implements Storage {
   #break(what: string): void {
     this.broken.push({ rule: 'I6 decisions', what })
   }
+}
+
+/** Whether an attempt may yet commit, given what stands. Written down here: the code under judgement has its own. */
+export function mayCommit(standing: Standing | undefined, attempt: string): boolean {
+  return standing === undefined || (standing.status === 'fenced' && standing.upTo < attempt)
 }
 
 /** Values are texts that begin with their tag. Null for anything else, such as a write set. */
