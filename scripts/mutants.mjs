@@ -1,0 +1,63 @@
+// Shows which checker of the simulator catches which deliberate defect, and after how many seeds: `npm run mutants`.
+// `--only NAME[,NAME…]`: these alone. `--seeds N`: give up after so many. `--from N`: the first seed. `--jobs N`: so many
+// at a time. `--list`: what there is. Fails if one is not caught.
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { MUTANTS } from '../test/mutants/all.mjs'
+import { tryAll } from '../test/mutants/trials.mjs'
+import { openWorkshop } from '../test/mutants/workshop.mjs'
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    seeds: { type: 'string', default: '300' },
+    from: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: String(availableParallelism()) },
+    list: { type: 'boolean' },
+  },
+})
+
+const whole = (name) => {
+  if (!/^[1-9]\d{0,8}$/.test(values[name])) throw new Error(`--${name} takes a whole number above 0`)
+  return Number(values[name])
+}
+
+const names = values.only?.split(',')
+const unknown = names?.filter((name) => !MUTANTS.some((mutant) => mutant.name === name)) ?? []
+if (unknown.length > 0) throw new Error(`there is no mutant ${unknown.join(', ')}: see --list`)
+const mutants = MUTANTS.filter(({ name }) => names === undefined || names.includes(name))
+
+const NAME_WIDTH = Math.max(...mutants.map(({ name }) => name.length))
+const RULE_WIDTH = 24
+
+function row({ name, rule, seed, seeds, seconds }) {
+  const caught = rule === undefined ? 'NOT CAUGHT' : rule
+  const at = rule === undefined ? '' : `seed ${seed}`
+  const columns = [
+    name.padEnd(NAME_WIDTH),
+    caught.padEnd(RULE_WIDTH),
+    `${seeds} seeds`.padStart(9),
+    at.padEnd(10),
+  ]
+  return `${columns.join('  ')} ${seconds.toFixed(1)} s`
+}
+
+if (values.list) for (const { name, what } of mutants) console.log(`${name.padEnd(NAME_WIDTH)}  ${what}`)
+else {
+  const first = whole('from')
+  const seeds = whole('seeds')
+  const workshop = openWorkshop(mutants)
+  try {
+    const onResult = (result) => {
+      console.log(row(result))
+      if (result.what !== undefined) console.log(`${' '.repeat(NAME_WIDTH)}  ${result.what.split('\n')[0]}`)
+    }
+    const results = await tryAll(workshop.dist, mutants, { first, seeds, jobs: whole('jobs'), onResult })
+    const survivors = results.filter(({ rule }) => rule === undefined)
+    console.log(`\n${results.length} mutants, ${results.length - survivors.length} caught`)
+    for (const { name } of survivors) console.log(`not caught within ${seeds} seeds: ${name}`)
+    if (survivors.length > 0) process.exitCode = 1
+  } finally {
+    workshop.close()
+  }
+}

@@ -1,0 +1,66 @@
+/** Claims: what `parallel-snapshot` adds. */
+export const CLAIMS = [
+  {
+    name: 'no-claims',
+    what: 'nothing is claimed',
+    file: 'node/committing/coordinator.ts',
+    find: 'if (!start.mode.claims) return',
+    put: 'if (!start.mode.claims || start.mode.claims) return',
+  },
+  {
+    name: 'unseen-claimant-passed',
+    what: 'a claimant that committed after the snapshot is no conflict',
+    file: 'core/claim.ts',
+    find: "if (rival !== undefined && known.claimant === 'unseen') {",
+    put: "if (rival !== undefined && known.claimant === 'unseen' && rival === by) {",
+  },
+  {
+    name: 'unseen-last-writer-passed',
+    what: 'a last writer that committed after the snapshot is no conflict',
+    file: 'core/claim.ts',
+    find: "if (last !== undefined && known.last === 'unseen') {",
+    put: "if (last !== undefined && known.last === 'unseen' && claimant === by) {",
+  },
+  {
+    name: 'undecided-claim-replaced',
+    what: 'the claim of an attempt that may yet commit is replaced without a fence',
+    file: 'core/claim.ts',
+    find: "if (known.claimant === 'undecided') return { kind: 'contended', whom: rival }\n",
+    put: '',
+  },
+  {
+    name: 'last-writer-forgotten',
+    what: 'a claimant that failed takes the last writer along',
+    file: 'core/claim.ts',
+    find: 'next: { last: isWriter ? rival.txn : last, claimant: by }',
+    put: 'next: { last: isWriter ? rival.txn : undefined, claimant: by }',
+  },
+  {
+    name: 'released-with-its-last-writer',
+    what: 'an attempt that takes its claim back takes the last writer along',
+    file: 'core/claim.ts',
+    find: 'return last === undefined ? undefined : { last, claimant: undefined }',
+    put: 'return last === undefined ? undefined : undefined',
+  },
+  {
+    name: 'claimant-always-last-writer',
+    what: 'a committed claimant is taken for the last writer, also where it never saw the one before',
+    file: 'core/claim.ts',
+    find: "known.claimant === 'seen' && (last === undefined || known.last === 'everywhere' || known.ordered)",
+    put: "known.claimant === 'seen'",
+  },
+  {
+    name: 'guard-removed-too-early',
+    what: 'a guard is removed though its last writer is not in every cut',
+    file: 'core/claim.ts',
+    find: "if (last !== undefined && fateOfLast(standings.last) !== 'everywhere') return false\n",
+    put: '',
+  },
+  {
+    name: 'claims-of-a-zombie',
+    what: 'a node that was taken for dead goes on claiming',
+    file: 'node/committing/claims.ts',
+    find: 'if (!this.#parts.fresh(cut)) {',
+    put: 'if (!this.#parts.fresh(cut) && cut === undefined) {',
+  },
+]

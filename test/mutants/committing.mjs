@@ -1,0 +1,147 @@
+/** Committing: one decision, what is told of it, and when. */
+export const COMMITTING = [
+  {
+    name: 'no-put-if-absent',
+    what: 'the decision is written over whatever stands',
+    file: 'node/committing/decisions.ts',
+    find: 'result = await this.#world.storage.compareAndSwap(decisionKey(txn), expected, record)',
+    put: `await this.#world.storage.put([{ ...decisionKey(txn), value: record }])
+        result = { swapped: true, current: expected } as typeof result`,
+  },
+  {
+    name: 'fence-does-not-cover',
+    what: 'a fence lets the very attempt pass that it was made for',
+    file: 'core/decision.ts',
+    find: "return attempt > standing.upTo ? 'write' : 'fenced'",
+    put: "return attempt >= standing.upTo ? 'write' : 'fenced'",
+  },
+  {
+    name: 'unknown-told-as-definite',
+    what: 'an unknown outcome is told as a failure for sure',
+    file: 'node/committing/decisions.ts',
+    find: "outcome: 'indefinite',\n      cause,",
+    put: "outcome: 'definite',\n      cause,",
+  },
+  {
+    name: 'nothing-taken-for-an-outcome',
+    what: 'where storage does not tell what became of a decision, nothing is read and taken for an answer, without a fence',
+    file: 'node/committing/decisions.ts',
+    find: `    const decision = await this.fence(txn, attempt)
+    if (decision !== undefined) {
+      mark`,
+    put: `    const decision = await this.find(txn)
+    if (isCommit(decision)) {
+      mark`,
+  },
+  {
+    name: 'fence-overlooks-a-commit',
+    what: 'who fences an attempt is not told that it has committed',
+    file: 'node/committing/decisions.ts',
+    find: 'return isCommit(standing) ? standing : undefined',
+    put: 'return undefined',
+  },
+  {
+    name: 'cancelled-after-the-commit',
+    what: 'a cancellation replaces a decision',
+    file: 'node/committing/decisions.ts',
+    find: `        mark('cancel.met-a-commit')
+        return standing
+`,
+    put: '',
+  },
+  {
+    name: 'acknowledged-before-durable',
+    what: 'a commit is acknowledged while its decision is on its way',
+    file: 'node/committing/coordinator.ts',
+    find: 'const stands = await this.#state.decisions.decide(txn, decision, (late) => this.#adoptLate(txn, late))',
+    put: `this.#state.decisions.decide(txn, decision, (late) => this.#adoptLate(txn, late)).catch(() => undefined)
+    const stands = decision as Commit`,
+  },
+  {
+    name: 'published-before-the-decision',
+    what: 'a transaction is applied and published before its decision is written',
+    file: 'node/committing/coordinator.ts',
+    find: 'const stands = await this.#state.decisions.decide(txn, decision, (late) => this.#adoptLate(txn, late))',
+    put: `this.#state.ledger.publish(txn, decision)
+    const stands = await this.#state.decisions.decide(txn, decision, (late) => this.#adoptLate(txn, late))`,
+  },
+  {
+    name: 'acknowledged-before-applied',
+    what: 'a commit is acknowledged, and applied a moment later',
+    file: 'node/committing/coordinator.ts',
+    find: '} else this.#state.ledger.publish(txn, stands)',
+    put: '} else this.#state.world.clock.timer(50, () => this.#state.ledger.publish(txn, stands))',
+  },
+  {
+    name: 'own-result-told',
+    what: 'who finds another attempt committed tells its own result',
+    file: 'node/committing/coordinator.ts',
+    find: 'return { txn, commit: stands, at: this.#state.ledger.placeOf(txn), replayed }\n',
+    put: 'return { txn, commit: { ...stands, result }, at: this.#state.ledger.placeOf(txn), replayed }\n',
+  },
+  {
+    name: 'replay-not-adopted',
+    what: 'who finds another attempt committed tells so, and does not apply it',
+    file: 'node/committing/coordinator.ts',
+    find: 'await this.#parts.adoption.adopt(txn, stands)',
+    put: '',
+  },
+  {
+    name: 'large-values-not-awaited',
+    what: 'the decision is written while large values that it names are on their way',
+    file: 'node/committing/coordinator.ts',
+    find: 'await this.#store(start.txn, blobs, announced)',
+    put: 'this.#store(start.txn, blobs, announced).catch(() => undefined)',
+  },
+  {
+    name: 'late-pointer-omitted',
+    what: 'a decision of a closed minute is not announced',
+    file: 'node/committing/coordinator.ts',
+    find: 'early.push({ ...lateKey(txn, announced), value: new Uint8Array(0) })',
+    put: '',
+  },
+  {
+    name: 'standing-decision-not-looked-up',
+    what: 'a function runs though its id has committed',
+    file: 'client/virga.ts',
+    find: 'const tx = await this.#begin(id, keyed, keyed || tries.count > 0, options)',
+    put: 'const tx = await this.#begin(id, keyed, false, options)',
+  },
+  {
+    name: 'lost-answer-told-as-failure',
+    what: 'a commit whose answer was lost is told to have failed for sure',
+    file: 'client/transaction.ts',
+    find: 'if (!isSent || !losesSight(error)) throw error\n',
+    put: `if (!isSent || !losesSight(error)) throw error
+      if (resumed || !resumed) throw new VirgaError(error.code, error.message)
+`,
+  },
+  {
+    name: 'earlier-doubt-forgotten',
+    what: 'after an attempt of unknown outcome a later one that failed is the last word',
+    file: 'client/virga.ts',
+    find: "if (!unsure || error.outcome === 'indefinite' || error.code === 'TransactionAborted') return error",
+    put: "if (unsure || !unsure || error.outcome === 'indefinite') return error",
+  },
+  {
+    name: 'half-a-spill',
+    what: 'a commit goes on though a part of what it wrote was refused',
+    file: 'node/executors/requests.ts',
+    find: 'this.#transactions.fail(session, request.handle, error)',
+    put: '',
+  },
+  {
+    name: 'session-token-ignored',
+    what: 'a transaction begins without what its session token names',
+    file: 'node/executors/transactions.ts',
+    find: 'if (history.covers(cut) || history.has(txn)) {',
+    put: 'if (history.covers(cut) || history.has(txn) || txn) {',
+  },
+  {
+    name: 'clock-not-merged',
+    what: 'the clock does not hear of what is applied',
+    file: 'node/sharing/ledger.ts',
+    find: 'this.#clock.observe(publication.hlc)',
+    put: '',
+  },
+]

@@ -1,0 +1,75 @@
+// Runs mutants, a few at a time, each in a process of its own, until it is caught or the seeds are at an end.
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const trial = fileURLToPath(new URL('trial.mjs', import.meta.url))
+/** A seed takes a second or so; a mutant that does not let a run come to its end shall not hold up all others. */
+const SEED_MS_MAX = 180_000
+
+/** One mutant, or none: the control. Resolves to `{ name, rule, what, seed, seeds, seconds }`; no rule: it was not caught. */
+export function tryOne(dist, { name, file }, { first, seeds, signal }) {
+  return new Promise((resolve, reject) => {
+    const startedAt = performance.now()
+    const child = spawn(process.execPath, [trial, dist, file, name, String(first), String(seeds)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      signal,
+    })
+    const result = { name, rule: undefined, what: undefined, seed: undefined, seeds: 0, seconds: 0 }
+    let said = ''
+    let timer
+    const watch = () => {
+      clearTimeout(timer)
+      timer = setTimeout(() => {
+        Object.assign(result, {
+          seed: first + result.seeds,
+          rule: 'no end',
+          what: `after ${SEED_MS_MAX} ms`,
+        })
+        child.kill('SIGKILL')
+      }, SEED_MS_MAX)
+    }
+    watch()
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      said = (said + text).slice(-4_000)
+    })
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const { seed, rule, what } = JSON.parse(line)
+      result.seeds++
+      if (rule !== undefined) Object.assign(result, { seed, rule, what })
+      watch()
+    })
+    child.on('error', (error) => {
+      clearTimeout(timer)
+      reject(error)
+    })
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      result.seconds = (performance.now() - startedAt) / 1000
+      if (code !== 0 && result.rule === undefined) {
+        // The simulator itself breaks down under the defect: whoever runs it sees that, too.
+        Object.assign(result, {
+          seed: first + result.seeds,
+          rule: 'broke down',
+          what: said.trim().split('\n').at(-1),
+        })
+      }
+      resolve(result)
+    })
+  })
+}
+
+/** All of them. `onResult` is called as each is done; results come in the order of the mutants. */
+export async function tryAll(dist, mutants, { jobs, onResult, ...options }) {
+  const results = new Array(mutants.length)
+  let next = 0
+  const worker = async () => {
+    while (next < mutants.length) {
+      const index = next++
+      results[index] = await tryOne(dist, mutants[index], options)
+      onResult?.(results[index])
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(jobs, mutants.length) }, worker))
+  return results
+}
