@@ -1,5 +1,8 @@
 // Runs the simulator: `npm run sim -- --seed 7`, `npm run sim -- --seeds 1000 --from 1`. Build first.
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { exportHistory } from '../dist/testing/history/export.js'
+import { recordedTransactions } from '../dist/testing/history/from-run.js'
 import { runSeed } from '../dist/testing/sim/run.js'
 
 const { values } = parseArgs({
@@ -13,6 +16,7 @@ const { values } = parseArgs({
     log: { type: 'boolean' },
     twice: { type: 'boolean' },
     keep: { type: 'boolean' },
+    history: { type: 'string' },
     verbose: { type: 'boolean' },
   },
 })
@@ -24,6 +28,9 @@ const whole = (name) => {
   return Number(text)
 }
 
+if (values.history !== undefined && values.seed === undefined) {
+  throw new Error('--history takes the run of one --seed')
+}
 const from = whole('seed') ?? whole('from') ?? Math.floor(Math.random() * 2 ** 31)
 const count = values.seed === undefined ? (whole('seeds') ?? 100) : 1
 const options = {
@@ -56,6 +63,7 @@ for (let seed = from; seed < from + count; seed++) {
   for (const name of Object.keys(totals)) add(totals[name], report[name])
   if (values.log) for (const line of report.log) console.log(line)
   if (values.seed !== undefined || values.verbose) show(report)
+  if (values.history !== undefined) save(values.history, report)
   if (values.twice) {
     const again = await runSeed(seed, options)
     if (again.digest !== report.digest) {
@@ -72,6 +80,13 @@ for (let seed = from; seed < from + count; seed++) {
 }
 summary()
 process.exitCode = sums.failing.length > 0 ? 1 : 0
+
+/** For Plume, AWDIT and the like: see src/testing/history/export.ts. */
+function save(path, { history }) {
+  const { text, ...counts } = exportHistory(recordedTransactions(history))
+  writeFileSync(path, text)
+  console.log(`history in ${path}:`, JSON.stringify(counts))
+}
 
 function add(into, from) {
   for (const [name, number] of Object.entries(from)) into[name] = (into[name] ?? 0) + number

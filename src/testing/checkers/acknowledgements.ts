@@ -76,7 +76,7 @@ function checkWhole(history: History, committed: Committed): Violation[] {
 }
 
 /** Commits that somebody asked for and that are just what was decided. */
-function candidatesOf(history: History, committed: Committed): Candidate[] {
+export function candidatesOf(history: History, committed: Committed): Candidate[] {
   return history.commits
     .filter(({ txn }) => txn === committed.txn)
     .flatMap(({ candidates }) => candidates.filter((candidate) => isDecided(candidate, committed)))

@@ -1,6 +1,7 @@
 import { countMarks, type Mark, stopCountingMarks } from '../../marks.js'
 import { checkHistory } from '../checkers/check.js'
-import type { Violation } from '../checkers/history.js'
+import { checkExported } from '../checkers/exported.js'
+import type { History, Violation } from '../checkers/history.js'
 import type { FaultKind } from '../faulty-storage.js'
 import type { Traffic } from '../sim-network.js'
 import { checkAftermath } from './aftermath.js'
@@ -36,6 +37,8 @@ export interface RunReport {
   /** How often callers of commits were told what. */
   readonly codes: Readonly<Record<string, number>>
   readonly log: readonly string[]
+  /** What it was judged by. */
+  readonly history: History
 }
 
 /** In which all that is under way when the faults stop comes to an end. */
@@ -60,7 +63,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     process.off('unhandledRejection', onUnhandled)
     stopCountingMarks()
   }
-  violations.push(...cluster.witness.broken, ...cluster.surprises, ...checkHistory(cluster.recorder))
+  const { witness, surprises, recorder } = cluster
+  violations.push(...witness.broken, ...surprises, ...checkHistory(recorder), ...checkExported(recorder))
   return {
     seed,
     plan: cluster.plan,
@@ -78,6 +82,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     marks: marks(),
     codes: countCodes(cluster),
     log: cluster.log.lines,
+    history: cluster.recorder,
   }
 }
 

@@ -1,0 +1,134 @@
+import type { RecordedTransaction } from './recorded.js'
+import { assignSessions } from './sessions.js'
+
+export interface ExportedHistory {
+  /** One event per line: see `exportHistory`. */
+  readonly text: string
+  readonly transactions: number
+  readonly sessions: number
+  readonly events: number
+  /** Reads of an absent key that any of several writes may have left so, which the text can't tell apart. */
+  readonly leftOut: number
+}
+
+/**
+ * A history as the public checkers Plume (OOPSLA 2024) and AWDIT (PLDI 2025) read it: one event per line,
+ * `r(KEY,VALUE,SESSION,TXN)` or `w(KEY,VALUE,SESSION,TXN)`, all decimal integers.
+ *
+ * - Line order is program order; transaction ids are unique over the whole file; no two writes of a key have one value.
+ * - 0 is the initial value, which those checkers write themselves. So every key is first written by a transaction of its own,
+ *   which each session reads before anything else: an absent key reads as that write.
+ * - The writes of a transaction that aborted have the id -1, and its reads are left out. So have writes that the same
+ *   transaction wrote over.
+ * - An outcome that nobody knows is that of a commit if any write of it was read, else that of an abort.
+ * - A deletion is a write like any other. A read of an absent key that may have been deleted could be of any deletion or of
+ *   the first write: such reads are left out, and counted.
+ */
+export function exportHistory(recorded: readonly RecordedTransaction[]): ExportedHistory {
+  const read = new Set<string>()
+  for (const { reads } of recorded)
+    for (const { key, value } of reads) if (value !== null) read.add(writeName(key, value))
+  const committed: RecordedTransaction[] = []
+  const aborted: RecordedTransaction[] = []
+  for (const transaction of recorded) (isCommitted(transaction, read) ? committed : aborted).push(transaction)
+  const writer = new Writer(recorded)
+  for (const transaction of aborted) writer.aborted(transaction)
+  const sessions = assignSessions(committed)
+  for (const session of sessions) writer.session(session)
+  return writer.finish(sessions.length, committed.length)
+}
+
+function isCommitted({ outcome, writes }: RecordedTransaction, read: ReadonlySet<string>): boolean {
+  if (outcome !== 'unknown') return outcome === 'committed'
+  return writes.some(({ key, value }) => value !== null && read.has(writeName(key, value)))
+}
+
+function writeName(key: string, value: string): string {
+  return `${key}\n${value}`
+}
+
+const ABORTED = -1
+const FIRST_SESSION = 0
+
+class Writer {
+  readonly #lines: string[] = []
+  readonly #keys = new Map<string, number>()
+  readonly #values = new Map<string, number>()
+  /** Of each key, when the first transaction began that may have deleted it. */
+  readonly #deletedSince = new Map<string, number>()
+  #sessions = FIRST_SESSION
+  #txns = 0
+  #leftOut = 0
+  #numbers: number
+
+  constructor(recorded: readonly RecordedTransaction[]) {
+    for (const { reads, writes, began, outcome } of recorded) {
+      for (const { key } of [...writes, ...reads])
+        if (!this.#keys.has(key)) this.#keys.set(key, this.#keys.size + 1)
+      if (outcome === 'aborted') continue
+      for (const { key, value } of writes) {
+        if (value !== null) continue
+        const since = this.#deletedSince.get(key) ?? Number.POSITIVE_INFINITY
+        this.#deletedSince.set(key, Math.min(since, began.at))
+      }
+    }
+    // The first write of each key has the key's own number as its value; all others have numbers above those.
+    this.#numbers = this.#keys.size
+    for (const key of this.#keys.values()) this.#line('w', key, key, FIRST_SESSION, ++this.#txns)
+  }
+
+  aborted({ writes }: RecordedTransaction): void {
+    for (const { key, value } of writes) this.#write(key, value, FIRST_SESSION, ABORTED)
+  }
+
+  session(transactions: readonly RecordedTransaction[]): void {
+    const session = ++this.#sessions
+    const first = ++this.#txns
+    for (const key of this.#keys.values()) this.#line('r', key, key, session, first)
+    for (const transaction of transactions) this.#transaction(transaction, session)
+  }
+
+  finish(sessions: number, transactions: number): ExportedHistory {
+    const events = this.#lines.length
+    return {
+      text: this.#lines.map((line) => `${line}\n`).join(''),
+      transactions,
+      sessions,
+      events,
+      leftOut: this.#leftOut,
+    }
+  }
+
+  /** What it read of others comes first, since its functions may have run in parallel; then what it wrote in the end. */
+  #transaction({ reads, writes }: RecordedTransaction, session: number): void {
+    const txn = ++this.#txns
+    for (const { key, value, at } of reads) {
+      const mayBeDeleted = (this.#deletedSince.get(key) ?? Number.POSITIVE_INFINITY) < at
+      if (value === null && mayBeDeleted) this.#leftOut++
+      else this.#line('r', this.#keys.get(key)!, this.#valueOf(key, value), session, txn)
+    }
+    const last = new Map(writes.map((write) => [write.key, write]))
+    for (const write of writes) {
+      const isLast = last.get(write.key) === write
+      this.#write(write.key, write.value, session, isLast ? txn : ABORTED)
+    }
+  }
+
+  #write(key: string, value: string | null, session: number, txn: number): void {
+    const number = value === null ? ++this.#numbers : this.#valueOf(key, value)
+    this.#line('w', this.#keys.get(key)!, number, session, txn)
+  }
+
+  #valueOf(key: string, value: string | null): number {
+    if (value === null) return this.#keys.get(key)!
+    const name = writeName(key, value)
+    const known = this.#values.get(name)
+    if (known !== undefined) return known
+    this.#values.set(name, ++this.#numbers)
+    return this.#numbers
+  }
+
+  #line(operation: 'r' | 'w', key: number, value: number, session: number, txn: number): void {
+    this.#lines.push(`${operation}(${key},${value},${session},${txn})`)
+  }
+}
