@@ -47,6 +47,8 @@ export interface FaultPlan {
   readonly probabilities: Readonly<Partial<Record<FaultKind, number>>>
   /** Operations that are spared. Default: none. */
   readonly spared?: readonly StorageOperation[]
+  /** By what the probabilities are multiplied for one operation. Default 1. */
+  readonly rates?: Readonly<Partial<Record<StorageOperation, number>>>
 }
 
 export interface FaultyStorageOptions {
@@ -281,9 +283,10 @@ class Faulty implements FaultyStorage, Faults {
   #drawPlanned(operation: StorageOperation): Fault | undefined {
     const plan = this.#plan
     if (plan === undefined || plan.spared?.includes(operation) === true) return undefined
+    const rate = plan.rates?.[operation] ?? 1
     let drawn = this.#random.fraction()
     for (const kind of KINDS) {
-      drawn -= plan.probabilities[kind] ?? 0
+      drawn -= (plan.probabilities[kind] ?? 0) * rate
       if (drawn < 0) return { kind }
     }
     return undefined

@@ -74,6 +74,7 @@ export class SimNetwork {
   #faults: NetworkFaults
   /** Who can't be heard by whom: `from>to`. */
   readonly #parted = new Set<string>()
+  readonly #slow = new Map<string, number>()
   readonly #listening = new Map<string, SimEnd>()
   readonly #ends = new Map<string, SimEnd>()
   #numbers = 0
@@ -127,6 +128,22 @@ export class SimNetwork {
 
   isParted(from: string, to: string): boolean {
     return this.#parted.has(`${from}>${to}`)
+  }
+
+  /** From now on a node takes so long for each frame that is published to it: what it is too slow for is dropped in the end. */
+  slow(name: string, msPerFrame: number): void {
+    this.#slow.set(name, msPerFrame)
+  }
+
+  /** It is as fast as others again; all are, if none is named. */
+  hurry(name?: string): void {
+    if (name === undefined) this.#slow.clear()
+    else this.#slow.delete(name)
+  }
+
+  /** @internal */
+  slownessMs(name: string): number {
+    return this.#slow.get(name) ?? 0
   }
 
   /** A node's process stands still: who is connected to it notices after a while. What it is sent meanwhile is its own affair. */

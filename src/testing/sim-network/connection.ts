@@ -3,6 +3,9 @@ import type { SimNetwork } from '../sim-network.js'
 import type { SimEnd } from './end.js'
 import type { SimLine } from './line.js'
 
+/** How far behind a slow subscriber is at most: the buffers on the way to it hold no more. */
+const BEHIND_MS_MAX = 10_000
+
 /** One way of a connection. */
 interface Way {
   /** Frames that left and have not come yet. */
@@ -95,6 +98,10 @@ export class Connection {
       traffic.lost++
       return true
     }
+    if (!this.#isKeptUpWith(way, to)) {
+      traffic.overflowed++
+      return false
+    }
     const copy = frame.slice()
     const delayMs = this.#fabric.delayMs()
     if (lateMs > 0) {
@@ -110,6 +117,17 @@ export class Connection {
       const second = frame.slice()
       this.#arrive(way, from, to, delayMs + againMs, () => deliver(second))
     }
+    return true
+  }
+
+  /** A slow subscriber takes one frame after the other, each in its time. False: it is too far behind for one more. */
+  #isKeptUpWith(way: Way, to: SimEnd): boolean {
+    const slowMs =
+      way === this.#back && this.line.kind === 'publications' ? this.#fabric.slownessMs(to.name) : 0
+    if (slowMs === 0) return true
+    const nowMs = this.#fabric.clock.monotonic()
+    if (way.lastAtMs - nowMs > BEHIND_MS_MAX) return false
+    way.lastAtMs = Math.max(way.lastAtMs, nowMs) + slowMs
     return true
   }
 

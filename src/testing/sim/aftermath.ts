@@ -19,6 +19,7 @@ export async function checkAftermath(cluster: SimCluster, work: Work): Promise<V
   const converging = await checkConvergence(cluster, work, 'after the faults had stopped')
   if (converging.length > 0) return converging
   // All that was acknowledged survives the end of every process.
+  if (cluster.plan.rests) cluster.rest()
   for (const machine of cluster.machines) machine.crash()
   const again = await checkConvergence(cluster, work, 'after all nodes had been started again')
   if (again.length > 0 || !cluster.plan.rests) return again

@@ -169,21 +169,21 @@ export class Machine {
   }
 
   async #boot(life: Life, listener: Listener): Promise<CacheNode | undefined> {
-    const { clock, fabric, log, config, onCall } = this.#setting
+    const { clock, fabric, log, config, onCall, onMessage } = this.#setting
     const dice = this.#dice.fork()
     const world = {
       clock: mortalClock(clock, life, () => clock.now() + this.offsetMs),
       random: dice.random,
       storage: mortalStorage(this.storage, life, () => onCall(this)),
       listener: mortalListener(listener, life),
-      network: mortalNetwork(fabric.network(this.name), life),
+      network: mortalNetwork(fabric.network(this.name), life, () => onMessage(this)),
       processes: this.#processes(1),
       log: this.#log(),
     }
     try {
       return await CacheNode.start(
         world,
-        { ...DEFAULT_CONFIG, ...config, nodeId: this.name } as NodeConfig,
+        { ...DEFAULT_CONFIG, ...config(), nodeId: this.name } as NodeConfig,
         macOf,
       )
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../ports/clock.js'
-import type { LineHandlers, Network } from '../../ports/network.js'
+import type { Line, LineHandlers, Network } from '../../ports/network.js'
 import type { Storage } from '../../ports/storage.js'
 import type { Link, LinkHandlers, Listener } from '../../ports/transport.js'
 import type { StorageOperation } from '../faulty-storage.js'
@@ -82,7 +82,24 @@ export function mortalListener(listener: Listener, of: Life): Listener {
   }
 }
 
-export function mortalNetwork(network: Network, of: Life): Network {
+/** @param onMessage asked at every message that leaves: the process may die just before it does, or just after */
+export function mortalNetwork(
+  network: Network,
+  of: Life,
+  onMessage: () => Fate | undefined = () => undefined,
+): Network {
+  const leave = <T>(lost: T, send: () => T): T => {
+    if (!of.isAlive) return lost
+    const fate = onMessage()
+    if (fate === 'before') of.die()
+    const sent = fate === 'before' ? lost : send()
+    if (fate !== undefined) of.die()
+    return sent
+  }
+  const mortalLine = (line: Line): Line => ({
+    send: (frame) => leave(false, () => line.send(frame)),
+    close: () => line.close(),
+  })
   const mortal = (handlers: LineHandlers): LineHandlers => ({
     onFrame: (frame) => of.arrive(() => handlers.onFrame(frame)),
     onUp: () => of.arrive(() => handlers.onUp()),
@@ -94,9 +111,9 @@ export function mortalNetwork(network: Network, of: Life): Network {
         onRequest: (from, frame) => of.arrive(() => handlers.onRequest(from, frame)),
         onRefused: (why) => of.arrive(() => handlers.onRefused(why)),
       }),
-    answer: (to, frame) => of.isAlive && network.answer(to, frame),
-    publish: (frame) => of.isAlive && network.publish(frame),
-    dial: (address, publicKey, handlers) => network.dial(address, publicKey, mortal(handlers)),
+    answer: (to, frame) => leave(false, () => network.answer(to, frame)),
+    publish: (frame) => leave(undefined, () => network.publish(frame)),
+    dial: (address, publicKey, handlers) => mortalLine(network.dial(address, publicKey, mortal(handlers))),
     subscribe: (address, publicKey, handlers) => network.subscribe(address, publicKey, mortal(handlers)),
     allow: (publicKeys) => network.allow(publicKeys),
     close: () => network.close(),

@@ -11,6 +11,8 @@ const FAILING: readonly FaultPlan[] = [
   { probabilities: { before: 0.4, after: 0.3, lost: 0.3 } },
 ]
 const JUMP_MS_MAX = 120_000
+/** How long a slow subscriber takes for each frame. */
+const SLOW_MS_MAX = 5_000
 
 /** Lets mishaps befall a cluster, each in its own time, until it is told to stop. */
 export class Nemesis {
@@ -71,6 +73,10 @@ export class Nemesis {
       case 'storm':
         fabric.setFaults({ ...plan.network, loss: 0.5, delayMsMax: 2_000 })
         this.#later(() => fabric.setFaults(plan.network))
+        break
+      case 'slowSubscriber':
+        fabric.slow(machine.name, this.#dice.scale(100, SLOW_MS_MAX))
+        this.#later(() => fabric.hurry(machine.name))
         break
       case 'jump':
         machine.offsetMs += Math.round((this.#dice.fraction() * 2 - 1) * this.#dice.scale(100, JUMP_MS_MAX))

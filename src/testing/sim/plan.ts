@@ -15,6 +15,7 @@ export const MISHAPS = [
   'oneWay',
   'isolation',
   'storm',
+  'slowSubscriber',
   'jump',
   'outage',
   'blackout',
@@ -37,6 +38,8 @@ export interface Plan {
   readonly client: ClientOptions
   readonly network: NetworkFaults
   readonly ipc: IpcFaults
+  /** The probability that a node dies as it sends a message to others. */
+  readonly deathAtMessage: number
   readonly storage: {
     readonly plan: FaultPlan
     readonly latencyMsMax: number
@@ -89,11 +92,12 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
       delayMsMin: 0.1,
       delayMsMax: dice.scale(0.5, isCalm ? 2 : 200),
     },
+    deathAtMessage: rate(0.01),
     ipc: { delayMsMax: dice.scale(0.1, isCalm ? 1 : 20), loss: rate(0.02) },
     storage: {
       plan: {
-        // A boot looks through hundreds of buckets: it hardly ever succeeds while listings fail.
-        spared: dice.chance(0.7) ? ['list'] : [],
+        // A boot looks through hundreds of buckets: it hardly ever succeeds while listings fail as often as the rest.
+        rates: { list: dice.pick([0, 0.01, 0.05]) },
         probabilities: {
           before: rate(0.1),
           after: rate(0.1),
@@ -112,7 +116,7 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
     skewMsMax: dice.pick([0, 50, 2_000, 90_000]),
     keys: { hot: dice.between(2, 8), cold: dice.between(10, 60) },
     inlineBytes,
-    rests: nodes <= 3 && dice.chance(0.1),
+    rests: nodes <= 3 && dice.chance(0.2),
   }
 }
 

@@ -18,7 +18,8 @@ export interface Setting {
   readonly fabric: SimNetwork
   /** The engine that all nodes share. */
   readonly witness: Storage
-  readonly config: Partial<NodeConfig>
+  /** Of a node that starts now. */
+  config(): Partial<NodeConfig>
   /** How slow storage is at most, before and after each effect. */
   storageDelayMs(): number
   ipc(): IpcFaults
@@ -26,6 +27,8 @@ export interface Setting {
   away(): Promise<void>
   /** Whether a node dies at an operation on storage. */
   onCall(machine: Machine): Fate | undefined
+  /** Whether a node dies at a message to another. */
+  onMessage(machine: Machine): Fate | undefined
   onServing(machine: Machine): void
   /** An incarnation that had served has ended. */
   onEnd(node: CacheNode): void

@@ -1,3 +1,4 @@
+import type { NodeConfig } from '../../node/config.js'
 import { createMemoryStorage } from '../../storage/memory.js'
 import type { Violation } from '../checkers/history.js'
 import { SimClock as Clock, type SimClock, seededRandom } from '../sim-clock.js'
@@ -18,6 +19,7 @@ export interface SimClusterOptions extends PlanOptions {
 
 const CALM_IPC: IpcFaults = { delayMsMax: 0.1, loss: 0 }
 const CALM_STORAGE_MS = 0.5
+const RESTING: Partial<NodeConfig> = { collectEveryMs: 2_000, heartbeatMs: 2_000, leaseTtlMs: 10_000 }
 
 /**
  * Nodes, executors, storage and network of one cluster in this process, all from one seed. It stands still unless its
@@ -34,11 +36,14 @@ export class SimCluster {
   readonly machines: readonly Machine[]
   /** What a node did not foresee, and said so. */
   readonly surprises: Violation[] = []
-  readonly counts = { starts: 0, startsFailed: 0, deathsAtStorage: 0 }
+  readonly counts = { starts: 0, startsFailed: 0, deathsAtStorage: 0, deathsAtMessages: 0 }
   /** What all nodes counted, over all their incarnations. */
   readonly counters: Record<string, number> = {}
+  /** Whose node was the last to come up. */
+  lastUp: Machine | undefined
   readonly #away = new Set<() => void>()
   #isCruel = false
+  #isResting = false
 
   constructor(seed: number, options: SimClusterOptions = {}) {
     this.dice = new Dice(seededRandom(seed))
@@ -70,12 +75,20 @@ export class SimCluster {
     this.log.add(isCruel ? 'trouble begins' : 'trouble ends')
     const { network, storage } = this.plan
     this.fabric.setFaults(isCruel ? network : CALM)
-    if (!isCruel) this.fabric.heal()
+    if (!isCruel) {
+      this.fabric.heal()
+      this.fabric.hurry()
+    }
     for (const machine of this.machines) {
       machine.storage.faults.plan(isCruel ? storage.plan : undefined)
       if (!isCruel) machine.resume()
     }
     if (!isCruel) for (const back of [...this.#away]) back()
+  }
+
+  /** Nodes that start from now on do less on their own account: hours are to pass in which nothing happens. */
+  rest(): void {
+    this.#isResting = true
   }
 
   sleep(ms: number): Promise<void> {
@@ -102,7 +115,7 @@ export class SimCluster {
       log,
       fabric,
       witness,
-      config: plan.config,
+      config: () => (this.#isResting ? { ...plan.config, ...RESTING } : plan.config),
       storageDelayMs: () => (this.#isCruel ? plan.storage.delayMsMax : CALM_STORAGE_MS),
       ipc: () => (this.#isCruel ? plan.ipc : CALM_IPC),
       away: () => this.#stayAway(dice.wait(plan.troubleMs)),
@@ -111,12 +124,18 @@ export class SimCluster {
         this.counts.deathsAtStorage++
         return dice.pick(['before', 'during', 'after'] as const)
       },
+      onMessage: () => {
+        if (!this.#isCruel || !dice.chance(plan.deathAtMessage)) return undefined
+        this.counts.deathsAtMessages++
+        return dice.pick(['before', 'after'] as const)
+      },
       onEnd: (node) => {
         for (const [name, count] of node.inspect().counters)
           this.counters[name] = (this.counters[name] ?? 0) + count
       },
-      onServing: () => {
+      onServing: (machine) => {
         this.counts.starts++
+        this.lastUp = machine
       },
       onStartFailed: () => {
         this.counts.startsFailed++

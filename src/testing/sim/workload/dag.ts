@@ -115,7 +115,11 @@ export class DagRun {
     const { recorder } = this.#work
     const node = executor.machine.name
     if (upstream.length > 0) {
-      const tx = await executor.virga.resume(upstream.map(({ context }) => context))
+      const onBranchConflict = this.#work.dice.chance(0.1) ? 'error' : 'latest'
+      const tx = await executor.virga.resume(
+        upstream.map(({ context }) => context),
+        { onBranchConflict },
+      )
       const from = upstream.map(({ execution }) => execution)
       return new Tracked(recorder, tx, recorder.execution(from[0]!.snapshot, node, from))
     }

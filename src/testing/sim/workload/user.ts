@@ -15,6 +15,7 @@ const DOINGS = {
   twins: 1.5,
   again: 1.5,
   late: 1,
+  lateAtBoot: 0.7,
   ask: 1,
   cancel: 0.3,
   peek: 2,
@@ -65,6 +66,8 @@ export class User {
         return this.#again(executor)
       case 'late':
         return this.#late(executor)
+      case 'lateAtBoot':
+        return this.#late(this.#work.executor(this.#work.cluster.lastUp) ?? executor)
       case 'ask':
         return this.#ask(executor)
       case 'cancel':
@@ -93,7 +96,8 @@ export class User {
     const txn = this.#work.newId(executor.machine)
     const settings = { ...this.#settings(), txn, writes: true }
     this.#work.remember({ txn, mode: settings.mode, contexts: [] })
-    const other = this.#work.executor() ?? executor
+    const elsewhere = this.#work.cluster.machines.filter((machine) => machine !== executor.machine)
+    const other = (elsewhere.length > 0 && this.#work.executor(this.#dice.pick(elsewhere))) || executor
     const both = await Promise.allSettled([
       oneFunction(this.#work, executor, settings),
       oneFunction(this.#work, other, settings),
