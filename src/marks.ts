@@ -25,7 +25,6 @@ export const MARKS = {
 
   // Committing: decide
   'decide.over-a-fence': 'a decision replaces a fence of earlier attempts',
-  'decide.stands-already': 'the very record that was to be written stands',
   'decide.another-stands': 'another attempt has committed: its decision is the answer',
   'decide.fenced': 'a fence keeps the attempt from committing',
   'decide.aborted': 'the transaction was cancelled for good',
@@ -94,7 +93,7 @@ export const MARKS = {
   // Sharing: members
   'member.gone': 'a lease lapsed, or its node is gone: its last decisions are looked for',
   'member.second-look': 'they are looked for once more, a margin later',
-  'member.settled': 'a renewal that seemed lost has arrived',
+  'member.settled': 'a lease is not what its node last knew: a renewal that seemed lost has arrived',
   'member.superseded': 'another incarnation has the id of this node',
   'member.behind': 'a node could not renew its lease in time',
   'member.back-unharmed': 'it comes back, and nothing that its snapshots need was collected',

@@ -246,10 +246,7 @@ export class Membership {
     let stands = current
     for (;;) {
       if (stands !== undefined) {
-        if (equalBytes(stands, next)) {
-          mark('member.settled')
-          return
-        }
+        if (equalBytes(stands, next)) return
         view.update([[this.#config.nodeId, stands]])
         const { origin } = view.all()[0]!.lease
         if (origin !== this.#origin) {
@@ -260,6 +257,7 @@ export class Membership {
           this.#events.onSuperseded(origin)
           throw new VirgaError('Closed', `another node runs under the id ${this.#config.nodeId}: ${origin}`)
         }
+        mark('member.settled')
       }
       const result = await this.#world.storage.compareAndSwap(leaseKey(this.#config.nodeId), stands, next)
       if (result.swapped) return

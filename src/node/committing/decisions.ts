@@ -72,10 +72,7 @@ export class Decisions {
         return decision
       }
       const { current } = result
-      if (current !== undefined && equalBytes(current, record)) {
-        mark('decide.stands-already')
-        return decision
-      }
+      if (current !== undefined && equalBytes(current, record)) return decision
       const standing = this.#read(current)
       if (judge(standing, decision.attempt) !== 'write') return answer(standing!)
       // Each round met another fence, and every fence is some other party's work: there are only so many.
