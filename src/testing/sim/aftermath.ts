@@ -1,6 +1,7 @@
 import type { Tag, Violation } from '../checkers/history.js'
 import { Order } from '../checkers/order.js'
-import { checkLeftovers } from './leftovers.js'
+import { handOffToLast, takeUp } from './lasting.js'
+import { checkForgotten, checkLeftovers } from './leftovers.js'
 import type { Machine } from './machine.js'
 import type { SimCluster } from './sim-cluster.js'
 import { tagIn } from './witness.js'
@@ -18,12 +19,19 @@ export async function checkAftermath(cluster: SimCluster, work: Work): Promise<V
   await clock.advance(LATE_EFFECTS_MS)
   const converging = await checkConvergence(cluster, work, 'after the faults had stopped')
   if (converging.length > 0) return converging
+  const lasting = await handOffToLast(cluster, work)
   // All that was acknowledged survives the end of every process.
   if (cluster.plan.rests) cluster.rest()
-  for (const machine of cluster.machines) machine.crash()
+  for (const machine of cluster.machines) {
+    machine.exorcise()
+    machine.crash()
+  }
   const again = await checkConvergence(cluster, work, 'after all nodes had been started again')
-  if (again.length > 0 || !cluster.plan.rests) return again
+  if (again.length > 0) return again
+  const lost = lasting === undefined ? [] : [...(await takeUp(cluster, work, lasting))]
+  if (lost.length > 0 || !cluster.plan.rests) return lost
   const left = await checkLeftovers(cluster)
+  if (cluster.plan.forgets && left.length === 0) left.push(...(await checkForgotten(cluster)))
   return [...left, ...(await checkConvergence(cluster, work, 'after a long rest'))]
 }
 
@@ -34,7 +42,7 @@ async function checkConvergence(cluster: SimCluster, work: Work, when: string): 
   for (;;) {
     behind.clear()
     const order = new Order(cluster.recorder)
-    for (const machine of cluster.machines) {
+    for (const machine of cluster.machines.filter(({ isRetired }) => !isRetired)) {
       const values = await cluster.clock.until(readAll(machine, keys)).catch(describe)
       const lag =
         typeof values === 'string'

@@ -12,8 +12,35 @@ const LEFTOVERS_MS_MAX = 90 * 60_000
 /** What clocks of a run differ by, at most. */
 const SKEW_MS_MAX = 5 * 60_000
 const LOOK_EVERY_MS = 5 * 60_000
+/** Beyond every window, and the margin after which tombstones go. */
+const LEAP_MS = 6 * 60 * 60_000
 /** Versions and decisions that a node may hold when nothing has happened for long. */
 const HELD_MAX = 20
+
+/**
+ * The clocks of all machines leap, as if hours had passed, where ids are remembered for a short while only: then not even
+ * markers are left, nor bases that say that a key is absent.
+ */
+export async function checkForgotten(cluster: SimCluster): Promise<Violation[]> {
+  for (const machine of cluster.machines) machine.offsetMs += LEAP_MS
+  const endMs = cluster.clock.monotonic() + LEFTOVERS_MS_MAX
+  for (;;) {
+    await cluster.clock.advance(LOOK_EVERY_MS)
+    const found = await leftOfIds(cluster)
+    if (found.length === 0) return []
+    if (cluster.clock.monotonic() >= endMs) return found
+  }
+}
+
+async function leftOfIds({ witness }: SimCluster): Promise<Violation[]> {
+  const left: string[] = []
+  for (const bucket of witness.buckets) {
+    const [kind] = bucket.split('/')
+    if (kind !== 'decision' && kind !== 'late' && kind !== 'tombstone') continue
+    for await (const { id } of witness.list(bucket)) left.push(`${bucket} ${id}`)
+  }
+  return left.map((what) => ({ rule: 'left behind', what }))
+}
 
 /**
  * I10, and that nothing is left behind: when a cluster has been at rest for long, storage holds bases, markers and what
@@ -66,7 +93,8 @@ async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
 }
 
 function heldInMemory({ machines }: SimCluster): Violation[] {
-  return machines.flatMap(({ name, node }) => {
+  return machines.flatMap(({ name, node, isRetired }) => {
+    if (isRetired) return []
     if (node === undefined) return [{ rule: 'I10 memory', what: `${name} does not serve` }]
     const counters = new Map(node.inspect().counters)
     const limits = {

@@ -26,6 +26,9 @@ export interface Executor {
 interface Running {
   readonly life: Life
   readonly listener: Listener
+  /** Resolves when another process has taken its place, though it has not ended. */
+  readonly supplanted: Promise<undefined>
+  readonly supplant: () => void
   node: CacheNode | undefined
 }
 
@@ -45,8 +48,12 @@ export class Machine {
   readonly #dice: Dice
   readonly #alivePids = new Set<number>()
   #running: Running | undefined
+  /** Processes whose place others have taken: they stand still, or go on and do not know. */
+  readonly #ghosts: Life[] = []
   #pids = 100
   #isWanted = false
+  #isRetired = false
+  #hasStoodStill = false
 
   constructor(setting: Setting, name: string, offsetMs: number) {
     const { clock, plan } = setting
@@ -76,6 +83,16 @@ export class Machine {
     return this.#running?.life.isPaused === true
   }
 
+  /** Gone for good: nothing runs here, nor will. */
+  get isRetired(): boolean {
+    return this.#isRetired
+  }
+
+  /** Whether a process of this machine has stood still for so long that others may have gone on without it. */
+  get hasStoodStill(): boolean {
+    return this.#hasStoodStill
+  }
+
   /** From now on there is a node here: started, and started again whenever it died. */
   keepRunning(): void {
     this.#isWanted = true
@@ -101,14 +118,45 @@ export class Machine {
     running.life.die()
   }
 
+  /** The machine is gone for good. */
+  retire(): void {
+    this.#setting.log.add(`${this.name} is gone for good`)
+    this.#isRetired = true
+    this.#isWanted = false
+    for (const { life } of this.#executors) life.die()
+    this.crash()
+  }
+
+  /**
+   * The process stands still, and is taken for dead: another is started in its place, which takes its address. When it
+   * goes on it has storage, and what it waited for comes; nobody else hears of it.
+   */
+  supplant(): Life | undefined {
+    const running = this.#running
+    if (running?.node === undefined || !this.isAlive || this.isPaused) return undefined
+    this.#setting.log.add(`${this.name} stands still, and another takes its place`)
+    this.#hasStoodStill = true
+    running.life.pause()
+    this.#ghosts.push(running.life)
+    running.supplant()
+    return running.life
+  }
+
+  /** Ends what is left of processes whose place others have taken. */
+  exorcise(): void {
+    for (const life of this.#ghosts) life.die()
+  }
+
   pause(): void {
     if (!this.isAlive) return
+    this.#hasStoodStill = true
     this.#setting.log.add(`${this.name} stands still`)
     this.#running?.life.pause()
     this.#setting.fabric.freeze(this.name)
   }
 
   resume(): void {
+    for (const ghost of this.#ghosts) ghost.resume()
     if (!this.isPaused) return
     this.#setting.log.add(`${this.name} goes on`)
     this.#setting.fabric.thaw(this.name)
@@ -151,16 +199,21 @@ export class Machine {
     while (this.#isWanted) {
       const life = new Life(clock)
       const listener = this.#hub.listener()
-      this.#running = { life, listener, node: undefined }
+      let supplant!: () => void
+      const supplanted = new Promise<undefined>((resolve) => {
+        supplant = () => resolve(undefined)
+      })
+      const running: Running = { life, listener, supplanted, supplant, node: undefined }
+      this.#running = running
       log.add(`${this.name} starts`)
       const node = await Promise.race([this.#boot(life, listener), life.death])
       if (node !== undefined) {
-        this.#running.node = node
+        running.node = node
         this.#setting.onServing(this)
-        await life.death
+        await Promise.race([life.death, supplanted])
         this.#setting.onEnd(node)
       }
-      life.die()
+      if (!this.#ghosts.includes(life)) life.die()
       await listener.close()
       fabric.kill(this.name)
       if (node !== undefined) await this.#setting.away()

@@ -49,7 +49,7 @@ export class Nemesis {
   }
 
   #befall(mishap: Mishap): void {
-    const machine = this.#dice.pick(this.#cluster.machines)
+    const machine = this.#dice.pick(this.#cluster.machines.filter(({ isRetired }) => !isRetired))
     const { fabric, plan } = this.#cluster
     switch (mishap) {
       case 'crash':
@@ -92,6 +92,12 @@ export class Nemesis {
         break
       case 'executorPause':
         this.#pauseExecutor(machine)
+        break
+      case 'supplanting':
+        this.#supplant(machine)
+        break
+      case 'retirement':
+        if (this.#cluster.machines.filter(({ isRetired }) => !isRetired).length > 1) machine.retire()
     }
   }
 
@@ -136,6 +142,11 @@ export class Nemesis {
     const executor: Executor = this.#dice.pick(machine.executors)
     executor.life.die()
     machine.addExecutor()
+  }
+
+  #supplant(machine: Machine): void {
+    const ghost = machine.supplant()
+    if (ghost !== undefined) this.#later(() => ghost.resume())
   }
 
   #pauseExecutor(machine: Machine): void {

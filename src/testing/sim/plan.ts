@@ -21,6 +21,8 @@ export const MISHAPS = [
   'blackout',
   'executorDeath',
   'executorPause',
+  'supplanting',
+  'retirement',
 ] as const
 
 export type Mishap = (typeof MISHAPS)[number]
@@ -57,6 +59,8 @@ export interface Plan {
   readonly inlineBytes: number
   /** In the end, when all is quiet, the cluster rests until nothing should be left. */
   readonly rests: boolean
+  /** Ids are remembered for so short a while that a rest outlasts it. */
+  readonly forgets: boolean
 }
 
 export interface PlanOptions {
@@ -64,7 +68,14 @@ export interface PlanOptions {
   readonly isCalm?: boolean | undefined
 }
 
+/** What changes a cluster for good. */
+const RARE: ReadonlySet<Mishap> = new Set(['retirement'])
+
 const NODES = { 1: 2, 2: 4, 3: 6, 4: 2, 5: 2, 7: 1, 9: 1 }
+
+const DAY_MS = 24 * 60 * 60_000
+/** Shorter than the age of some ids that come late. */
+const WINDOW_MS_MIN = 10 * 60_000
 
 /** Some seeds are calm, some have one kind of trouble, some everything at once. */
 export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
@@ -77,13 +88,14 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
   const drawn = Number(dice.weighted(NODES))
   const nodes = options.nodes ?? drawn
   const inlineBytes = dice.pick([64, 512, 4_096])
+  const config = drawConfig(dice, inlineBytes)
   return {
     nodes,
     executorsPerNode: dice.between(1, 3),
     users: dice.between(2, 6),
     chaosMs: dice.between(20_000, 60_000),
     thinkMs: dice.scale(50, 1_000),
-    config: drawConfig(dice, inlineBytes),
+    config,
     client: drawClient(dice),
     network: {
       loss: rate(0.2),
@@ -117,13 +129,14 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
     keys: { hot: dice.between(2, 8), cold: dice.between(10, 60) },
     inlineBytes,
     rests: nodes <= 3 && dice.chance(0.2),
+    forgets: config.idempotencyWindowMs === WINDOW_MS_MIN,
   }
 }
 
 function drawMishaps(dice: Dice, cruelty: number, variety: number): Partial<Record<Mishap, number>> {
   const out: Partial<Record<Mishap, number>> = {}
   for (const mishap of MISHAPS) {
-    const everyMs = dice.scale(3_000, 60_000)
+    const everyMs = dice.scale(3_000, 60_000) * (RARE.has(mishap) ? 5 : 1)
     if (dice.chance(variety) && cruelty > 0) out[mishap] = everyMs / Math.max(cruelty, 0.2)
   }
   return out
@@ -144,7 +157,8 @@ function drawConfig(dice: Dice, inlineBytes: number): Partial<NodeConfig> {
     sessionTimeoutMs: dice.pick([5_000, 60_000]),
     deadlineMsMax: 120_000,
     collectEveryMs: dice.pick([50, 200, 1_000]),
-    departAfterMs: dice.pick([15_000, 60_000, 600_000]),
+    departAfterMs: dice.pick([3_000, 15_000, 60_000, 600_000]),
+    idempotencyWindowMs: dice.pick([DAY_MS, DAY_MS, DAY_MS, WINDOW_MS_MIN]),
     leaseTtlMs: dice.pick([1_500, 4_000, 10_000]),
     peerTimeoutMs: dice.pick([300, 2_000]),
     publishDelayMs: dice.pick([0, 2, 50]),

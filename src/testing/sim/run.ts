@@ -109,7 +109,10 @@ async function live(
   cluster.setCruel(false)
   await clock.until(Promise.all(lives), ENDING_MS_MAX)
   const judged = await checkAftermath(cluster, work)
-  for (const machine of machines) machine.crash()
+  for (const machine of machines) {
+    machine.exorcise()
+    machine.crash()
+  }
   await clock.advance(1)
   const surprises = users.flatMap((user) => user.surprises.map((what) => ({ rule: 'surprise', what })))
   return [...surprises, ...judged]

@@ -1,4 +1,5 @@
-import type { NodeConfig } from '../../node/config.js'
+import { type TxnId, txnTimeMs } from '../../core/ids.js'
+import { DEFAULT_CONFIG, type NodeConfig } from '../../node/config.js'
 import { createMemoryStorage } from '../../storage/memory.js'
 import type { Violation } from '../checkers/history.js'
 import { SimClock as Clock, type SimClock, seededRandom } from '../sim-clock.js'
@@ -20,6 +21,11 @@ export interface SimClusterOptions extends PlanOptions {
 const CALM_IPC: IpcFaults = { delayMsMax: 0.1, loss: 0 }
 const CALM_STORAGE_MS = 0.5
 const RESTING: Partial<NodeConfig> = { collectEveryMs: 2_000, heartbeatMs: 2_000, leaseTtlMs: 10_000 }
+/** What a node says when it stops by itself, as it should once others have gone on without it. */
+const GIVES_UP = [
+  'another node has taken the id of this one',
+  'this node was taken for dead and has departed',
+]
 
 /**
  * Nodes, executors, storage and network of one cluster in this process, all from one seed. It stands still unless its
@@ -51,7 +57,8 @@ export class SimCluster {
     this.clock = new Clock()
     this.log = new EventLog(this.clock, options.keepLog === true)
     this.recorder = new Recorder(this.log)
-    this.witness = new Witness(createMemoryStorage(), this.log, this.recorder.committed)
+    const mayForget = (txn: string): boolean => this.#mayForget(txn)
+    this.witness = new Witness(createMemoryStorage(), this.log, this.recorder.committed, mayForget)
     this.fabric = new SimNetwork({
       clock: this.clock,
       random: this.dice.fork().random,
@@ -89,6 +96,13 @@ export class SimCluster {
   /** Nodes that start from now on do less on their own account: hours are to pass in which nothing happens. */
   rest(): void {
     this.#isResting = true
+  }
+
+  /** Within the idempotency window, and for as long as an attempt that began in it may go on, by any clock. */
+  #mayForget(txn: string): boolean {
+    const { idempotencyWindowMs, deadlineMsMax } = { ...DEFAULT_CONFIG, ...this.plan.config }
+    const nowMs = this.clock.now() + Math.max(0, ...this.machines.map(({ offsetMs }) => offsetMs))
+    return nowMs - txnTimeMs(txn as TxnId) > idempotencyWindowMs + deadlineMsMax
   }
 
   sleep(ms: number): Promise<void> {
@@ -140,7 +154,8 @@ export class SimCluster {
       onStartFailed: () => {
         this.counts.startsFailed++
       },
-      onError: ({ name }, message, error) => {
+      onError: ({ name, hasStoodStill }, message, error) => {
+        if (hasStoodStill && GIVES_UP.some((text) => message.startsWith(text))) return
         const why = error instanceof Error ? ` (${error.stack ?? error.message})` : ''
         this.surprises.push({ rule: 'surprise', what: `${name} logged: ${message}${why}` })
       },

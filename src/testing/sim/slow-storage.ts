@@ -4,15 +4,18 @@ import type { Dice } from './dice.js'
 
 /** Entries of a listing that are read at one moment. */
 const PAGE_ENTRIES_MAX = 5
+/** Once in a while a listing takes so many times as long: it may have passed what another bucket's listing then sees. */
+const DRAGGING = 0.1
+const DRAGS = 20
 
 /**
  * A storage whose operations take time, before their effect and after it, and whose listings are as bad as the port
  * allows: in any order, each page as it stands at another moment, and with or without what is written meanwhile.
  */
 export function slowStorage(storage: Storage, clock: Clock, dice: Dice, delayMsMax: () => number): Storage {
-  const pause = (): Promise<void> =>
+  const pause = (times = 1): Promise<void> =>
     new Promise((resolve) => {
-      clock.timer(dice.fraction() * delayMsMax(), resolve)
+      clock.timer(dice.fraction() * delayMsMax() * times, resolve)
     })
   const slowly = async <T>(run: () => Promise<T>): Promise<T> => {
     await pause()
@@ -33,7 +36,8 @@ export function slowStorage(storage: Storage, clock: Clock, dice: Dice, delayMsM
   }
 
   async function* list(bucket: string, values: boolean): AsyncGenerator<ListedEntry, void, void> {
-    await pause()
+    const times = dice.chance(DRAGGING) ? DRAGS : 1
+    await pause(times)
     const seen = new Set<string>()
     const found = dice.shuffle(await idsOf(bucket))
     // Once in a while what came meanwhile is seen too.
@@ -43,7 +47,7 @@ export function slowStorage(storage: Storage, clock: Clock, dice: Dice, delayMsM
       for (let from = 0; from < ids.length; ) {
         const page = ids.slice(from, from + dice.between(1, PAGE_ENTRIES_MAX))
         from += page.length
-        if (from > page.length) await pause()
+        if (from > page.length) await pause(times)
         const records = await storage.get(page.map((id) => ({ bucket, id })))
         for (const [i, id] of page.entries()) {
           seen.add(id)

@@ -22,13 +22,21 @@ export class Witness implements Storage {
   readonly #storage: Storage
   readonly #log: EventLog
   readonly #committed: Map<string, Committed>
+  readonly #mayForget: (txn: string) => boolean
   /** Of values that lie apart from their decisions. */
   readonly #blobs = new Map<string, Tag>()
 
-  constructor(storage: Storage, log: EventLog, committed: Map<string, Committed>) {
+  /** @param mayForget whether what became of an id need not be known any more */
+  constructor(
+    storage: Storage,
+    log: EventLog,
+    committed: Map<string, Committed>,
+    mayForget: (txn: string) => boolean,
+  ) {
     this.#storage = storage
     this.#log = log
     this.#committed = committed
+    this.#mayForget = mayForget
   }
 
   get durability(): string {
@@ -70,7 +78,8 @@ export class Witness implements Storage {
     for (const { bucket, id } of keys) {
       this.#log.add(`delete ${bucket} ${id}`)
       if (bucket.startsWith('value/')) this.#blobs.delete(id)
-      if (isDecision(bucket) && this.#committed.has(id)) this.#break(`the decision of ${id} was deleted`)
+      if (isDecision(bucket) && this.#committed.has(id) && !this.#mayForget(id))
+        this.#break(`the decision of ${id} was deleted`)
     }
     await this.#storage.delete(keys)
   }

@@ -222,6 +222,27 @@ test('failures: told as definite, and decided all the same', () => {
   expect(tale.rules()).toEqual([])
 })
 
+test('failures: told as definite of the very call that committed, whatever another call was told', () => {
+  const tale = new Tale()
+  const call = tale.commit(tale.begin('t1'), 1, { x: 'a' })
+  // A retry, with writes of its own: it is told what stands.
+  const { snapshot } = tale.begin('t1', { node: 'n2' })
+  const writes = new Map([['x', new Set(['b'])]])
+  tale.call('t1', 'n2', [{ snapshot, writes, result: 'r2', said: 'r2' }], 'committed', call.result)
+  expect(tale.rules()).toEqual([])
+  call.outcome = 'failed'
+  expect(tale.rules()).toEqual(['I6 exactly once'])
+})
+
+test('clocks: what a transaction writes is newer than what it read', () => {
+  const tale = new Tale()
+  tale.write('t1', 5, { x: 'a' }, { node: 'n2' })
+  const reader = tale.begin('t2')
+  tale.read(reader, 'x', 'a')
+  tale.commit(reader, 4, { y: 'b' })
+  expect(tale.rules()).toEqual(['I7 clocks'])
+})
+
 test('a function that runs under an id whose commit had been acknowledged', () => {
   const tale = new Tale()
   tale.write('t1', 1, { x: 'a' })

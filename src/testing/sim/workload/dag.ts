@@ -27,6 +27,8 @@ export class DagRun {
   readonly #dag: Dag
   readonly #shape: Shape
   readonly #durable: number
+  /** What functions of earlier attempts handed off. */
+  readonly #stale: Done[] = []
 
   constructor(work: Work, dag: Dag) {
     this.#work = work
@@ -60,9 +62,13 @@ export class DagRun {
     const done: Promise<Done>[] = []
     for (const parents of this.#shape) {
       const running = Promise.all(parents.map((i) => done[i]!)).then((upstream) => this.#function(upstream))
-      running.catch(() => undefined)
+      running.then(
+        (one) => this.#stale.push(one),
+        () => undefined,
+      )
       done.push(running)
     }
+    await this.#mixAttempts(done[0]!)
     const leaves = await Promise.all(leavesOf(this.#shape).map((i) => done[i]!))
     const all = await Promise.all(done)
     // Where the caller chose no id, the client made one.
@@ -75,6 +81,23 @@ export class DagRun {
     const first = outcomes.find((outcome) => outcome.status === 'fulfilled') ?? outcomes[0]!
     if (first.status === 'rejected') throw first.reason
     return first.value
+  }
+
+  /** A message of an earlier attempt comes late, and meets one of this attempt at a join: no node may join them. */
+  async #mixAttempts(first: Promise<Done>): Promise<void> {
+    const stale = this.#stale.at(-1)
+    const executor = this.#work.executor()
+    if (stale === undefined || executor === undefined) return
+    const { execution, context } = await first
+    if (execution.snapshot === stale.execution.snapshot) return
+    const joined = await inside(executor, () => executor.virga.resume([context, stale.context])).catch(
+      (error: unknown) => {
+        if (isForeseen(error)) return undefined
+        throw error
+      },
+    )
+    if (joined !== undefined)
+      throw new Error(`contexts of two attempts at ${execution.snapshot.txn} were joined`)
   }
 
   /** Tries at one function, from the same contexts. */

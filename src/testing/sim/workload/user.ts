@@ -18,8 +18,13 @@ const DOINGS = {
   lateAtBoot: 0.7,
   ask: 1,
   cancel: 0.3,
+  cancelled: 0.3,
+  crowd: 0.5,
+  forge: 0.3,
   peek: 2,
 } as const
+/** About as long as a function takes. */
+const CANCEL_AFTER_MS = 50
 
 /** Someone who has one thing done after the other, and remembers the last commit. */
 export class User {
@@ -69,9 +74,15 @@ export class User {
       case 'lateAtBoot':
         return this.#late(this.#work.executor(this.#work.cluster.lastUp) ?? executor)
       case 'ask':
-        return this.#ask(executor)
+        return this.#ask(executor, this.#pastOne())
       case 'cancel':
-        return this.#cancel(executor)
+        return this.#cancel(executor, this.#pastOne())
+      case 'cancelled':
+        return this.#cancelled(executor)
+      case 'crowd':
+        return this.#crowd()
+      case 'forge':
+        return this.#forge(executor)
       case 'peek':
         return this.#peek(executor)
     }
@@ -141,16 +152,56 @@ export class User {
     })
   }
 
-  async #ask(executor: Executor): Promise<void> {
-    const past = this.#pastOne()
+  async #ask(executor: Executor, past: Past | undefined): Promise<void> {
     if (past === undefined) return
     const askedAt = this.#work.recorder.log.count
     const { status, result } = await inside(executor, () => executor.virga.status(past.txn))
     this.#work.recorder.say(past.txn, askedAt, status, result)
   }
 
-  async #cancel(executor: Executor): Promise<void> {
+  /** A request is cancelled elsewhere while it is on its way. */
+  async #cancelled(executor: Executor): Promise<void> {
+    const txn = this.#work.newId(executor.machine)
+    const settings = { ...this.#settings(), txn }
+    this.#work.remember({ txn, mode: settings.mode, contexts: [] })
+    const running = oneFunction(this.#work, executor, { ...settings, writes: true })
+    running.catch(() => undefined)
+    await this.#work.cluster.sleep(this.#dice.wait(CANCEL_AFTER_MS))
+    await this.#cancel(this.#work.executor() ?? executor, { txn, mode: settings.mode, contexts: [] })
+    await running
+  }
+
+  /** Many at once want to know what became of a transaction of just now, each at another node; then all go on with what they saw. */
+  async #crowd(): Promise<void> {
+    const past = this.#work.past.at(-1)
+    if (past === undefined) return
+    const executors = this.#work.cluster.machines.flatMap((machine) => this.#work.executor(machine) ?? [])
+    const asking = executors.map(async (executor) => {
+      await this.#ask(executor, past)
+      await new DagRun(this.#work, { ...this.#settings(), txn: past.txn, writes: false, keyed: false }).run()
+    })
+    const all = await Promise.allSettled(asking)
+    for (const one of all) if (one.status === 'rejected') throw one.reason
+  }
+
+  /** Someone changes a context on its way: no node may take it up. */
+  async #forge(executor: Executor): Promise<void> {
     const past = this.#pastOne()
+    if (past === undefined || past.contexts.length === 0) return
+    const { context } = this.#dice.pick(past.contexts)
+    // Anywhere, or in the code that authenticates it: then all that it says can be read.
+    const at = this.#dice.chance(0.5)
+      ? this.#dice.between(0, context.length - 2)
+      : context.length - this.#dice.between(2, 40)
+    const changed = `${context.slice(0, at)}${context[at] === 'A' ? 'B' : 'A'}${context.slice(at + 1)}`
+    const taken = await inside(executor, () => executor.virga.resume(changed)).catch((error: unknown) => {
+      if (VirgaError.is(error)) return undefined
+      throw error
+    })
+    if (taken !== undefined) this.surprises.push(`a context of ${past.txn} that was changed was taken up`)
+  }
+
+  async #cancel(executor: Executor, past: Past | undefined): Promise<void> {
     if (past === undefined) return
     const askedAt = this.#work.recorder.log.count
     try {
