@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { MUTANTS } from '../mutants/all.mjs'
+import { tryAll } from '../mutants/trials.mjs'
+import { mutate, openWorkshop } from '../mutants/workshop.mjs'
+
+/** Caught within a seed or two: enough to see that defects are caught at all. `npm run mutants` runs them all. */
+const QUICK: readonly string[] = [
+  'upstream-oldest-first',
+  'no-put-if-absent',
+  'cut-ignored',
+  'branch-forgotten',
+]
+const SEEDS_MAX = 12
+
+test('each mutant has a name of its own, and changes one place', () => {
+  const names = MUTANTS.map(({ name }) => name)
+  expect(names).toEqual([...new Set(names)])
+  expect(names.length).toBeGreaterThanOrEqual(40)
+  for (const mutant of MUTANTS) expect(mutate(mutant)).toContain(mutant.put)
+})
+
+test('one that does not apply any more says so', () => {
+  const [mutant] = MUTANTS
+  const gone = { ...mutant!, name: 'gone', find: 'what nobody has written' }
+  expect(() => mutate(gone)).toThrow('mutant gone: what it changes stands 0 times')
+  expect(() => mutate({ ...mutant!, find: 'import' })).toThrow(/stands \d+ times/)
+})
+
+describe('the simulator', () => {
+  let workshop: ReturnType<typeof openWorkshop>
+  beforeAll(() => {
+    // All of them, so that one that does not compile any more is seen.
+    workshop = openWorkshop(MUTANTS)
+  })
+  afterAll(() => workshop?.close())
+
+  test('catches mutants', async () => {
+    const mutants = MUTANTS.filter(({ name }) => QUICK.includes(name))
+    expect(mutants).toHaveLength(QUICK.length)
+    const results = await tryAll(workshop.dist, mutants, { first: 1, seeds: SEEDS_MAX, jobs: 2 })
+    expect(results.filter(({ rule }) => rule === undefined).map(({ name }) => name)).toEqual([])
+    const seeds = Math.max(...results.map((result) => result.seeds))
+    const [control] = await tryAll(workshop.dist, [{ name: '', file: '' }], { first: 1, seeds, jobs: 1 })
+    expect(control, 'the code as it is passes the same seeds').toMatchObject({ rule: undefined, seeds })
+  })
+})
