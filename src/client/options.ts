@@ -19,6 +19,11 @@ export interface ClientOptions {
   readonly contendedDelayMsMax?: number
   /** Bytes of writes that a transaction keeps before it sends them ahead to the node. Default 1 MiB. */
   readonly spillBytes?: number
+  /**
+   * `auto`: reads come from the node's view, in this process, where it has one that may be opened from here. `off`: every
+   * read is asked of the node. Default `auto`.
+   */
+  readonly view?: 'auto' | 'off'
 }
 
 export const DEFAULT_CLIENT_OPTIONS: Required<ClientOptions> = {
@@ -32,4 +37,5 @@ export const DEFAULT_CLIENT_OPTIONS: Required<ClientOptions> = {
   contendedAttemptsMax: 200,
   contendedDelayMsMax: 100,
   spillBytes: 1024 * 1024,
+  view: 'auto',
 }

@@ -25,6 +25,13 @@ const PING_MS_MAX = 5_000
 const CLOSE_MS_MAX = 1_000
 const CLIENT_ID_BYTES = 12
 
+/** Told in the moment that it is so. */
+export interface SessionEvents {
+  /** The node has greeted: what was open before is gone. */
+  onUp(): void
+  onDown(): void
+}
+
 /**
  * The connection to the node: greets, numbers requests, sends those of one turn of the event loop in one frame, pairs
  * answers. When the node restarts, the session is a new one: its `epoch` moves, and what was open in the old is lost.
@@ -33,6 +40,7 @@ export class Session {
   readonly #world: ClientWorld
   readonly #options: Required<ClientOptions>
   readonly #pending: Pending
+  readonly #events: SessionEvents
   readonly #client: string
   #outgoing: Request[] = []
   #outgoingBytes = 0
@@ -46,9 +54,10 @@ export class Session {
   #waitingForUp: ((error?: VirgaError) => void)[] = []
   #ping: Timer | undefined
 
-  constructor(world: ClientWorld, options: Required<ClientOptions>) {
+  constructor(world: ClientWorld, options: Required<ClientOptions>, events: SessionEvents) {
     this.#world = world
     this.#options = options
+    this.#events = events
     this.#pending = new Pending(world.clock)
     this.#client = toHex(world.random.bytes(CLIENT_ID_BYTES))
     world.link.open({
@@ -101,6 +110,7 @@ export class Session {
     await goodbye?.catch(() => undefined)
     this.#closed = true
     this.#isUp = false
+    this.#events.onDown()
     this.#ping?.cancel()
     // What was sent may still take effect.
     this.#pending.failAll(() => new VirgaError('Closed', 'this client was closed', { outcome: 'indefinite' }))
@@ -206,6 +216,7 @@ export class Session {
     this.#epoch++
     this.#isUp = true
     this.#pending.settle(welcome)
+    this.#events.onUp()
     for (const wake of this.#waitingForUp.splice(0)) wake()
     this.#keepUp(Math.min(PING_MS_MAX, welcome.sessionTimeoutMs / PINGS_PER_TIMEOUT))
   }
@@ -221,6 +232,7 @@ export class Session {
     this.#ping?.cancel()
     this.#outgoing = []
     this.#outgoingBytes = 0
+    this.#events.onDown()
     this.#pending.failAll(() => new VirgaError('SessionLost', why, { outcome: 'indefinite' }))
   }
 

@@ -5,8 +5,11 @@ import { limitExceeded } from '../limits.js'
 import type { Reply, ReplyOf, Request } from '../wire/messages.js'
 import { decodeValue, encodeValue } from '../wire/value.js'
 import { findOutcome, losesSight } from './commit-outcome.js'
+import type { LateBegin, LateBegins } from './late-begins.js'
 import type { ClientOptions } from './options.js'
+import { interrupted } from './pending.js'
 import type { Session, Unnumbered } from './session.js'
+import type { View, ViewSnapshot } from './view.js'
 import type { ClientWorld } from './world.js'
 import { WriteBuffer } from './write-buffer.js'
 
@@ -40,8 +43,11 @@ export interface TransactionState {
   readonly epoch: number
   readonly keyed: boolean
   readonly signal: AbortSignal | undefined
-  /** Known once the node has answered the begin. */
-  readonly begun: Promise<{ readonly attempt: Attempt }>
+  /** Known once the node has answered the begin. Undefined: it was not told yet, and `begin` tells it. */
+  readonly begun: Promise<{ readonly attempt: Attempt }> | undefined
+  readonly begin: (() => Promise<{ readonly attempt: Attempt }>) | undefined
+  /** What it reads in without asking the node. Undefined: it asks. */
+  readonly sight: Sight | undefined
   /** What was written upstream: the encoded value, null for a deletion, `ahead` if the node must be asked. */
   readonly upstream: ReadonlyMap<string, Uint8Array | null | 'ahead'>
   /** False: there are writes upstream that only the node can find. */
@@ -50,17 +56,28 @@ export interface TransactionState {
   readonly resumed: boolean
 }
 
+/** What a transaction reads in the view. */
+export interface Sight {
+  readonly view: View
+  /** Undefined: the newest that there is, each time. */
+  readonly snapshot: ViewSnapshot | undefined
+  /** By this process's clock. */
+  readonly deadlineMs: number
+}
+
 /**
  * One function execution in a transaction. Reads come from one snapshot, overlaid by what was written upstream and here.
  * Writes stay here until `commit` or `handoff`, one of which ends it; `abort` ends it without a trace.
  */
-export class Transaction implements AsyncDisposable {
+export class Transaction implements AsyncDisposable, LateBegin {
   readonly #session: Session
   readonly #world: ClientWorld
   readonly #options: Required<ClientOptions>
   readonly #state: TransactionState
   readonly #writes: WriteBuffer
   readonly #ahead: Promise<Reply>[] = []
+  readonly #lateBegins: LateBegins
+  #begun: Promise<unknown> | undefined
   #attempt: Attempt | undefined
   #isOpen = true
 
@@ -69,6 +86,7 @@ export class Transaction implements AsyncDisposable {
     session: Session,
     world: ClientWorld,
     options: Required<ClientOptions>,
+    lateBegins: LateBegins,
     state: TransactionState,
   ) {
     this.#session = session
@@ -76,13 +94,17 @@ export class Transaction implements AsyncDisposable {
     this.#options = options
     this.#state = state
     this.#writes = new WriteBuffer(session.limits)
-    // A begin that fails is told to whoever uses the transaction next.
-    state.begun.then(
-      ({ attempt }) => {
-        this.#attempt = attempt
-      },
-      () => undefined,
-    )
+    this.#lateBegins = lateBegins
+    if (state.begun !== undefined) this.#beginsBy(state.begun)
+    else lateBegins.add(this)
+  }
+
+  /** @internal Tells the node of a transaction that began without a message. */
+  register(): void {
+    const { begin, epoch } = this.#state
+    if (this.#begun !== undefined || begin === undefined) return
+    this.#lateBegins.delete(this)
+    if (this.#session.isUp && this.#session.epoch === epoch) this.#beginsBy(begin())
   }
 
   /** The transaction's id: the same in every function of a DAG, and in every retry. */
@@ -106,12 +128,14 @@ export class Transaction implements AsyncDisposable {
     this.#checkOpen()
     const values: (T | undefined)[] = new Array(keys.length)
     const asked: number[] = []
+    const sight = this.#sight()
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!
       checkKey(key, this.#session.limits)
-      const written = this.#written(key)
-      if (written === undefined || written === 'ahead') asked.push(i)
-      else values[i] = written === null ? undefined : (decodeValue(written) as T)
+      let value = this.#written(key)
+      if (value === undefined && sight !== undefined) value = look(sight, key)
+      if (value === undefined || value === 'ahead') asked.push(i)
+      else values[i] = value === null ? undefined : (decodeValue(value) as T)
     }
     // Else the node would answer with what the transaction had not yet overwritten.
     if (asked.length > 0) await this.#settled()
@@ -180,7 +204,8 @@ export class Transaction implements AsyncDisposable {
     const { id, handle, keyed, upstream, complete, resumed, signal } = this.#state
     if (this.#writes.isEmpty && upstream.size === 0 && complete && !keyed && result === null) {
       // Nothing hangs on the answer: every read was of one snapshot. A commit is told to other nodes, an end is not.
-      this.#session.post(resumed ? { type: 'commit', handle, writes: [], result } : { type: 'end', handle })
+      if (resumed) this.#session.post({ type: 'commit', handle, writes: [], result })
+      else this.#letGo()
       return undefined
     }
     let isSent = false
@@ -209,8 +234,31 @@ export class Transaction implements AsyncDisposable {
 
   /** The node keeps a transaction that it refused to go on with until it is told that nobody uses it. */
   #letGo(): void {
-    if (this.#session.epoch === this.#state.epoch)
+    if (this.#begun === undefined) this.#lateBegins.delete(this)
+    else if (this.#session.epoch === this.#state.epoch)
       this.#session.post({ type: 'end', handle: this.#state.handle })
+  }
+
+  /** A begin that fails is told to whoever uses the transaction next. */
+  #beginsBy(begun: Promise<{ readonly attempt: Attempt }>): void {
+    this.#begun = begun
+    begun.then(
+      ({ attempt }) => {
+        this.#attempt = attempt
+      },
+      () => undefined,
+    )
+  }
+
+  /** What may be read without asking. Throws what the node would. */
+  #sight(): Sight | undefined {
+    const { sight, signal, complete, epoch, id } = this.#state
+    if (sight === undefined || !complete || this.#session.epoch !== epoch || !this.#session.isUp)
+      return undefined
+    if (signal?.aborted) throw interrupted(signal)
+    if (this.#world.clock.now() > sight.deadlineMs)
+      throw new VirgaError('DeadlineExceeded', `the deadline of ${id} has passed`)
+    return sight
   }
 
   #receipt<R>(reply: ReplyOf<'committed'> | undefined): CommitReceipt<R> {
@@ -263,11 +311,13 @@ export class Transaction implements AsyncDisposable {
     if (this.#session.epoch !== this.#state.epoch || !this.#session.isUp) {
       throw new VirgaError('SessionLost', 'the node that knew this transaction is gone, or forgot it')
     }
+    // In the same frame, ahead of what follows.
+    this.register()
     try {
       return await this.#session.request(message, { timeoutMs, signal })
     } catch (error) {
       // Says only that it did not begin. The begin, which was answered before, says why.
-      if (VirgaError.is(error) && error.code === 'TransactionUnknown') await this.#state.begun
+      if (VirgaError.is(error) && error.code === 'TransactionUnknown') await this.#begun
       throw error
     }
   }
@@ -281,6 +331,10 @@ export class Transaction implements AsyncDisposable {
     this.#checkOpen()
     this.#isOpen = false
   }
+}
+
+function look({ view, snapshot }: Sight, key: string): Uint8Array | null | undefined {
+  return snapshot === undefined ? view.readNewest(key) : view.read(snapshot, key)
 }
 
 /** @internal */

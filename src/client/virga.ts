@@ -1,15 +1,24 @@
 import { makeTxnId, parseTxnId, TXN_ID_ENTROPY_BYTES, type TxnId } from '../core/ids.js'
 import { checkKey } from '../core/keys.js'
-import type { Consistency } from '../core/modes.js'
+import { type Consistency, modeOf } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
 import type { Reply, ReplyOf, Request } from '../wire/messages.js'
 import { decodeValue, encodeValue } from '../wire/value.js'
+import { Attachment } from './attachment.js'
 import { AttemptResults } from './attempt-results.js'
 import { pause } from './backoff.js'
+import { LateBegins } from './late-begins.js'
 import { type ClientOptions, DEFAULT_CLIENT_OPTIONS } from './options.js'
 import { Session, type Unnumbered } from './session.js'
-import { type CommitReceipt, receiptOf, Transaction } from './transaction.js'
+import {
+  type CommitReceipt,
+  receiptOf,
+  type Sight,
+  Transaction,
+  type TransactionState,
+} from './transaction.js'
 import { Tries } from './tries.js'
+import { View } from './view.js'
 import type { ClientWorld } from './world.js'
 
 export interface BeginOptions {
@@ -57,24 +66,35 @@ export interface TransactionStatus<R = unknown> {
 
 /** How often a request is made that the node went away under. */
 const ASKED_MAX = 3
+const NOTHING: TransactionState['upstream'] = new Map()
 
 /** A connection to this machine's node. Made by `connect`. */
 export class Virga implements AsyncDisposable {
   readonly #session: Session
   readonly #world: ClientWorld
   readonly #options: Required<ClientOptions>
+  readonly #attachment: Attachment
+  readonly #lateBegins: LateBegins
   #lastHandle = 0
 
   /** @internal */
   constructor(world: ClientWorld, options: ClientOptions = {}) {
     this.#world = world
     this.#options = { ...DEFAULT_CLIENT_OPTIONS, ...options }
-    this.#session = new Session(world, this.#options)
+    this.#lateBegins = new LateBegins(world.clock)
+    this.#session = new Session(world, this.#options, {
+      onUp: () => {
+        if (this.#options.view === 'auto') this.#attachment.begin()
+      },
+      onDown: () => this.#attachment.end(),
+    })
+    this.#attachment = new Attachment(this.#session, world)
   }
 
-  /** @internal Resolves when the node has greeted. */
-  up(signal?: AbortSignal): Promise<void> {
-    return this.#session.up(signal)
+  /** @internal Resolves when the node has greeted, and it is known whether there is a view. */
+  async up(signal?: AbortSignal): Promise<void> {
+    await this.#session.up(signal)
+    await this.#attachment.settled()
   }
 
   /**
@@ -152,6 +172,8 @@ export class Virga implements AsyncDisposable {
   ): Promise<T | undefined> {
     await this.#session.up(options.signal)
     checkKey(key, this.#session.limits)
+    const seen = this.#attachment.view?.readNewest(key)
+    if (seen !== undefined) return seen === null ? undefined : (decodeValue(seen) as T)
     const reply = await this.#ask(() => ({ type: 'read', handle: 0, keys: [key] }), options.signal)
     const value = (reply as ReplyOf<'values'>).values[0] ?? null
     return value === null ? undefined : (decodeValue(value) as T)
@@ -183,6 +205,7 @@ export class Virga implements AsyncDisposable {
   /** Says goodbye: what is open is aborted. Idempotent. */
   async close(): Promise<void> {
     await this.#session.close()
+    this.#attachment.end()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -202,28 +225,61 @@ export class Virga implements AsyncDisposable {
     if (!this.#session.isUp || signal !== undefined) await this.#session.up(signal)
     const handle = ++this.#lastHandle
     const { epoch } = this.#session
-    const request = this.#session.request(
-      { type: 'begin', handle, id, keyed, deadlineMs, consistency, after, lookup },
-      { signal },
-    )
+    const begin = { type: 'begin', handle, id, keyed, deadlineMs, consistency, after, lookup } as const
+    const sight = lookup || after !== null ? undefined : this.#look(options)
+    if (sight !== undefined) {
+      const snapshot = sight.snapshot?.record ?? null
+      return this.#transaction({
+        id,
+        handle,
+        epoch,
+        keyed,
+        signal,
+        begun: undefined,
+        begin: () => this.#session.request({ ...begin, snapshot }, { signal }) as Promise<ReplyOf<'begun'>>,
+        sight,
+        upstream: NOTHING,
+        complete: true,
+        resumed: false,
+      })
+    }
+    const request = this.#session.request({ ...begin, snapshot: null }, { signal })
     // Where the node has nothing to look up, what follows travels in the same frame as the begin.
     if (lookup || after !== null) {
       const reply = await request.catch((error: unknown) => this.#giveUp(handle, error))
       if (reply.type === 'committed') return reply
     }
     const begun = request as Promise<ReplyOf<'begun'>>
-    const state = {
+    return this.#transaction({
       id,
       handle,
       epoch,
       keyed,
       signal,
       begun,
-      upstream: new Map(),
+      begin: undefined,
+      sight: undefined,
+      upstream: NOTHING,
       complete: true,
       resumed: false,
+    })
+  }
+
+  /** What a transaction that begins now can read without a message. */
+  #look({ deadlineMs, consistency }: BeginOptions): Sight | undefined {
+    const { view, defaults } = this.#attachment
+    if (view === undefined || defaults === undefined) return undefined
+    const snapshot = view.begin()
+    if (snapshot === undefined) return undefined
+    return {
+      view,
+      snapshot: modeOf(consistency ?? defaults.consistency).keepsCut ? snapshot : undefined,
+      deadlineMs: this.#world.clock.now() + (deadlineMs ?? defaults.deadlineMs),
     }
-    return new Transaction(this.#session, this.#world, this.#options, state)
+  }
+
+  #transaction(state: TransactionState): Transaction {
+    return new Transaction(this.#session, this.#world, this.#options, this.#lateBegins, state)
   }
 
   /** A decision that stands already is the answer where the contexts can't be served any more. */
@@ -245,21 +301,26 @@ export class Virga implements AsyncDisposable {
     }, signal)
     const reply = await ask.catch((error: unknown) => this.#giveUp(handle, error))
     if (reply.type === 'committed') return reply
-    const { id, keyed, attempt, complete, upstream: sent } = reply as ReplyOf<'resumed'>
+    const { id, keyed, attempt, deadlineMs, complete, upstream: sent, snapshot } = reply as ReplyOf<'resumed'>
     const upstream = new Map<string, Uint8Array | null | 'ahead'>()
     for (const [key, isHere, value] of sent) upstream.set(key, isHere ? value : 'ahead')
-    const state = {
+    const { view } = this.#attachment
+    return this.#transaction({
       id,
       handle,
       epoch,
       keyed,
       signal,
       begun: Promise.resolve({ attempt }),
+      begin: undefined,
+      sight:
+        view === undefined || snapshot === null
+          ? undefined
+          : { view, snapshot: View.snapshot(snapshot), deadlineMs },
       upstream,
       complete,
       resumed: true,
-    }
-    return new Transaction(this.#session, this.#world, this.#options, state)
+    })
   }
 
   /** Makes a request that may be made twice: again, if the node went away under it. */

@@ -2,6 +2,7 @@ import type { Clock } from '../ports/clock.js'
 import type { Processes } from '../ports/processes.js'
 import type { Random } from '../ports/random.js'
 import type { Link } from '../ports/transport.js'
+import type { ViewOpener } from '../ports/view.js'
 
 /** All that a client touches outside itself. */
 export interface ClientWorld {
@@ -9,4 +10,5 @@ export interface ClientWorld {
   readonly random: Random
   readonly processes: Processes
   readonly link: Link
+  readonly views: ViewOpener
 }

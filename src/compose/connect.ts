@@ -6,6 +6,7 @@ import { systemProcesses } from '../platform/processes.js'
 import { systemRandom } from '../platform/random.js'
 import { checkSocketPath, defaultSocketPath } from '../platform/socket-path.js'
 import { zeromqLink } from '../transport/zeromq-link.js'
+import { lmdbOpener } from '../view/lmdb-opener.js'
 
 export interface ConnectOptions extends ClientOptions {
   /** Path of the node's socket. Default: $VIRGA_SOCKET, else `virga/node.sock` in the user's runtime folder. */
@@ -22,7 +23,13 @@ export async function connect(options: ConnectOptions = {}): Promise<Virga> {
   const { socket, signal, ...rest } = options
   const path = checkSocketPath(socket ?? defaultSocketPath())
   const link = zeromqLink({ path, frameBytesMax: DEFAULT_LIMITS.frameBytesMax })
-  const world = { clock: systemClock(), random: systemRandom(), processes: systemProcesses(), link }
+  const world = {
+    clock: systemClock(),
+    random: systemRandom(),
+    processes: systemProcesses(),
+    link,
+    views: lmdbOpener(),
+  }
   const virga = new Virga(world, rest)
   try {
     await virga.up(signal)

@@ -140,6 +140,16 @@ export const NODE_OPTIONS = {
     DEFAULT_CONFIG.departAfterMs,
     'a node that is gone for so long, without having left in peace, is forgotten',
   ),
+  view: text(
+    z.enum(['auto', 'off']),
+    'auto',
+    'auto: what executors read comes from shared memory, where they may open it; off: they ask the node for all',
+  ),
+  viewBytesMax: {
+    ...count(DEFAULT_CONFIG.viewBytesMax, 'shared memory for that, taken when the first executor connects'),
+    schema: positive.min(2 * 1024 * 1024),
+  },
+  viewValueBytesMax: count(DEFAULT_CONFIG.viewValueBytesMax, 'a larger value is not in it'),
   collectEveryMs: count(
     DEFAULT_CONFIG.collectEveryMs,
     'how often what every snapshot sees is moved out of decisions and of memory',
@@ -205,6 +215,8 @@ export function nodeConfig(settings: NodeSettings, nodeId: string): NodeConfig {
     security: _security,
     keyFile: _keyFile,
     peerKeysFile: _peerKeysFile,
+    view,
+    viewBytesMax,
     peers,
     ...config
   } = rest
@@ -214,6 +226,7 @@ export function nodeConfig(settings: NodeSettings, nodeId: string): NodeConfig {
     ...config,
     nodeId,
     peers: parsePeers(peers),
+    viewBytesMax: view === 'off' ? 0 : viewBytesMax,
     limits: { keyBytesMax, valueBytesMax, writeSetBytesMax, writeSetKeysMax, resultBytesMax, frameBytesMax },
   }
 }

@@ -11,6 +11,7 @@ import { checkSocketPath, defaultSocketPath, makeSocketFolder } from '../platfor
 import { type Log, SILENT } from '../ports/log.js'
 import type { Storage } from '../ports/storage.js'
 import { zeromqListener } from '../transport/zeromq-listener.js'
+import { lmdbViews } from '../view/lmdb-views.js'
 import { type NodeSettings, nodeConfig, nodeSettings } from './node-options.js'
 import { openNetwork } from './open-network.js'
 import { openStorage } from './open-storage.js'
@@ -64,6 +65,7 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
       random,
       network,
       processes: systemProcesses(),
+      views: lmdbViews({ socket, bytesMax: config.viewBytesMax }),
       storage: engine,
       listener,
       log,

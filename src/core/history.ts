@@ -60,11 +60,17 @@ export class History {
   #cut: Cut | undefined
   #horizon: Hlc = HLC_ZERO
   #versions = 0
+  #moment = 0
 
   /** The applied vector, as a cut that stays as it is. Shared by all who ask between two applications. */
   cut(): Cut {
     this.#cut ??= new Map(this.#vector)
     return this.#cut
+  }
+
+  /** Counts what was applied here. The cut of a moment sees just what was applied up to it, and what is in the bases. */
+  get moment(): number {
+    return this.#moment
   }
 
   /** How far each origin is compacted, as far as this node knows and has applied. */
@@ -153,6 +159,11 @@ export class History {
 
   find(txn: TxnId): Applied | undefined {
     return this.#applied.get(txn)
+  }
+
+  /** All versions of a key that are held, oldest first. Changes with the history. */
+  chainOf(key: string): readonly Version[] {
+    return this.#chains.get(key) ?? NO_CHAIN
   }
 
   /** The newest version of a key that the cut sees. Tombstones are versions like any other. */
@@ -340,7 +351,7 @@ export class History {
   #insert(txn: TxnId, publication: Publication, coordinates: Coordinates[]): Applied {
     const { hlc, cut, writes } = publication
     const versions: Version[] = []
-    const applied: Applied = { txn, hlc, cut, coordinates, versions }
+    const applied: Applied = { txn, hlc, cut, coordinates, moment: ++this.#moment, versions }
     for (let index = 0; index < writes.length; index++) {
       const { key, value } = writes[index]!
       const version: Version = { key, index, applied, source: sourceOf(value) }
@@ -374,6 +385,8 @@ export class History {
     this.#versions -= found + 1
   }
 }
+
+const NO_CHAIN: readonly Version[] = []
 
 function addPlace(coordinates: Coordinates[], at: Coordinates): void {
   if (coordinates.some(({ origin, seq }) => origin === at.origin && seq === at.seq)) return

@@ -13,6 +13,8 @@ export interface Applied {
   /** The snapshot that it read: whoever is told of it applies these first. */
   readonly cut: Cut
   readonly coordinates: Coordinates[]
+  /** The history's moment at which it was applied: what began here at that moment or later sees it, nothing earlier does. */
+  readonly moment: number
   readonly versions: readonly Version[]
 }
 

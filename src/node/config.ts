@@ -50,6 +50,10 @@ export interface NodeConfig {
   readonly heartbeatMs: number
   /** How long a snapshot from another node may take to be had here. */
   readonly reachMsMax: number
+  /** What executors may read without asking; 0: there is no view. */
+  readonly viewBytesMax: number
+  /** A larger value is read from the node. */
+  readonly viewValueBytesMax: number
   /** How often what every snapshot sees is collected: moved out of decisions and of memory. */
   readonly collectEveryMs: number
   /** A node that is gone for so long, without having left in peace, is forgotten: cuts no longer name it. */
@@ -94,6 +98,8 @@ export const DEFAULT_CONFIG: Omit<NodeConfig, 'nodeId'> = {
   publishValueBytesMax: 4 * KIB,
   heartbeatMs: 500,
   reachMsMax: 3 * SECOND,
+  viewBytesMax: 64 * MIB,
+  viewValueBytesMax: 64 * KIB,
   collectEveryMs: SECOND,
   departAfterMs: 10 * MINUTE,
 }

@@ -47,6 +47,10 @@ export class Counters {
   refusedVersion = 0
   refusedContexts = 0
   repliesDropped = 0
+  /** Views that were made; reads that executors served from them, as far as they have told; reads that they asked the node for. */
+  viewsOpened = 0
+  viewReads = 0
+  keysRead = 0
   sessionsOpened = 0
   sessionsLost = 0
   internalErrors = 0

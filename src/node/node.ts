@@ -42,6 +42,7 @@ import { Subscriber } from './sharing/subscriber.js'
 import { CatchUp } from './starting/catch-up.js'
 import { checkFormat, clusterKey } from './starting/cluster-records.js'
 import type { NodeState } from './state.js'
+import { View } from './view/view.js'
 import type { World } from './world.js'
 
 /** Makes the authentication code of contexts, from the cluster's key. */
@@ -79,6 +80,7 @@ export class CacheNode {
   readonly #transactions: Transactions
   readonly #requests: Requests
   readonly #sessions: Sessions
+  readonly #view: View
   #address: NodeAddress | undefined
   #serving = false
   #sweeper: Timer | undefined
@@ -127,7 +129,10 @@ export class CacheNode {
     const history = new History()
     const cache = createCache(config.cacheBytesMax)
     const values = new ValueCache(storage, cache, counters)
-    const bases = new Bases(storage, cache, counters)
+    const bases = new Bases(storage, cache, counters, {
+      isFresh: () => this.#membership.isFresh(),
+      onCleared: () => this.#view.reset(),
+    })
     const decisions = new Decisions(world, hybrid, config.resolveMsMax)
     this.origin = makeOrigin(config.nodeId, hlcAt(clock.now()), random.bytes(ATTEMPT_ENTROPY_BYTES))
     const ledger = new Ledger(this.origin, history, hybrid, values, bases, counters)
@@ -150,9 +155,13 @@ export class CacheNode {
     this.#held = new HeldWriteSets(budget)
     this.#pins = new Pins(world)
     this.#snapshots = new Snapshots(clock, history, () => this.#sessions.cuts())
+    this.#view = new View({ state, values, bases, snapshots: this.#snapshots })
     this.#membership = new Membership(world, config, this.origin, {
       report: () => ({
-        low: this.#snapshots.low(history.cut(), this.#membership.counted().length <= 1),
+        low: this.#snapshots.low(
+          history.cut(),
+          this.#membership.counted().length <= 1 && !this.#view.isInUse,
+        ),
         applied: history.cut(),
         departed: this.#departures.learned,
       }),
@@ -213,6 +222,7 @@ export class CacheNode {
     ledger.listen({
       onPublished: (at, txn, decision) => this.#publisher.decided(at, txn, decision),
       onSettled: (txn) => this.#settled(txn),
+      onTouched: (versions) => this.#view.touched(versions),
     })
     this.#departures = new Departures({
       state,
@@ -267,7 +277,14 @@ export class CacheNode {
       flush: () => this.#publisher.flush(),
       mac,
     })
-    this.#transactions = new Transactions({ state, handoffs, adoption: this.#adoption, reach, isLive })
+    this.#transactions = new Transactions({
+      state,
+      handoffs,
+      adoption: this.#adoption,
+      reach,
+      isLive,
+      view: this.#view,
+    })
     const claims = new Claims({
       world,
       decisions,
@@ -297,10 +314,11 @@ export class CacheNode {
       }),
       handoffs,
       adoption: this.#adoption,
+      view: this.#view,
       onEnded: (txn) => this.#endedEverywhere(txn),
       inspect: () => this.inspect(),
     })
-    this.#sessions = new Sessions(state, this.#transactions, this.#requests, {
+    this.#sessions = new Sessions(state, this.#transactions, this.#requests, this.#view, {
       type: 'welcome',
       node: config.nodeId,
       origin: this.origin,
@@ -324,6 +342,7 @@ export class CacheNode {
         ['cacheBytes', this.#cache.calculatedSize],
         ['heldBytes', budget.bytes],
         ['pins', this.#pins.size],
+        ...this.#view.gauges(),
         ['handedOver', this.#snapshots.handedOverCount],
         ['members', this.#membership.members().length],
         ['peersUp', this.#peers.up().length],
@@ -404,6 +423,7 @@ export class CacheNode {
   #halt(): void {
     this.#serving = false
     this.#sweeper?.cancel()
+    this.#view.close()
     this.#publisher.stop()
     this.#membership.halt()
     this.#state.decisions.stop()
@@ -481,6 +501,7 @@ export class CacheNode {
     this.#sweeper = this.#state.world.clock.timer(SWEEP_MS, () => {
       const now = this.#state.world.clock.now()
       this.#sessions.sweep(now)
+      this.#view.beat()
       this.#held.dropExpired(now)
       this.#snapshots.dropExpired(now)
       this.#pins.endExpired(now)

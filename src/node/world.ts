@@ -5,6 +5,7 @@ import type { Processes } from '../ports/processes.js'
 import type { Random } from '../ports/random.js'
 import type { Storage } from '../ports/storage.js'
 import type { Listener } from '../ports/transport.js'
+import type { Views } from '../ports/view.js'
 
 /** All that a node touches outside itself. In a simulation every part is simulated. */
 export interface World {
@@ -14,5 +15,6 @@ export interface World {
   readonly listener: Listener
   readonly network: Network
   readonly processes: Processes
+  readonly views: Views
   readonly log: Log
 }

@@ -9,7 +9,7 @@ import { attempt, hlc, origin, txnId, writes } from './types.js'
  *
  * Changing a message here changes the protocol: move `PROTOCOL_VERSION` (a test holds both to protocol/schema.json).
  */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 const CONSISTENCY = nullable(text)
 
@@ -24,6 +24,8 @@ export const REQUESTS = {
     consistency: CONSISTENCY,
     after: nullable(text),
     lookup: bool,
+    /** A snapshot that was taken from the view: protocol/view.md. */
+    snapshot: nullable(bytes),
   }),
   read: message(3, 'read', { handle: uint, keys: list(text) }),
   spill: message(4, 'spill', { handle: uint, writes }),
@@ -41,6 +43,10 @@ export const REQUESTS = {
   ping: message(12, 'ping', {}),
   bye: message(13, 'bye', {}),
   inspect: message(14, 'inspect', {}),
+  attach: message(15, 'attach', {}),
+  /** Keys that were read in the view: a sample; and how many reads there were. */
+  used: message(16, 'used', { keys: list(text), reads: uint }),
+  detach: message(17, 'detach', {}),
 } as const
 
 /** From a node to an executor. */
@@ -79,6 +85,8 @@ export const REPLIES = {
     complete: bool,
     /** Key, whether its write is here, and the encoded value or nil for a deletion. */
     upstream: list(tuple(text, bool, nullable(bytes))),
+    /** The snapshot to read at in the view; nil: the node must be asked. */
+    snapshot: nullable(bytes),
   }),
   state: message(71, 'state', {
     status: oneOf('committed', 'open', 'aborted', 'expired'),
@@ -86,6 +94,7 @@ export const REPLIES = {
     session: nullable(text),
   }),
   inspected: message(72, 'inspected', { counters: list(tuple(text, uint)), notes: list(tuple(text, text)) }),
+  attached: message(74, 'attached', { path: text, consistency: text, deadlineMs: uint }),
   error: message(73, 'error', { code: oneOf<ErrorCode>(...ERROR_CODES), indefinite: bool, message: text }),
 } as const
 

@@ -8,6 +8,7 @@ import { systemProcesses } from '../../src/platform/processes.js'
 import { systemRandom } from '../../src/platform/random.js'
 import type { Link, LinkHandlers } from '../../src/ports/transport.js'
 import { zeromqLink } from '../../src/transport/zeromq-link.js'
+import { lmdbOpener } from '../../src/view/lmdb-opener.js'
 import { expectCode } from '../support/failures.js'
 import { testNode } from '../support/nodes.js'
 import { until } from '../support/until.js'
@@ -71,7 +72,13 @@ async function lossyClient(
   options: ClientOptions = {},
 ): Promise<{ readonly virga: Virga; readonly link: LossyLink }> {
   const link = new LossyLink(zeromqLink({ path: socket, frameBytesMax: 2 ** 24 }))
-  const world = { clock: systemClock(), random: systemRandom(), processes: systemProcesses(), link }
+  const world = {
+    clock: systemClock(),
+    random: systemRandom(),
+    processes: systemProcesses(),
+    link,
+    views: lmdbOpener(),
+  }
   const virga = new Virga(world, options)
   onTestFinished(() => virga.close())
   await virga.up()

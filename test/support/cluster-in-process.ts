@@ -11,6 +11,7 @@ import { createMemoryStorage } from '../../src/storage/memory.js'
 import { createFaultyStorage, type FaultyStorage } from '../../src/testing/faulty-storage.js'
 import { type SimClock, type Simulation, simulate } from '../../src/testing/sim-clock.js'
 import { SimNetwork } from '../../src/testing/sim-network.js'
+import { SimViews } from '../../src/testing/sim-view.js'
 import { MemoryHub } from '../../src/transport/memory.js'
 import { Life, mortal, type OnCall } from './incarnation.js'
 import { Witness } from './witness.js'
@@ -26,6 +27,7 @@ export class Cluster {
   readonly clock: SimClock
   readonly witness: Witness
   readonly storage: FaultyStorage
+  readonly views: SimViews
   readonly hub = new MemoryHub()
   /** Errors that the node logged: unforeseen ones, unless a test expects them. */
   readonly logged: string[] = []
@@ -42,6 +44,7 @@ export class Cluster {
   constructor(seed = 1) {
     this.#sim = simulate(seed)
     this.clock = this.#sim.clock
+    this.views = new SimViews({ clock: this.clock })
     this.#fabric = new SimNetwork(this.#sim)
     this.witness = new Witness(createMemoryStorage())
     this.storage = createFaultyStorage(this.witness, { clock: this.clock, random: this.#sim.random })
@@ -79,7 +82,16 @@ export class Cluster {
     const clock = this.#slowClock()
     const network = this.#fabric.network('n1')
     const processes = this.#processes(1)
-    const world = { clock, random, storage: this.storage, listener, network, processes, log }
+    const world = {
+      clock,
+      random,
+      storage: this.storage,
+      listener,
+      network,
+      processes,
+      views: this.views,
+      log,
+    }
     const starting = CacheNode.start(
       mortal(world, own, onCall),
       { ...DEFAULT_CONFIG, nodeId: 'n1', ...config },
@@ -120,7 +132,7 @@ export class Cluster {
     const pid = ++this.#pids
     this.#alive.set(pid, true)
     const { clock, random } = this.#sim
-    const world = { clock, random, processes: this.#processes(pid), link }
+    const world = { clock, random, processes: this.#processes(pid), link, views: this.views }
     const virga = new Virga(world, options)
     this.#clients.push(virga)
     return virga

@@ -8,6 +8,7 @@ export type Zone =
   | 'wire'
   | 'storage'
   | 'transport'
+  | 'view'
   | 'platform'
   | 'node'
   | 'client'
@@ -19,7 +20,18 @@ export type Zone =
 /** Package entry points: the only barrels. */
 export const ENTRIES: readonly string[] = ['src/index.ts', 'src/compose/node.ts', 'src/testing/index.ts']
 
-const INNER = ['core', 'wire', 'ports', 'storage', 'transport', 'platform', 'node', 'client', 'leaf'] as const
+const INNER = [
+  'core',
+  'wire',
+  'ports',
+  'storage',
+  'transport',
+  'view',
+  'platform',
+  'node',
+  'client',
+  'leaf',
+] as const
 
 /** Which zones each zone may import, besides itself. */
 export const ARROWS: Readonly<Record<Zone, readonly Zone[]>> = {
@@ -29,6 +41,7 @@ export const ARROWS: Readonly<Record<Zone, readonly Zone[]>> = {
   wire: ['core', 'leaf'],
   storage: ['ports', 'leaf'],
   transport: ['ports', 'leaf'],
+  view: ['ports', 'leaf'],
   platform: ['ports', 'leaf'],
   node: ['core', 'wire', 'ports', 'leaf'],
   client: ['core', 'wire', 'ports', 'leaf'],
@@ -55,7 +68,11 @@ export const PACKAGE_HOMES: readonly {
   readonly where: string
 }[] = [
   { name: 'zeromq', home: /^src\/transport\/zeromq(?![a-z])/, where: 'src/transport/zeromq*' },
-  { name: 'lmdb', home: /^src\/storage\/lmdb(?![a-z])/, where: 'src/storage/lmdb*' },
+  {
+    name: 'lmdb',
+    home: /^src\/(storage|view)\/lmdb(?![a-z])/,
+    where: 'src/storage/lmdb* and src/view/lmdb*',
+  },
   { name: 'ioredis', home: /^src\/storage\/redis(?![a-z])/, where: 'src/storage/redis*' },
 ]
 

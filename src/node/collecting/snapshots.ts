@@ -1,4 +1,4 @@
-import { type Cut, coversBut, EMPTY_CUT, intersection, union } from '../../core/cut.js'
+import { type Cut, covers, coversBut, EMPTY_CUT, intersection, union } from '../../core/cut.js'
 import type { History } from '../../core/history.js'
 import type { TxnId } from '../../core/ids.js'
 import { mark } from '../../marks.js'
@@ -26,6 +26,17 @@ interface Held {
 interface Sample {
   readonly atMs: number
   readonly cut: Cut
+  readonly moment: number
+}
+
+/**
+ * How far others may have collected, as far as this node goes: it only ever rises. A snapshot that sees less may lack what it
+ * needs.
+ */
+export interface Floor {
+  readonly cut: Cut
+  /** Whatever began here at this moment or later sees all of the cut. */
+  readonly moment: number
 }
 
 /**
@@ -38,15 +49,16 @@ interface Sample {
  */
 export class Snapshots {
   readonly #clock: Clock
-  readonly #history: Pick<History, 'isInEveryCut'>
+  readonly #history: Pick<History, 'isInEveryCut' | 'moment'>
   readonly #open: () => Iterable<Cut>
   readonly #held = new Set<Held>()
   readonly #handedOver = new Map<TxnId, HandedOver>()
   readonly #samples: Sample[] = []
   #published: Cut = EMPTY_CUT
   #floor: Cut = EMPTY_CUT
+  #limit: Floor = { cut: EMPTY_CUT, moment: 0 }
 
-  constructor(clock: Clock, history: Pick<History, 'isInEveryCut'>, open: () => Iterable<Cut>) {
+  constructor(clock: Clock, history: Pick<History, 'isInEveryCut' | 'moment'>, open: () => Iterable<Cut>) {
     this.#clock = clock
     this.#history = history
     this.#open = open
@@ -57,6 +69,11 @@ export class Snapshots {
     return this.#published
   }
 
+  /** A new object whenever it has risen. */
+  get limit(): Floor {
+    return this.#limit
+  }
+
   get handedOverCount(): number {
     return this.#handedOver.size
   }
@@ -64,13 +81,17 @@ export class Snapshots {
   /** The node has all that is at or below a watermark: what it takes up from now on must not need less. */
   caughtUp(floor: Cut): void {
     this.#floor = union(this.#floor, floor)
+    this.#raise(floor, this.#history.moment)
   }
 
-  /** The greatest cut that all snapshots include. From now on it is a promise. */
+  /**
+   * The greatest cut that all snapshots include. From now on it is a promise.
+   * @param isAlone nobody hands snapshots over, or begins them without a message
+   */
   low(applied: Cut, isAlone: boolean): Cut {
     const nowMs = this.#clock.monotonic()
     const lagMs = isAlone ? 0 : LAG_MS
-    this.#samples.push({ atMs: nowMs, cut: applied })
+    this.#samples.push({ atMs: nowMs, cut: applied, moment: this.#history.moment })
     while (this.#samples.length > 1 && nowMs - this.#samples[1]!.atMs >= lagMs) this.#samples.shift()
     // Thousands of transactions share few cuts.
     const cuts = new Set<Cut>(this.#open())
@@ -78,10 +99,12 @@ export class Snapshots {
     if (cuts.size > 0) mark('low.open')
     if (this.#handedOver.size > 0) mark('low.handed-over')
     for (const { cut } of this.#handedOver.values()) cuts.add(cut)
-    let low = this.#samples[0]!.cut
+    const sample = this.#samples[0]!
+    let low = sample.cut
     for (const cut of cuts) low = intersection(low, cut)
     this.#published = low
     for (const { cut, isSure } of this.#held) if (!isSure) low = intersection(low, cut)
+    this.#raise(low, sample.moment)
     return low
   }
 
@@ -145,6 +168,11 @@ export class Snapshots {
   dropExpired(nowMs: number): void {
     for (const [txn, { deadlineMs }] of this.#handedOver)
       if (nowMs > deadlineMs + DEADLINE_MARGIN_MS) this.#handedOver.delete(txn)
+  }
+
+  #raise(cut: Cut, moment: number): void {
+    if (covers(this.#limit.cut, cut) && moment <= this.#limit.moment) return
+    this.#limit = { cut: union(this.#limit.cut, cut), moment: Math.max(moment, this.#limit.moment) }
   }
 
   /** The node was out of touch for so long that nothing of before counts. */

@@ -12,6 +12,7 @@ import type { Handoffs } from '../contexts/handoffs.js'
 import type { Reads } from '../reading/reads.js'
 import type { Adoption } from '../sharing/adoption.js'
 import type { NodeState } from '../state.js'
+import type { View } from '../view/view.js'
 import { committedReply } from './replies.js'
 import type { Session } from './session.js'
 import type { OpenTransaction } from './transaction.js'
@@ -30,6 +31,7 @@ export interface RequestParts {
   readonly coordinator: Coordinator
   readonly handoffs: Handoffs
   readonly adoption: Adoption
+  readonly view: View
   /** A transaction ended without a decision: nobody will ask for anything of it. */
   readonly onEnded: (txn: TxnId) => void
   readonly inspect: () => Inspection
@@ -43,6 +45,7 @@ export class Requests {
   readonly #coordinator: Coordinator
   readonly #handoffs: Handoffs
   readonly #adoption: Adoption
+  readonly #view: View
   readonly #onEnded: (txn: TxnId) => void
   readonly #inspect: () => Inspection
   /** Commits and handoffs that are under way: a stopping node waits for them. */
@@ -55,6 +58,7 @@ export class Requests {
     this.#coordinator = parts.coordinator
     this.#handoffs = parts.handoffs
     this.#adoption = parts.adoption
+    this.#view = parts.view
     this.#onEnded = parts.onEnded
     this.#inspect = parts.inspect
   }
@@ -91,6 +95,15 @@ export class Requests {
         return done(request)
       case 'inspect':
         return { type: 'inspected', request: request.request, ...this.#inspect() }
+      case 'attach':
+        return this.#attach(session, request)
+      case 'detach':
+        this.#view.detach(session)
+        return done(request)
+      case 'used':
+        this.#state.counters.viewReads += request.reads
+        this.#view.used(request.keys)
+        return done(request)
     }
   }
 
@@ -109,17 +122,38 @@ export class Requests {
     if (request.keys.length > this.#state.config.limits.writeSetKeysMax) {
       throw limitExceeded('a read', request.keys.length, this.#state.config.limits.writeSetKeysMax, 'keys')
     }
-    if (request.handle === 0) return this.#readWith(undefined, request)
+    this.#state.counters.keysRead += request.keys.length
+    if (request.handle === 0) return this.#readWith(session, undefined, request)
     return this.#with(session, request, (transaction) => {
-      if (transaction.upstream !== undefined) return this.#readWith(transaction, request)
-      return this.#handoffs.load(transaction).then(() => this.#readWith(transaction, request))
+      if (transaction.upstream !== undefined) return this.#readWith(session, transaction, request)
+      return this.#handoffs.load(transaction).then(() => this.#readWith(session, transaction, request))
     })
   }
 
-  #readWith(transaction: OpenTransaction | undefined, { request, keys }: RequestOf<'read'>): Answer {
+  #readWith(
+    session: Session,
+    transaction: OpenTransaction | undefined,
+    { request, keys }: RequestOf<'read'>,
+  ): Answer {
     const values = this.#reads.read(transaction, keys)
-    if (!(values instanceof Promise)) return { type: 'values', request, values }
-    return values.then((loaded) => ({ type: 'values', request, values: loaded }))
+    if (!(values instanceof Promise)) return this.#values(session, request, keys, values)
+    return values.then((loaded) => this.#values(session, request, keys, loaded))
+  }
+
+  /** What was asked for once may be again: next time it is in the view. */
+  #values(
+    session: Session,
+    request: number,
+    keys: readonly string[],
+    values: readonly (Uint8Array | null)[],
+  ): Reply {
+    if (session.viewPath !== undefined) this.#view.want(keys)
+    return { type: 'values', request, values }
+  }
+
+  #attach(session: Session, { request }: RequestOf<'attach'>): Reply {
+    const { consistency, deadlineMs } = this.#state.config
+    return { type: 'attached', request, path: this.#view.attach(session), consistency, deadlineMs }
   }
 
   #write(transaction: OpenTransaction, writes: RequestOf<'spill'>['writes']): void {

@@ -16,6 +16,8 @@ export class Session {
   readonly replies: Reply[] = []
   client = ''
   process: ProcessIdentity | undefined
+  /** Of the view that it was told of. */
+  viewPath: string | undefined
   lastHeardMs: number
   /** Requests that have had their turn and are not answered yet. */
   underWay = 0

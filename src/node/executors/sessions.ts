@@ -5,6 +5,7 @@ import type { PeerId } from '../../ports/transport.js'
 import { replyFrames, requestFrames, requestNumbers } from '../../wire/frames.js'
 import type { Reply, Request, RequestOf } from '../../wire/messages.js'
 import type { NodeState } from '../state.js'
+import type { View } from '../view/view.js'
 import { errorReply, replyBytes } from './replies.js'
 import type { Requests } from './requests.js'
 import { Session } from './session.js'
@@ -31,6 +32,7 @@ export class Sessions {
   readonly #state: NodeState
   readonly #transactions: Transactions
   readonly #requests: Requests
+  readonly #view: View
   readonly #welcome: Omit<Extract<Reply, { type: 'welcome' }>, 'request'>
   readonly #sessions = new Map<PeerId, Session>()
   readonly #byClient = new Map<string, Session>()
@@ -45,11 +47,13 @@ export class Sessions {
     state: NodeState,
     transactions: Transactions,
     requests: Requests,
+    view: View,
     welcome: Omit<Extract<Reply, { type: 'welcome' }>, 'request'>,
   ) {
     this.#state = state
     this.#transactions = transactions
     this.#requests = requests
+    this.#view = view
     this.#welcome = welcome
   }
 
@@ -211,6 +215,8 @@ export class Sessions {
   #flushSession(session: Session): void {
     const { replies } = session
     session.isDirty = false
+    // Whoever is told of a commit sees it in the view as well.
+    if (replies.length > 0) this.#view.flush()
     let first = 0
     let bytes = 0
     for (let i = 0; i < replies.length; i++) {
@@ -278,6 +284,7 @@ export class Sessions {
       this.#reply(session, errorReply(request, new VirgaError('SessionLost', 'the executor greeted again')))
     }
     this.#transactions.endAll(session)
+    this.#view.detach(session)
     this.#byClient.delete(session.client)
   }
 
@@ -318,6 +325,7 @@ export class Sessions {
     session.closed = true
     session.queue.length = 0
     this.#transactions.endAll(session)
+    this.#view.detach(session)
     this.#sessions.delete(session.peer)
     if (this.#byClient.get(session.client) === session) this.#byClient.delete(session.client)
     this.#state.world.listener.forget(session.peer)

@@ -11,6 +11,7 @@ import type { Committed } from '../committing/coordinator.js'
 import type { Handoffs } from '../contexts/handoffs.js'
 import type { Adoption } from '../sharing/adoption.js'
 import type { NodeState } from '../state.js'
+import type { View } from '../view/view.js'
 import { committedReply } from './replies.js'
 import type { Handle, Session } from './session.js'
 import { deadlineExceeded, NO_UPSTREAM, OpenTransaction, type TransactionStart } from './transaction.js'
@@ -25,6 +26,7 @@ export interface TransactionsParts {
   /** Waits until a cut is applied here. False: nobody who can be reached knows it. */
   readonly reach: (cut: Cut, hint: Origin) => Promise<boolean>
   readonly isLive: (origin: Origin) => boolean
+  readonly view: View
 }
 
 /** The open transactions of all sessions: how they begin, how they are found, how they end without a commit. */
@@ -34,15 +36,17 @@ export class Transactions {
   readonly #adoption: Adoption
   readonly #reach: TransactionsParts['reach']
   readonly #isLive: TransactionsParts['isLive']
+  readonly #view: View
   #open = 0
   #draining = false
 
-  constructor({ state, handoffs, adoption, reach, isLive }: TransactionsParts) {
+  constructor({ state, handoffs, adoption, reach, isLive, view }: TransactionsParts) {
     this.#state = state
     this.#handoffs = handoffs
     this.#adoption = adoption
     this.#reach = reach
     this.#isLive = isLive
+    this.#view = view
   }
 
   /** Open transactions, failed ones included whose executors have not been told yet. */
@@ -111,6 +115,11 @@ export class Transactions {
       keyed,
       complete: upstream.overlay !== undefined,
       upstream: entries,
+      // Without what only the node can find, it must be asked anyway.
+      snapshot:
+        session.viewPath === undefined || upstream.overlay === undefined || !transaction.start.mode.keepsCut
+          ? null
+          : this.#view.recordOf(transaction.start.cut),
     }
   }
 
@@ -250,7 +259,7 @@ export class Transactions {
       deadlineMs: Math.floor(now) + wanted,
       mode: modeOf(request.consistency ?? consistency),
       keyed: request.keyed,
-      cut: this.#state.history.cut(),
+      cut: request.snapshot === null ? this.#state.history.cut() : this.#view.snapshotOf(request.snapshot),
       upstream: NO_UPSTREAM,
     }
     return new OpenTransaction(start, limits, this.#state.life)

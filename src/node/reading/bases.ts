@@ -18,6 +18,15 @@ const NO_BASE: CachedBase = { hlc: HLC_ZERO, txn: '' as TxnId, bytes: null }
 /** A large value is deleted when a newer base stands. Whoever finds it gone reads the base again; this often. */
 const ROUNDS_MAX = 4
 
+export interface BasesEvents {
+  /** Whether what storage holds may be combined with this node's snapshots: otherwise it is not kept. */
+  isFresh(): boolean
+  /** Nothing that was read before counts. */
+  onCleared(): void
+}
+
+const ALONE: BasesEvents = { isFresh: () => true, onCleared() {} }
+
 interface Loading {
   readonly promise: Promise<CachedBase>
   /** A version of the key left its chain since the load began: what it brings may be older than that. */
@@ -35,9 +44,11 @@ export class Bases {
   readonly #storage: Storage
   readonly #cache: Cache
   readonly #counters: Counters
+  readonly #events: BasesEvents
   readonly #loading = new Map<string, Loading>()
 
-  constructor(storage: Storage, cache: Cache, counters: Counters) {
+  constructor(storage: Storage, cache: Cache, counters: Counters, events: BasesEvents = ALONE) {
+    this.#events = events
     this.#storage = storage
     this.#cache = cache
     this.#counters = counters
@@ -49,6 +60,16 @@ export class Bases {
     if (found === undefined) this.#counters.cacheMisses++
     else this.#counters.cacheHits++
     return found
+  }
+
+  /** What is cached, without counting a use. */
+  glance(key: string): CachedBase | undefined {
+    return this.#cache.peek(key) as CachedBase | undefined
+  }
+
+  /** A use that was made elsewhere. */
+  touch(key: string): void {
+    this.#cache.get(key)
   }
 
   /** While nothing was ever collected there is no base, and nobody need ask storage for one: also not later, if it is away. */
@@ -65,7 +86,8 @@ export class Bases {
     const end = (base?: CachedBase): void => {
       if (loading.isStale) return
       this.#loading.delete(key)
-      if (base !== undefined) this.#cache.set(key, base)
+      // Of a time in which others took this node for dead, it may be newer than what its snapshots see.
+      if (base !== undefined && this.#events.isFresh()) this.#cache.set(key, base)
     }
     loading.promise.then(end, () => end())
     return loading.promise
@@ -101,6 +123,7 @@ export class Bases {
     for (const loading of this.#loading.values()) loading.isStale = true
     this.#loading.clear()
     for (const key of [...this.#cache.keys()]) if (typeof key === 'string') this.#cache.delete(key)
+    this.#events.onCleared()
   }
 
   async #read(key: string): Promise<CachedBase> {

@@ -44,6 +44,11 @@ export class ValueCache {
     return this.#cache.peek(version) as Uint8Array | undefined
   }
 
+  /** A use that was made elsewhere. */
+  touch(version: Version): void {
+    this.#cache.get(version)
+  }
+
   /**
    * Reads the bytes of a version from storage; undefined if they are not there any more, since it was compacted. Concurrent
    * loads of one version are one.

@@ -4,7 +4,7 @@ import type { History, HistoryState } from '../../core/history.js'
 import type { Hlc, HybridClock } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import type { Placed, Publication } from '../../core/publication.js'
-import type { Applied } from '../../core/version.js'
+import type { Applied, Version } from '../../core/version.js'
 import { mark } from '../../marks.js'
 import type { Counters } from '../counters.js'
 import type { Bases } from '../reading/bases.js'
@@ -16,6 +16,8 @@ export interface LedgerListener {
   onPublished(at: Coordinates, txn: TxnId, decision: Publication): void
   /** A transaction is known to have committed: nothing of it will be asked for again. */
   onSettled(txn: TxnId): void
+  /** Versions came into the history, got another place, or left it. */
+  onTouched(versions: readonly Version[]): void
 }
 
 /**
@@ -29,7 +31,7 @@ export class Ledger {
   readonly #values: ValueCache
   readonly #bases: Bases
   readonly #counters: Counters
-  #listener: LedgerListener = { onPublished() {}, onSettled() {} }
+  #listener: LedgerListener = { onPublished() {}, onSettled() {}, onTouched() {} }
 
   constructor(
     origin: Origin,
@@ -82,12 +84,14 @@ export class Ledger {
     if (!this.#history.has(placed.txn) && placed.hlc > this.#history.horizon) this.#bases.clear()
     this.#clock.observe(placed.hlc)
     this.#history.pass(placed.txn, at, placed.hlc)
+    this.#placed(placed.txn)
     this.#listener.onSettled(placed.txn)
   }
 
   /** A past origin's next place is known to be that of a decision that is here, or in the bases. */
   pass(at: Coordinates, txn: TxnId): void {
     this.#history.pass(txn, at)
+    this.#placed(txn)
   }
 
   /** Takes over all that another node has applied. */
@@ -106,11 +110,14 @@ export class Ledger {
   /** An origin is compacted up to a place: what it published up to there is in the bases. */
   compact(origin: Origin, through: number): void {
     const { horizon } = this.#history
+    const dropped: Version[] = []
     for (const version of this.#history.compact(origin, through)) {
       // Of one that is not above the horizon, a newer one may have left before.
       const isNewest = version.applied.hlc > horizon
       this.#bases.moved(version, this.#values.take(version), isNewest)
+      dropped.push(version)
     }
+    if (dropped.length > 0) this.#listener.onTouched(dropped)
   }
 
   /**
@@ -128,6 +135,7 @@ export class Ledger {
       mark('depart.placed-anew')
       const at: Coordinates = { origin: this.origin, seq: this.seq + 1 }
       this.#history.apply(txn, placed, at)
+      this.#placed(txn)
       this.#listener.onPublished(at, txn, placed)
     }
     return this.#history.depart(origin, last, horizon)
@@ -142,9 +150,16 @@ export class Ledger {
     this.#clock.observe(publication.hlc)
     const isNew = !this.#history.has(txn)
     const applied = this.#history.apply(txn, publication, at)
+    this.#listener.onTouched(applied.versions)
     if (!isNew) return
     this.#keepValues(applied, publication)
     this.#listener.onSettled(txn)
+  }
+
+  /** What is here has another place. */
+  #placed(txn: TxnId): void {
+    const applied = this.#history.find(txn)
+    if (applied !== undefined) this.#listener.onTouched(applied.versions)
   }
 
   #keepValues({ versions }: Applied, { writes }: Publication): void {

@@ -7,6 +7,7 @@ import type { Processes, ProcessIdentity } from '../../ports/processes.js'
 import type { Listener } from '../../ports/transport.js'
 import { MemoryHub } from '../../transport/memory.js'
 import { createFaultyStorage, type FaultyStorage } from '../faulty-storage.js'
+import { SimViews } from '../sim-view.js'
 import type { Dice } from './dice.js'
 import { Life } from './life.js'
 import { mortalClock, mortalLink, mortalListener, mortalNetwork, mortalStorage } from './mortal.js'
@@ -45,6 +46,8 @@ export class Machine {
   #executors: Executor[] = []
   readonly #setting: Setting
   readonly #hub = new MemoryHub()
+  /** What its node shows its executors in memory. */
+  readonly #views: SimViews
   readonly #dice: Dice
   readonly #alivePids = new Set<number>()
   #running: Running | undefined
@@ -61,6 +64,14 @@ export class Machine {
     this.offsetMs = offsetMs
     this.#setting = setting
     this.#dice = setting.dice.fork()
+    const views = this.#dice.fork()
+    this.#views = new SimViews({
+      clock,
+      capacityBytes: plan.view.capacityBytes,
+      createFails: () => views.chance(plan.view.createFails),
+      writeFails: () => views.chance(plan.view.writeFails),
+      openFails: () => views.chance(plan.view.openFails),
+    })
     const slow = slowStorage(setting.witness, clock, this.#dice.fork(), () => setting.storageDelayMs())
     const { latencyMsMax } = plan.storage
     this.storage = createFaultyStorage(slow, { clock, random: this.#dice.fork().random, latencyMsMax })
@@ -163,6 +174,11 @@ export class Machine {
     this.#running?.life.resume()
   }
 
+  /** What its node shows in memory is not to be used any more. */
+  damageView(): void {
+    this.#views.damage()
+  }
+
   addExecutor(): Executor {
     const { clock, plan } = this.#setting
     const pid = ++this.#pids
@@ -177,7 +193,13 @@ export class Machine {
       () => dice.fraction(),
       () => this.#setting.ipc(),
     )
-    const world = { clock: own, random: dice.random, processes: this.#processes(pid), link }
+    const world = {
+      clock: own,
+      random: dice.random,
+      processes: this.#processes(pid),
+      link,
+      views: this.#views,
+    }
     const executor: Executor = {
       name: `${this.name}/${pid}`,
       machine: this,
@@ -231,6 +253,7 @@ export class Machine {
       listener: mortalListener(listener, life),
       network: mortalNetwork(fabric.network(this.name), life, () => onMessage(this)),
       processes: this.#processes(1),
+      views: this.#views,
       log: this.#log(),
     }
     try {

@@ -98,6 +98,9 @@ export class Nemesis {
         break
       case 'retirement':
         if (this.#cluster.machines.filter(({ isRetired }) => !isRetired).length > 1) machine.retire()
+        break
+      case 'viewDamage':
+        machine.damageView()
     }
   }
 

@@ -23,6 +23,7 @@ export const MISHAPS = [
   'executorPause',
   'supplanting',
   'retirement',
+  'viewDamage',
 ] as const
 
 export type Mishap = (typeof MISHAPS)[number]
@@ -57,6 +58,13 @@ export interface Plan {
   readonly skewMsMax: number
   readonly keys: { readonly hot: number; readonly cold: number }
   readonly inlineBytes: number
+  /** Of what nodes show their executors in memory. */
+  readonly view: {
+    readonly capacityBytes: number
+    readonly createFails: number
+    readonly writeFails: number
+    readonly openFails: number
+  }
   /** In the end, when all is quiet, the cluster rests until nothing should be left. */
   readonly rests: boolean
   /** Ids are remembered for so short a while that a rest outlasts it. */
@@ -89,7 +97,7 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
   const nodes = options.nodes ?? drawn
   const inlineBytes = dice.pick([64, 512, 4_096])
   const config = drawConfig(dice, inlineBytes)
-  return {
+  const plan: Plan = {
     nodes,
     executorsPerNode: dice.between(1, 3),
     users: dice.between(2, 6),
@@ -130,7 +138,15 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
     inlineBytes,
     rests: nodes <= 3 && dice.chance(0.2),
     forgets: config.idempotencyWindowMs === WINDOW_MS_MIN,
+    view: {
+      capacityBytes: dice.pick([2_000, 20_000, 1_000_000]),
+      createFails: rate(0.5),
+      writeFails: rate(0.1),
+      openFails: rate(0.5),
+    },
   }
+  // Now and then all is read from the nodes.
+  return dice.chance(0.85) ? plan : { ...plan, config: { ...plan.config, viewBytesMax: 0 } }
 }
 
 function drawMishaps(dice: Dice, cruelty: number, variety: number): Partial<Record<Mishap, number>> {

@@ -188,6 +188,7 @@ test('a history tells of what it has, by the cut that asks and by the cut of the
     hlc: hlcAt(seq),
     cut: new Map([[origin, sees]]),
     coordinates: [{ origin, seq }],
+    moment: seq,
     versions: [],
   })
   const tell = (upTo: number, what: Guard, ...applied: Applied[]) =>

@@ -9,6 +9,7 @@ import type { Storage } from '../../../src/ports/storage.js'
 import { createMemoryStorage } from '../../../src/storage/memory.js'
 import { simulate } from '../../../src/testing/sim-clock.js'
 import { SimNetwork } from '../../../src/testing/sim-network.js'
+import { SimViews } from '../../../src/testing/sim-view.js'
 import { MemoryHub } from '../../../src/transport/memory.js'
 import { decodeDeparted, decodeStanding } from '../../../src/wire/records.js'
 
@@ -33,6 +34,7 @@ test('cuts forget the origins of earlier starts, once every member has', async (
   }
   const start = async (name: string) => {
     const hub = new MemoryHub()
+    const views = new SimViews({ clock })
     const world = {
       clock,
       random,
@@ -40,6 +42,7 @@ test('cuts forget the origins of earlier starts, once every member has', async (
       network: fabric.network(name),
       listener: hub.listener(),
       processes,
+      views,
       log: SILENT,
     }
     const node = await clock.until(
@@ -49,7 +52,7 @@ test('cuts forget the origins of earlier starts, once every member has', async (
         (key) => (payload) => createHmac('sha256', key).update(payload).digest(),
       ),
     )
-    return { node, virga: new Virga({ clock, random, processes, link: hub.link() }) }
+    return { node, virga: new Virga({ clock, random, processes, link: hub.link(), views }) }
   }
   const stays = await start('stays')
   for (let round = 0; round < 5; round++) {

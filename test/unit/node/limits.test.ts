@@ -31,6 +31,7 @@ const begin = (request: number, handle: number): Request => ({
   consistency: null,
   after: null,
   lookup: false,
+  snapshot: null,
 })
 
 describe('bounds', () => {

@@ -230,6 +230,7 @@ export class CollectingNode {
         cluster.tell(this, at.origin, at.seq, { txn, kind: 'decided', publication: decision })
       },
       onSettled: (txn) => this.snapshots.ended(txn),
+      onTouched() {},
     })
     this.snapshots = new Snapshots(clock, history, () =>
       [...cluster.snapshots]

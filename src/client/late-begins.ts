@@ -1,0 +1,44 @@
+import type { Clock, Timer } from '../ports/clock.js'
+
+/** What has begun without a message and the node has not been told of. */
+export interface LateBegin {
+  /** Tells the node now. */
+  register(): void
+}
+
+/**
+ * A transaction that is open for longer than one or two of these is told to the node, so that what its snapshot needs is
+ * kept. The node lets a second and a half pass before it lets go of what a snapshot may need that it was not told of.
+ */
+const EVERY_MS = 250
+
+/** Transactions that began without a message. Most end before anyone need know of them. */
+export class LateBegins {
+  readonly #clock: Clock
+  #young = new Set<LateBegin>()
+  #old = new Set<LateBegin>()
+  #timer: Timer | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  add(begin: LateBegin): void {
+    this.#young.add(begin)
+    this.#timer ??= this.#clock.timer(EVERY_MS, () => this.#age())
+  }
+
+  /** The node was told, or need not be any more. */
+  delete(begin: LateBegin): void {
+    if (!this.#young.delete(begin)) this.#old.delete(begin)
+  }
+
+  #age(): void {
+    this.#timer = undefined
+    const due = this.#old
+    this.#old = this.#young
+    this.#young = new Set()
+    for (const begin of due) begin.register()
+    if (this.#old.size > 0) this.#timer = this.#clock.timer(EVERY_MS, () => this.#age())
+  }
+}

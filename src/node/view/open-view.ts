@@ -1,0 +1,122 @@
+import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
+import type { ViewBatch, ViewWriter } from '../../ports/view.js'
+import { encodeMeta, encodeVector, FLOOR_KEY, META_KEY } from '../../wire/view.js'
+import type { Floor, Snapshots } from '../collecting/snapshots.js'
+import type { Bases } from '../reading/bases.js'
+import type { ValueCache } from '../reading/value-cache.js'
+import type { NodeState } from '../state.js'
+import type { OriginNumbers } from './origin-numbers.js'
+import { Residents } from './residents.js'
+
+export interface OpenViewParts {
+  readonly writer: ViewWriter
+  readonly state: NodeState
+  readonly values: ValueCache
+  readonly bases: Bases
+  readonly snapshots: Snapshots
+  readonly origins: OriginNumbers
+}
+
+/** Of what fits, the rest is for pages that readers still look at, and for what pages have free. */
+const FILLED = 0.5
+/** A value takes this part of the view at most. */
+const VALUE_PART = 1 / 256
+
+/** One view, from its making to its end: what is in it, and what it says at its head. */
+export class OpenView {
+  readonly residents: Residents
+  readonly #parts: OpenViewParts
+  #moment = -1
+  #epoch = 0
+  #horizon: Hlc = HLC_ZERO
+  #departed = 0
+  #limit: Floor | undefined
+  #floorVersion = 0
+  #beat = 0
+
+  constructor(parts: OpenViewParts) {
+    this.#parts = parts
+    const { writer, state, values, bases, origins } = parts
+    this.residents = new Residents({
+      history: state.history,
+      bases,
+      values,
+      origins,
+      bytesMax: Math.floor(writer.capacityBytes * FILLED),
+      valueBytesMax: Math.min(state.config.viewValueBytesMax, Math.floor(writer.capacityBytes * VALUE_PART)),
+    })
+  }
+
+  get path(): string {
+    return this.#parts.writer.path
+  }
+
+  /** Whether something has happened that it does not say yet. */
+  isBehind(): boolean {
+    const { history, life } = this.#parts.state
+    return (
+      this.#moment !== history.moment ||
+      this.#horizon !== history.horizon ||
+      this.#limit !== this.#parts.snapshots.limit ||
+      this.#departed !== history.departed.size ||
+      this.#epoch !== life.epoch ||
+      this.residents.hasChanged
+    )
+  }
+
+  /** All that has happened since the last batch. */
+  next(beat = false): ViewBatch {
+    const { history, life } = this.#parts.state
+    const batch = this.residents.take()
+    this.#moment = history.moment
+    this.#horizon = history.horizon
+    this.#epoch = life.epoch
+    if (beat) this.#beat++
+    if (this.#limit !== this.#parts.snapshots.limit || this.#departed !== history.departed.size) {
+      this.#limit = this.#parts.snapshots.limit
+      this.#departed = history.departed.size
+      this.#floorVersion++
+      batch.set(FLOOR_KEY, this.#floor(this.#limit))
+    }
+    batch.set(META_KEY, this.#meta(true))
+    return batch
+  }
+
+  write(batch: ViewBatch): void {
+    this.#parts.writer.write(batch)
+  }
+
+  releaseDead(): void {
+    this.#parts.writer.releaseDead()
+  }
+
+  /** Tells readers so, if it can. */
+  close(): void {
+    try {
+      this.#parts.writer.write(new Map([[META_KEY, this.#meta(false)]]))
+    } finally {
+      this.#parts.writer.close()
+    }
+  }
+
+  /** What departed origins published is in every snapshot, whatever it says of them. */
+  #floor({ cut }: Floor): Uint8Array {
+    const { history } = this.#parts.state
+    const vector = [...cut].filter(([origin, seq]) => !history.isInEveryCut({ origin, seq }))
+    return encodeVector(this.#parts.origins.vector(new Map(vector)))
+  }
+
+  #meta(isLive: boolean): Uint8Array {
+    const { history, life } = this.#parts.state
+    return encodeMeta({
+      isLive,
+      floorMoment: this.#limit?.moment ?? 0,
+      floorVersion: this.#floorVersion,
+      horizon: history.horizon,
+      beat: this.#beat,
+      moment: history.moment,
+      epoch: life.epoch,
+      vector: this.#parts.origins.vector(history.cut()),
+    })
+  }
+}

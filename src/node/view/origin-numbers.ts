@@ -1,0 +1,36 @@
+import type { Cut } from '../../core/cut.js'
+import type { Origin } from '../../core/ids.js'
+import { VirgaError } from '../../errors.js'
+import type { Vector } from '../../wire/view.js'
+
+/** Numbers for origins within one view: its records name origins by them, millions of times. */
+export class OriginNumbers {
+  readonly #numbers = new Map<Origin, number>()
+  readonly #origins: Origin[] = []
+
+  of(origin: Origin): number {
+    let number = this.#numbers.get(origin)
+    if (number === undefined) {
+      number = this.#origins.push(origin) - 1
+      this.#numbers.set(origin, number)
+    }
+    return number
+  }
+
+  vector(cut: Cut): Vector {
+    const vector = new Map<number, number>()
+    for (const [origin, seq] of cut) vector.set(this.of(origin), seq)
+    return vector
+  }
+
+  /** Throws `Malformed` for a number that was never given. */
+  cut(vector: Vector): Cut {
+    const cut = new Map<Origin, number>()
+    for (const [number, seq] of vector) {
+      const origin = this.#origins[number]
+      if (origin === undefined) throw new VirgaError('Malformed', `there is no origin ${number} in this view`)
+      cut.set(origin, seq)
+    }
+    return cut
+  }
+}

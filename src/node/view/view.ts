@@ -1,0 +1,249 @@
+import type { Cut } from '../../core/cut.js'
+import type { Version } from '../../core/version.js'
+import { VirgaError } from '../../errors.js'
+import type { ProcessIdentity } from '../../ports/processes.js'
+import type { ViewBatch } from '../../ports/view.js'
+import { decodeSnapshot, encodeSnapshot } from '../../wire/view.js'
+import type { Snapshots } from '../collecting/snapshots.js'
+import type { Bases } from '../reading/bases.js'
+import type { ValueCache } from '../reading/value-cache.js'
+import type { NodeState } from '../state.js'
+import { Attached } from './attached.js'
+import { OpenView } from './open-view.js'
+import { OriginNumbers } from './origin-numbers.js'
+
+export interface ViewParts {
+  readonly state: NodeState
+  readonly values: ValueCache
+  readonly bases: Bases
+  readonly snapshots: Snapshots
+}
+
+/** An executor's session, as far as the view goes. */
+export interface Viewer {
+  readonly process: ProcessIdentity | undefined
+  /** Of the view that it was told of. */
+  viewPath: string | undefined
+}
+
+/** A view that could not be made, or had to be given up, is made again no sooner. */
+const AGAIN_MS = 1_000
+/** Snapshots whose cuts are remembered: of what executors begin within moments of each other, most share one. */
+const CUTS_MAX = 256
+
+/**
+ * The view: what executors on this machine read without a message. It says what this node would answer, as of one moment,
+ * and is written before anyone is told of what happened in that moment.
+ *
+ * Why a read from it is right. An entry holds the versions of its key that are in the chain, and its base, as of the batch
+ * that the reader sees; so it holds whatever a snapshot sees that began at that batch's moment or earlier. It could show too
+ * much in one way: by a base that was collected beyond the snapshot. Others collect only what this node's leases have said
+ * that it does not need, and each batch tells the union of all that they ever said (`Snapshots.limit`). A reader compares
+ * its snapshot with that in the same batch as the entry. So nothing depends on when a message or a timer comes: a
+ * snapshot that was not registered in time is refused, by the reader itself.
+ *
+ * The view is a cache. When it is full, damaged, or has readers that can't be told apart, it is given up: who reads it sees
+ * so, or sees it move no more, and asks for another.
+ */
+export class View {
+  readonly #parts: ViewParts
+  readonly #attached: Attached
+  /** For the life of the node: a snapshot may be older than the view. */
+  readonly #origins = new OriginNumbers()
+  readonly #cuts = new Map<number, Cut>()
+  #open: OpenView | undefined
+  #notBeforeMs = Number.NEGATIVE_INFINITY
+  #flushDeferred = false
+  #isClosed = false
+
+  constructor(parts: ViewParts) {
+    this.#parts = parts
+    this.#attached = new Attached(parts.state.world.processes)
+  }
+
+  /** Whether snapshots may begin here without a message. */
+  get isInUse(): boolean {
+    return this.#open !== undefined && this.#attached.sessions > 0
+  }
+
+  /** Counts for people. */
+  gauges(): readonly (readonly [string, number])[] {
+    return [
+      ['viewReaders', this.#attached.sessions],
+      ['viewKeys', this.#open?.residents.keys ?? 0],
+      ['viewBytes', this.#open?.residents.bytes ?? 0],
+    ]
+  }
+
+  /**
+   * Where an executor may open the view. Throws why it may not: `Unsupported` if it never may; `Busy`, or `StorageUnavailable`,
+   * if that may change.
+   */
+  attach(viewer: Viewer): string {
+    const { config } = this.#parts.state
+    const { process } = viewer
+    if (config.viewBytesMax === 0 || this.#isClosed || process === undefined)
+      throw new VirgaError('Unsupported', 'this node publishes no view')
+    if (viewer.viewPath !== undefined && viewer.viewPath === this.#open?.path) return viewer.viewPath
+    viewer.viewPath = undefined
+    let admission = this.#attached.admit(process)
+    if (admission === 'left') {
+      this.#giveUp('a process id in it may be that of a process that is gone')
+      admission = this.#attached.admit(process)
+    }
+    if (admission !== 'admitted') {
+      throw busy(`a process of id ${process.pid} has the view open already, or is this node`)
+    }
+    try {
+      const open = this.#opened()
+      viewer.viewPath = open.path
+      this.flush()
+      return open.path
+    } catch (error) {
+      this.#attached.leave(process)
+      throw error
+    }
+  }
+
+  /** The executor reads it no more. */
+  detach(viewer: Viewer): void {
+    if (viewer.viewPath !== undefined && viewer.viewPath === this.#open?.path) {
+      this.#attached.leave(viewer.process!)
+      this.#open.releaseDead()
+    }
+    viewer.viewPath = undefined
+  }
+
+  /** Executors have asked the node for these keys. */
+  want(keys: readonly string[]): void {
+    if (this.#open === undefined) return
+    for (const key of keys) this.#open.residents.want(key)
+    this.#flushLater()
+  }
+
+  /** Executors have read these keys in the view. */
+  used(keys: readonly string[]): void {
+    for (const key of keys) this.#open?.residents.used(key)
+  }
+
+  /** Versions came into the history, got another place, or left it. */
+  touched(versions: readonly Version[]): void {
+    if (this.#open === undefined) return
+    for (const { key } of versions) this.#open.residents.touched(key)
+    this.#flushLater()
+  }
+
+  /** Bases may have moved on unseen: nothing in the view counts. */
+  reset(): void {
+    this.#open?.residents.clear()
+  }
+
+  /** Makes visible what has happened. To be called before anyone is told of it. */
+  flush(): void {
+    const open = this.#open
+    if (open === undefined || this.#attached.sessions === 0 || !open.isBehind()) return
+    this.#write(open, (view) => view.next())
+  }
+
+  /** Tells readers that the node is well. */
+  beat(): void {
+    const open = this.#open
+    if (open === undefined || this.#attached.sessions === 0) return
+    this.#write(open, (view) => view.next(true))
+  }
+
+  /** The snapshot of a transaction that began without a message. Throws `SnapshotTooOld`, `Malformed`. */
+  snapshotOf(record: Uint8Array): Cut {
+    const { history, life } = this.#parts.state
+    const { moment, epoch, vector } = decodeSnapshot(record)
+    if (epoch !== life.epoch || moment > history.moment) throw tooOld()
+    let cut = this.#cuts.get(moment)
+    if (cut === undefined) {
+      cut = moment === history.moment ? history.cut() : this.#origins.cut(vector)
+      this.#remember(moment, cut)
+    }
+    const { snapshots } = this.#parts
+    if (moment < snapshots.limit.moment && !snapshots.includes(cut, snapshots.limit.cut)) throw tooOld()
+    if (!history.covers(cut)) throw tooOld()
+    return cut
+  }
+
+  /** What an executor needs to read at a cut in the view; null: it must ask the node. */
+  recordOf(cut: Cut): Uint8Array | null {
+    const { snapshots, state } = this.#parts
+    if (this.#open === undefined || !snapshots.includes(cut, snapshots.limit.cut)) return null
+    const vector = this.#origins.vector(cut)
+    return encodeSnapshot({ moment: state.history.moment, epoch: state.life.epoch, vector })
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#giveUp('the node stops')
+  }
+
+  #opened(): OpenView {
+    if (this.#open !== undefined) return this.#open
+    const { state, values, bases, snapshots } = this.#parts
+    const nowMs = state.world.clock.monotonic()
+    if (nowMs < this.#notBeforeMs) throw busy('the view was given up a moment ago')
+    this.#notBeforeMs = nowMs + AGAIN_MS
+    const writer = state.world.views.create(() => this.#giveUp('somebody else has changed its files'))
+    const open = new OpenView({ writer, state, values, bases, snapshots, origins: this.#origins })
+    this.#open = open
+    state.counters.viewsOpened++
+    state.world.log.info({ path: writer.path, bytes: writer.capacityBytes }, 'the view is open')
+    return open
+  }
+
+  #write(open: OpenView, batch: (open: OpenView) => ViewBatch): void {
+    try {
+      open.write(batch(open))
+    } catch (error) {
+      this.#parts.state.world.log.warn({ err: error }, 'the view could not be written')
+      this.#giveUp('it could not be written')
+    }
+  }
+
+  #giveUp(why: string): void {
+    const open = this.#open
+    this.#attached.clear()
+    if (open === undefined) return
+    this.#open = undefined
+    const { log } = this.#parts.state.world
+    log.info({ path: open.path, why }, 'the view is closed')
+    try {
+      open.close()
+    } catch (error) {
+      log.warn({ err: error, path: open.path }, 'the view could not be closed in order')
+    }
+  }
+
+  /** What no executor is told of, others in the view are. */
+  #flushLater(): void {
+    if (this.#flushDeferred) return
+    this.#flushDeferred = true
+    this.#parts.state.world.clock.defer(() => {
+      this.#flushDeferred = false
+      const open = this.#open
+      if (open?.residents.hasWanted === true && this.#attached.sessions > 0)
+        this.#write(open, (view) => view.next())
+      else this.flush()
+    })
+  }
+
+  #remember(moment: number, cut: Cut): void {
+    if (this.#cuts.size >= CUTS_MAX) this.#cuts.delete(this.#cuts.keys().next().value as number)
+    this.#cuts.set(moment, cut)
+  }
+}
+
+function busy(why: string): VirgaError {
+  return new VirgaError('Busy', why)
+}
+
+function tooOld(): VirgaError {
+  return new VirgaError(
+    'SnapshotTooOld',
+    'the snapshot was taken from the view and not told of in time: what it needs may have been collected',
+  )
+}

@@ -1,0 +1,48 @@
+/**
+ * The view: what a node publishes of its history into memory that executors on its machine look into. A map of records, of
+ * which a batch of changes becomes visible as a whole.
+ */
+
+/** New records by key; null removes one. */
+export type ViewBatch = ReadonlyMap<string, Uint8Array | null>
+
+/** The node's end. */
+export interface ViewWriter {
+  /** Where executors open it. */
+  readonly path: string
+  /** Bytes of records that fit, about. */
+  readonly capacityBytes: number
+  /** Makes all of a batch visible at once. Throws `LimitExceeded` if there is no room: nothing of it is visible then. */
+  write(batch: ViewBatch): void
+  /** Frees what executors that died had kept from being used again. */
+  releaseDead(): void
+  /** Removes it: who has it open keeps what was last written. Idempotent. */
+  close(): void
+}
+
+/** Where a node puts views. */
+export interface Views {
+  /**
+   * A new and empty one. Throws `StorageUnavailable` if there is no place for one.
+   * @param onDamaged somebody else has changed or removed what belongs to the view: it is not to be used any more
+   */
+  create(onDamaged: () => void): ViewWriter
+}
+
+/** An executor's end. */
+export interface ViewReader {
+  /** From now on reads see the newest batch. Without it they see that one at the latest in the next turn of the event loop. */
+  refresh(): void
+  /** A record as of one batch, the same for all reads between two awaits. Its bytes are valid until the next call. */
+  get(key: string): Uint8Array | undefined
+  close(): void
+}
+
+/** How executors come to a view. */
+export interface ViewOpener {
+  /**
+   * Rejects with `StorageUnavailable` if there is none at the path, or it may not be opened.
+   * @param onDamaged as for `Views`: the reader must not be used any more
+   */
+  open(path: string, onDamaged: () => void): Promise<ViewReader>
+}

@@ -1,0 +1,115 @@
+import { VirgaError } from '../errors.js'
+import type { Clock } from '../ports/clock.js'
+import type { ViewBatch, ViewOpener, ViewReader, Views, ViewWriter } from '../ports/view.js'
+
+/** What may go wrong with a view, each asked for when it may. All default to never. */
+export interface SimViewFaults {
+  /** There is no place for a new view. */
+  readonly createFails?: () => boolean
+  /** A batch does not fit. */
+  readonly writeFails?: () => boolean
+  readonly openFails?: () => boolean
+}
+
+export interface SimViewOptions extends SimViewFaults {
+  readonly clock: Clock
+  readonly capacityBytes?: number
+}
+
+type Records = ReadonlyMap<string, Uint8Array>
+
+/** One view: its batches, of which a reader sees the newest when it looks, and then that one for the rest of the turn. */
+class SimView {
+  records: Records = new Map()
+  readonly damaged = new Set<() => void>()
+}
+
+/**
+ * The memory that one machine's node and executors share. What a dead node wrote stays, as it does for those who have a
+ * file mapped.
+ */
+export class SimViews implements Views, ViewOpener {
+  readonly #options: SimViewOptions
+  readonly #views = new Map<string, SimView>()
+  #created = 0
+
+  constructor(options: SimViewOptions) {
+    this.#options = options
+  }
+
+  create(onDamaged: () => void): ViewWriter {
+    if (this.#options.createFails?.()) throw new VirgaError('StorageUnavailable', 'no room for a view')
+    const path = `view-${++this.#created}`
+    const view = new SimView()
+    view.damaged.add(onDamaged)
+    this.#views.set(path, view)
+    return {
+      path,
+      capacityBytes: this.#options.capacityBytes ?? 1024 * 1024,
+      write: (batch) => this.#write(view, batch),
+      releaseDead() {},
+      close: () => {
+        this.#views.delete(path)
+      },
+    }
+  }
+
+  async open(path: string, onDamaged: () => void): Promise<ViewReader> {
+    const view = this.#views.get(path)
+    if (view === undefined || this.#options.openFails?.())
+      throw new VirgaError('StorageUnavailable', `there is no view at ${path}`)
+    view.damaged.add(onDamaged)
+    return new SimReader(view, this.#options.clock, onDamaged)
+  }
+
+  /** Somebody deletes, or overwrites, what is there. All who have it open hear of it. */
+  damage(): void {
+    for (const { damaged } of this.#views.values()) {
+      const told = [...damaged]
+      damaged.clear()
+      for (const tell of told) tell()
+    }
+  }
+
+  #write(view: SimView, batch: ViewBatch): void {
+    if (this.#options.writeFails?.()) throw new VirgaError('LimitExceeded', 'the view is full')
+    const records = new Map(view.records)
+    for (const [key, value] of batch) {
+      if (value === null) records.delete(key)
+      else records.set(key, new Uint8Array(value))
+    }
+    view.records = records
+  }
+}
+
+class SimReader implements ViewReader {
+  readonly #view: SimView
+  readonly #clock: Clock
+  readonly #onDamaged: () => void
+  #seen: Records | undefined
+
+  constructor(view: SimView, clock: Clock, onDamaged: () => void) {
+    this.#view = view
+    this.#clock = clock
+    this.#onDamaged = onDamaged
+  }
+
+  refresh(): void {
+    this.#seen = undefined
+  }
+
+  get(key: string): Uint8Array | undefined {
+    if (this.#seen === undefined) {
+      const seen = this.#view.records
+      this.#seen = seen
+      this.#clock.defer(() => {
+        if (this.#seen === seen) this.#seen = undefined
+      })
+    }
+    return this.#seen.get(key)
+  }
+
+  close(): void {
+    this.#view.damaged.delete(this.#onDamaged)
+  }
+}

@@ -1,0 +1,119 @@
+/** An executor's end of a view in LMDB. */
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs'
+import { endianness } from 'node:os'
+import { join } from 'node:path'
+import type { RootDatabase } from 'lmdb'
+import { VirgaError } from '../errors.js'
+import type { ViewOpener, ViewReader } from '../ports/view.js'
+import { DATA_FILE, keyEncoder, LOCK_FILE } from './lmdb-layout.js'
+import { watchFile } from './watch.js'
+
+/** In the first page, after its header. In the byte order of the machine. */
+const MAGIC_OFFSET = 24
+const MAGIC = 0xbeefc0de
+
+/** One environment must not be opened twice in one process: all connections of this one share it. */
+interface Shared {
+  readonly db: RootDatabase<Buffer, string>
+  readonly readers: Set<() => void>
+  readonly unwatch: () => void
+}
+const opened = new Map<string, Shared>()
+
+/** Opens views that a node on this machine has made. The native package is loaded when it is first needed. */
+export function lmdbOpener(): ViewOpener {
+  return { open: openReader }
+}
+
+async function openReader(path: string, onDamaged: () => void): Promise<ViewReader> {
+  let shared = opened.get(path)
+  if (shared === undefined) {
+    try {
+      const { open } = await import('lmdb')
+      // Another connection may have been as quick.
+      shared = opened.get(path) ?? share(path, open)
+    } catch (cause) {
+      if (VirgaError.is(cause)) throw cause
+      throw new VirgaError(
+        'StorageUnavailable',
+        `can't open the view in ${path}: ${(cause as Error).message}`,
+        {
+          cause,
+        },
+      )
+    }
+  }
+  return new LmdbReader(path, shared, onDamaged)
+}
+
+function share(path: string, open: typeof import('lmdb').open): Shared {
+  check(path)
+  const readers = new Set<() => void>()
+  const db = open<Buffer, string>({
+    path,
+    noSubdir: false,
+    encoding: 'binary',
+    keyEncoder,
+    cache: false,
+    readOnly: true,
+  })
+  const unwatch = watchFile(join(path, DATA_FILE), () => {
+    for (const tell of [...readers]) tell()
+  })
+  const shared = { db, readers, unwatch }
+  opened.set(path, shared)
+  return shared
+}
+
+/** lmdb-js ends the whole process (a segmentation fault) where opening fails in native code. */
+function check(path: string): void {
+  accessSync(join(path, DATA_FILE), constants.R_OK)
+  accessSync(join(path, LOCK_FILE), constants.R_OK | constants.W_OK)
+  const file = join(path, DATA_FILE)
+  const header = Buffer.alloc(MAGIC_OFFSET + 4)
+  const descriptor = openSync(file, 'r')
+  try {
+    readSync(descriptor, header, 0, header.length, 0)
+  } finally {
+    closeSync(descriptor)
+  }
+  const magic = endianness() === 'LE' ? header.readUInt32LE(MAGIC_OFFSET) : header.readUInt32BE(MAGIC_OFFSET)
+  if (magic !== MAGIC || !statSync(file).isFile())
+    throw new VirgaError('StorageUnavailable', `${file} is no view`)
+}
+
+class LmdbReader implements ViewReader {
+  readonly #path: string
+  readonly #shared: Shared
+  readonly #tell: () => void
+  #isClosed = false
+
+  constructor(path: string, shared: Shared, onDamaged: () => void) {
+    this.#path = path
+    this.#shared = shared
+    this.#tell = onDamaged
+    shared.readers.add(this.#tell)
+  }
+
+  refresh(): void {
+    this.#shared.db.resetReadTxn()
+  }
+
+  get(key: string): Uint8Array | undefined {
+    if (this.#isClosed) return undefined
+    const bytes = this.#shared.db.getBinaryFast(key)
+    // What comes is a buffer that is used again, of which only the beginning counts.
+    return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const { readers, unwatch, db } = this.#shared
+    readers.delete(this.#tell)
+    if (readers.size > 0) return
+    unwatch()
+    opened.delete(this.#path)
+    db.close().catch(() => undefined)
+  }
+}

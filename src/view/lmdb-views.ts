@@ -1,0 +1,64 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { lstatSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { VirgaError } from '../errors.js'
+import type { Views } from '../ports/view.js'
+import { openLmdbWriter } from './lmdb-writer.js'
+
+const TMPFS = 0x01021994
+const SHARED_MEMORY = '/dev/shm'
+
+export interface LmdbViewsOptions {
+  /** Path of the node's socket, which this process has the lock of. */
+  readonly socket: string
+  readonly bytesMax: number
+}
+
+/**
+ * Views in memory: beside the socket where that lies in memory, as in a runtime folder, and can be seen by containers that
+ * mount it; else in /dev/shm; else beside the socket all the same. What an earlier node of this socket left is removed.
+ */
+export function lmdbViews({ socket, bytesMax }: LmdbViewsOptions): Views {
+  const folder = placeOf(dirname(socket))
+  const mark = createHash('sha256').update(socket).digest('hex').slice(0, 12)
+  const prefix = `${basename(socket)}-${mark}-`
+  for (const name of namesIn(folder))
+    if (name.startsWith(prefix)) rmSync(join(folder, name), { recursive: true, force: true })
+  return {
+    create(onDamaged) {
+      makePrivate(folder)
+      return openLmdbWriter(join(folder, prefix + randomBytes(6).toString('hex')), bytesMax, onDamaged)
+    },
+  }
+}
+
+/** Others may make folders in /dev/shm as well. */
+function makePrivate(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const stat = lstatSync(folder)
+  if (stat.isDirectory() && stat.uid === userInfo().uid && (stat.mode & 0o022) === 0) return
+  throw new VirgaError('StorageUnavailable', `${folder} is open to others: there is no view in it`)
+}
+
+function placeOf(besideSocket: string): string {
+  if (isMemory(besideSocket)) return besideSocket
+  if (isMemory(SHARED_MEMORY)) return join(SHARED_MEMORY, `virga-${userInfo().uid}`)
+  return besideSocket
+}
+
+function isMemory(path: string): boolean {
+  try {
+    return statfsSync(path).type === TMPFS
+  } catch {
+    return false
+  }
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}

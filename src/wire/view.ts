@@ -1,0 +1,298 @@
+import type { Hlc } from '../core/hlc.js'
+import { VirgaError } from '../errors.js'
+
+/**
+ * The records of a view, byte by byte: protocol/view.md. Little-endian, numbers as doubles, since every language compares
+ * them and all here are below 2^53. Origins go by numbers that a view gives them.
+ */
+
+export const VIEW_FORMAT = 1
+export const META_KEY = 'm'
+export const FLOOR_KEY = 'f'
+export const entryKey = (key: string): string => `k${key}`
+export const valueKey = (number: number): string => `v${number}`
+
+/** A version vector with numbers for origins. */
+export type Vector = ReadonlyMap<number, number>
+
+export interface ViewMeta {
+  readonly isLive: boolean
+  /** Snapshots of this moment and later see all that the bases in the view hold. */
+  readonly floorMoment: number
+  /** Moves when the floor record changes. */
+  readonly floorVersion: number
+  readonly horizon: Hlc
+  /** Moves now and then, as long as the node is well. */
+  readonly beat: number
+  readonly moment: number
+  readonly epoch: number
+  readonly vector: Vector
+}
+
+const META_FLOOR_MOMENT = 8
+const META_FLOOR_VERSION = 16
+const META_HORIZON = 24
+const META_BEAT = 32
+/** From here on the record is a snapshot: what a transaction that begins without a message takes with it. */
+const META_SNAPSHOT = 40
+const SNAPSHOT_EPOCH = 8
+const SNAPSHOT_VECTOR = 16
+const PLACE_BYTES = 12
+
+export function encodeMeta(meta: ViewMeta): Uint8Array {
+  const bytes = new Uint8Array(META_SNAPSHOT + SNAPSHOT_VECTOR + vectorBytes(meta.vector))
+  const data = new DataView(bytes.buffer)
+  data.setUint32(0, VIEW_FORMAT, true)
+  data.setUint32(4, meta.isLive ? 1 : 0, true)
+  data.setFloat64(META_FLOOR_MOMENT, meta.floorMoment, true)
+  data.setFloat64(META_FLOOR_VERSION, meta.floorVersion, true)
+  data.setFloat64(META_HORIZON, meta.horizon, true)
+  data.setFloat64(META_BEAT, meta.beat, true)
+  writeSnapshot(data, META_SNAPSHOT, meta)
+  return bytes
+}
+
+/** Reads the meta record again and again without an allocation for each time. */
+export class MetaCursor {
+  isLive = false
+  floorMoment = 0
+  floorVersion = 0
+  horizon = 0
+  beat = 0
+  moment = 0
+  epoch = 0
+
+  /** Throws `Malformed`. */
+  read(bytes: Uint8Array): void {
+    if (bytes.length < META_SNAPSHOT + SNAPSHOT_VECTOR + 4)
+      throw malformed('the head of the view is too short')
+    const data = dataOf(bytes)
+    if (data.getUint32(0, true) !== VIEW_FORMAT) throw malformed('the view has another format')
+    this.isLive = data.getUint32(4, true) === 1
+    this.floorMoment = data.getFloat64(META_FLOOR_MOMENT, true)
+    this.floorVersion = data.getFloat64(META_FLOOR_VERSION, true)
+    this.horizon = data.getFloat64(META_HORIZON, true)
+    this.beat = data.getFloat64(META_BEAT, true)
+    this.moment = data.getFloat64(META_SNAPSHOT, true)
+    this.epoch = data.getFloat64(META_SNAPSHOT + SNAPSHOT_EPOCH, true)
+  }
+
+  /** A copy of the snapshot that the record ends with. */
+  static snapshotOf(bytes: Uint8Array): Uint8Array {
+    return new Uint8Array(bytes.subarray(META_SNAPSHOT))
+  }
+}
+
+export interface SnapshotRecord {
+  readonly moment: number
+  readonly epoch: number
+  readonly vector: Vector
+}
+
+export function encodeSnapshot(snapshot: SnapshotRecord): Uint8Array {
+  const bytes = new Uint8Array(SNAPSHOT_VECTOR + vectorBytes(snapshot.vector))
+  writeSnapshot(new DataView(bytes.buffer), 0, snapshot)
+  return bytes
+}
+
+/** Throws `Malformed`. */
+export function decodeSnapshot(bytes: Uint8Array): SnapshotRecord {
+  if (bytes.length < SNAPSHOT_VECTOR) throw malformed('a snapshot is too short')
+  const data = dataOf(bytes)
+  const moment = data.getFloat64(0, true)
+  const epoch = data.getFloat64(SNAPSHOT_EPOCH, true)
+  if (!Number.isSafeInteger(moment) || moment < 0)
+    throw malformed('the moment of a snapshot is no whole number')
+  return { moment, epoch, vector: decodeVector(bytes.subarray(SNAPSHOT_VECTOR)) }
+}
+
+export function encodeVector(vector: Vector): Uint8Array {
+  const bytes = new Uint8Array(vectorBytes(vector))
+  writeVector(new DataView(bytes.buffer), 0, vector)
+  return bytes
+}
+
+/** Throws `Malformed`. */
+export function decodeVector(bytes: Uint8Array): Map<number, number> {
+  const data = dataOf(bytes)
+  const vector = new Map<number, number>()
+  const count = bytes.length < 4 ? -1 : data.getUint32(0, true)
+  if (bytes.length !== 4 + count * PLACE_BYTES)
+    throw malformed('a version vector has another length than it says')
+  for (let i = 0; i < count; i++) {
+    const at = 4 + i * PLACE_BYTES
+    const seq = data.getFloat64(at + 4, true)
+    if (!Number.isSafeInteger(seq) || seq < 0)
+      throw malformed('a place in a version vector is no whole number')
+    vector.set(data.getUint32(at, true), seq)
+  }
+  return vector
+}
+
+/** Where the bytes of an item of an entry are. */
+export const ITEM_ABSENT = 0
+export const ITEM_INLINE = 1
+/** In a record of its own. */
+export const ITEM_APART = 2
+/** Not in the view: the node must be asked. */
+export const ITEM_ELSEWHERE = 3
+
+export type ItemValue =
+  | { readonly kind: typeof ITEM_ABSENT | typeof ITEM_ELSEWHERE }
+  | { readonly kind: typeof ITEM_INLINE; readonly bytes: Uint8Array }
+  | { readonly kind: typeof ITEM_APART; readonly number: number }
+
+export interface ViewItem {
+  /** 0: the key's base, which every snapshot sees. */
+  readonly moment: number
+  readonly hlc: Hlc
+  readonly places: readonly (readonly [origin: number, seq: number])[]
+  readonly value: ItemValue
+}
+
+export interface ViewEntry {
+  /** Newest first. */
+  readonly items: readonly ViewItem[]
+  /** The last item is the key's base. False: there may be more that is older than the items. */
+  readonly endsWithBase: boolean
+}
+
+const ENTRY_HEAD = 2
+const ITEM_PLACES = 16
+const ITEM_HEAD = 17
+const VALUE_HEAD = 5
+const ITEMS_MAX = 255
+
+export function encodeEntry({ items, endsWithBase }: ViewEntry): Uint8Array {
+  if (items.length > ITEMS_MAX) throw new VirgaError('Internal', `an entry of ${items.length} items`)
+  const buffer = Buffer.allocUnsafeSlow(
+    ENTRY_HEAD + items.reduce((bytes, item) => bytes + itemBytes(item), 0),
+  )
+  buffer[0] = endsWithBase ? 1 : 0
+  buffer[1] = items.length
+  let at = ENTRY_HEAD
+  for (const { moment, hlc, places, value } of items) {
+    buffer.writeDoubleLE(moment, at)
+    buffer.writeDoubleLE(hlc, at + 8)
+    buffer[at + ITEM_PLACES] = places.length
+    at += ITEM_HEAD
+    for (const [origin, seq] of places) {
+      buffer.writeUInt32LE(origin, at)
+      buffer.writeDoubleLE(seq, at + 4)
+      at += PLACE_BYTES
+    }
+    buffer[at] = value.kind
+    buffer.writeUInt32LE(valueBytes(value), at + 1)
+    at += VALUE_HEAD
+    if (value.kind === ITEM_INLINE) buffer.set(value.bytes, at)
+    else if (value.kind === ITEM_APART) buffer.writeDoubleLE(value.number, at)
+    at += valueBytes(value)
+  }
+  return buffer
+}
+
+/** What a look into an entry comes to. */
+export const FOUND = 0
+export const FOUND_ABSENT = 1
+export const FOUND_APART = 2
+/** The node must be asked. */
+export const NOT_FOUND = 3
+
+/** Looks into one entry after the other without an allocation for each. */
+export class EntryCursor {
+  /** Of FOUND: where the value's bytes begin and end. */
+  start = 0
+  end = 0
+  /** Of FOUND_APART: the number of the value's record. */
+  number = 0
+
+  /**
+   * The newest item that a snapshot sees: by its moment, or by places if a vector is given.
+   * @param horizon a version that is not above it does not answer alone: the base would have to be compared
+   * @throws VirgaError `Malformed`, or a RangeError where the bytes end too soon
+   */
+  find(bytes: Uint8Array, moment: number, vector: Vector | undefined, horizon: number): number {
+    const data = dataOf(bytes)
+    const endsWithBase = data.getUint8(0) === 1
+    const count = data.getUint8(1)
+    let at = ENTRY_HEAD
+    for (let i = 0; i < count; i++) {
+      const places = data.getUint8(at + ITEM_PLACES)
+      const isBase = endsWithBase && i === count - 1
+      const sees =
+        isBase ||
+        (vector === undefined ? data.getFloat64(at, true) <= moment : seesAny(data, at, places, vector))
+      const value = at + ITEM_HEAD + places * PLACE_BYTES
+      const length = data.getUint32(value + 1, true)
+      if (sees) {
+        if (!endsWithBase && data.getFloat64(at + 8, true) <= horizon) return NOT_FOUND
+        return this.#take(data, value, length)
+      }
+      at = value + VALUE_HEAD + length
+    }
+    return NOT_FOUND
+  }
+
+  #take(data: DataView, at: number, length: number): number {
+    this.start = at + VALUE_HEAD
+    this.end = this.start + length
+    switch (data.getUint8(at)) {
+      case ITEM_ABSENT:
+        return FOUND_ABSENT
+      case ITEM_INLINE:
+        if (this.end > data.byteLength) throw malformed('an entry of the view ends too soon')
+        return FOUND
+      case ITEM_APART:
+        this.number = data.getFloat64(this.start, true)
+        return FOUND_APART
+      default:
+        return NOT_FOUND
+    }
+  }
+}
+
+function seesAny(data: DataView, item: number, places: number, vector: Vector): boolean {
+  for (let i = 0; i < places; i++) {
+    const at = item + ITEM_HEAD + i * PLACE_BYTES
+    const seen = vector.get(data.getUint32(at, true))
+    if (seen !== undefined && data.getFloat64(at + 4, true) <= seen) return true
+  }
+  return false
+}
+
+function itemBytes({ places, value }: ViewItem): number {
+  return ITEM_HEAD + places.length * PLACE_BYTES + VALUE_HEAD + valueBytes(value)
+}
+
+function valueBytes(value: ItemValue): number {
+  if (value.kind === ITEM_INLINE) return value.bytes.length
+  return value.kind === ITEM_APART ? 8 : 0
+}
+
+function vectorBytes(vector: Vector): number {
+  return 4 + vector.size * PLACE_BYTES
+}
+
+function writeVector(data: DataView, start: number, vector: Vector): void {
+  data.setUint32(start, vector.size, true)
+  let at = start + 4
+  for (const [origin, seq] of vector) {
+    data.setUint32(at, origin, true)
+    data.setFloat64(at + 4, seq, true)
+    at += PLACE_BYTES
+  }
+}
+
+function writeSnapshot(data: DataView, start: number, { moment, epoch, vector }: SnapshotRecord): void {
+  data.setFloat64(start, moment, true)
+  data.setFloat64(start + SNAPSHOT_EPOCH, epoch, true)
+  writeVector(data, start + SNAPSHOT_VECTOR, vector)
+}
+
+function dataOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function malformed(why: string): VirgaError {
+  return new VirgaError('Malformed', why)
+}
