@@ -147,6 +147,12 @@ export class Residents {
       former.delete(value)
     }
     for (const { number } of former.values()) this.#batch.set(valueKey(number), null)
+    if (size > this.#parts.bytesMax) {
+      // The cache would drop it in silence, and what stands in the view would stay.
+      this.#residents.delete(key)
+      this.#remove(key, next)
+      return
+    }
     this.#batch.set(entryKey(key), entry)
     // May put out others.
     this.#residents.set(key, next, { size })
