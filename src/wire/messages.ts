@@ -9,7 +9,7 @@ import { attempt, hlc, origin, txnId, writes } from './types.js'
  *
  * Changing a message here changes the protocol: move `PROTOCOL_VERSION` (a test holds both to protocol/schema.json).
  */
-export const PROTOCOL_VERSION = 2
+export const PROTOCOL_VERSION = 1
 
 const CONSISTENCY = nullable(text)
 

@@ -9,7 +9,8 @@ import { until } from '../support/until.js'
 /** Requests that are well formed and mean something odd. */
 
 const MINUTE_MS = 60_000
-const begin = (handle: number, id = newId()) => ['begin', handle, id, false, null, null, null, false] as const
+const begin = (handle: number, id = newId()) =>
+  ['begin', handle, id, false, null, null, null, false, null] as const
 
 test('handle 0 is for reads alone, and a handle in use is not given away', async () => {
   const { socket } = await testNode()
@@ -51,10 +52,10 @@ test('an id of a time that is far off is refused, keyed or not: its decision wou
     const ahead = newId(Date.now() + 11 * MINUTE_MS)
     const old = newId(Date.now() - 24 * 60 * MINUTE_MS - MINUTE_MS)
     const handle = keyed ? 1 : 3
-    expect(await refusalOf(client.ask('begin', handle, ahead, keyed, null, null, null, false))).toBe(
+    expect(await refusalOf(client.ask('begin', handle, ahead, keyed, null, null, null, false, null))).toBe(
       'InvalidArgument',
     )
-    expect(await refusalOf(client.ask('begin', handle + 1, old, keyed, null, null, null, false))).toBe(
+    expect(await refusalOf(client.ask('begin', handle + 1, old, keyed, null, null, null, false, null))).toBe(
       'TransactionExpired',
     )
   }
@@ -69,7 +70,7 @@ test('nobody fences attempts of the far future', async () => {
   // Beyond the range of all clocks: no attempt at all.
   const frame = client.askTogether(['resolve', id, 'f'.repeat(24)])
   expect(await refusalOf(frame[0]!)).toBe('Malformed')
-  expect(await client.ask('begin', 1, id, true, null, null, null, true)).toMatchObject({ type: 66 })
+  expect(await client.ask('begin', 1, id, true, null, null, null, true, null)).toMatchObject({ type: 66 })
   expect(await client.ask('commit', 1, [], null)).toMatchObject({ type: 68 })
 })
 
@@ -103,7 +104,9 @@ test('an answer does not quote without end', async () => {
   const { socket } = await testNode()
   const client = await greeted(socket)
   const long = 'x'.repeat(1_000_000)
-  const { code, message } = await refusal(client.ask('begin', 1, newId(), false, null, long, null, false))
+  const { code, message } = await refusal(
+    client.ask('begin', 1, newId(), false, null, long, null, false, null),
+  )
   expect(code).toBe('Unsupported')
   expect(message.length).toBeLessThan(1_100)
 })

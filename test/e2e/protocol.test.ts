@@ -23,7 +23,7 @@ test('a client written from the README alone runs transactions', async () => {
   const id = newId()
   const [begun, read, committed] = await Promise.all(
     client.askTogether(
-      ['begin', 1, id, true, null, null, null, false],
+      ['begin', 1, id, true, null, null, null, false, null],
       ['read', 1, ['colour', 'none']],
       [
         'commit',
@@ -42,7 +42,7 @@ test('a client written from the README alone runs transactions', async () => {
   expect(committed).toMatchObject({ type: COMMITTED, 0: id, 1: attempt, 3: false })
 
   // A retry of the same id gets the decision that stands.
-  const again = await client.ask('begin', 2, id, true, null, null, null, true)
+  const again = await client.ask('begin', 2, id, true, null, null, null, true, null)
   expect(again).toMatchObject({ type: COMMITTED, 0: id, 1: attempt, 3: true })
   expect(fromValue(again[4])).toBe(1)
   expect(await client.ask('status', id)).toMatchObject({ type: STATE, 0: 'committed' })
@@ -52,7 +52,7 @@ test('a client written from the README alone runs transactions', async () => {
   const [values] = await client.ask('read', 0, ['colour'])
   expect((values as unknown[]).map(fromValue)).toEqual(['grey'])
   const after = again[5]
-  await client.ask('begin', 3, newId(), false, 5_000, 'read-atomic', after, false)
+  await client.ask('begin', 3, newId(), false, 5_000, 'read-atomic', after, false, null)
   expect(fromValue(((await client.ask('read', 3, ['colour']))[0] as unknown[])[0])).toBe('grey')
 })
 
@@ -62,7 +62,7 @@ test('hands off and takes up again, in another client', async () => {
   const id = newId()
   const handed = (writes: unknown, handle: number): Promise<unknown> => {
     const [, answer] = one.askTogether(
-      ['begin', handle, id, true, null, null, null, false],
+      ['begin', handle, id, true, null, null, null, false, null],
       ['handoff', handle, writes, false],
     )
     return answer!
@@ -90,17 +90,19 @@ test('is told what was wrong, and what follows a failed begin is told the same',
   const client = await greeted(socket)
   const old = newId(Date.now() - 25 * 3_600_000)
   const [begin, read] = client.askTogether(
-    ['begin', 1, old, true, null, null, null, false],
+    ['begin', 1, old, true, null, null, null, false, null],
     ['read', 1, ['a']],
   )
   expect(await refusalOf(begin!)).toBe('TransactionExpired')
   expect(await refusalOf(read!)).toBe('TransactionExpired')
   // Its handle is taken until it is ended.
-  expect(await refusalOf(client.ask('begin', 1, newId(), false, null, null, null, false))).toBe(
+  expect(await refusalOf(client.ask('begin', 1, newId(), false, null, null, null, false, null))).toBe(
     'InvalidArgument',
   )
   await client.ask('end', 1)
-  expect(await client.ask('begin', 1, newId(), false, null, null, null, false)).toMatchObject({ type: BEGUN })
+  expect(await client.ask('begin', 1, newId(), false, null, null, null, false, null)).toMatchObject({
+    type: BEGUN,
+  })
   expect(await refusalOf(client.ask('read', 99, ['a']))).toBe('TransactionUnknown')
   expect(await refusalOf(client.ask('resume', 2, ['bm8gY29udGV4dA'], 'latest'))).toBe('ContextInvalid')
   expect(await client.ask('bye')).toMatchObject({ type: 65 })

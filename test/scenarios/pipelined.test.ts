@@ -11,7 +11,7 @@ test('scenario 17: two commits sent along with a begin that has to look somethin
   const client = await greeted(node.socket)
   const id = newId()
   const [, first, second, spill] = client.askTogether(
-    ['begin', 1, id, true, null, null, null, true],
+    ['begin', 1, id, true, null, null, null, true, null],
     ['commit', 1, [['a', toValue(1)]], null],
     ['commit', 1, [['b', toValue(2)]], null],
     ['spill', 1, [['c', toValue(3)]]],

@@ -61,7 +61,7 @@ export class Transactions {
 
   begin(session: Session, request: RequestOf<'begin'>): Reply | Promise<Reply> {
     this.#state.counters.begins++
-    this.#admit(session, request.handle)
+    this.#admit(session, request.handle, request.snapshot !== null)
     if (request.after === null && !request.lookup) {
       try {
         const transaction = this.#start(request)
@@ -78,7 +78,7 @@ export class Transactions {
 
   async resume(session: Session, request: RequestOf<'resume'>): Promise<Reply> {
     this.#state.counters.resumes++
-    this.#admit(session, request.handle)
+    this.#admit(session, request.handle, false)
     let contexts: readonly Context[] = []
     const starting = (async () => {
       contexts = this.#handoffs.read(request.contexts)
@@ -223,8 +223,10 @@ export class Transactions {
       for (const found of handles.values()) if (found instanceof OpenTransaction) yield found.start.cut
   }
 
-  #admit(session: Session, handle: number): void {
-    if (this.#draining) throw new VirgaError('ShuttingDown', 'the node is stopping and begins nothing')
+  /** @param hasBegun what it begins was open before the node was told of it */
+  #admit(session: Session, handle: number, hasBegun: boolean): void {
+    if (this.#draining && !hasBegun)
+      throw new VirgaError('ShuttingDown', 'the node is stopping and begins nothing')
     if (handle === 0 || session.handles.has(handle)) {
       throw new VirgaError('InvalidArgument', `handle ${handle} is ${handle === 0 ? 'reserved' : 'in use'}`)
     }

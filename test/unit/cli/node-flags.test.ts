@@ -26,6 +26,8 @@ function configFile(content: unknown): string {
 
 /** Two values of an option that are right, and differ. */
 function valuesOf(name: (typeof NODE_OPTION_NAMES)[number]): readonly [string | number, string | number] {
+  if (name === 'viewBytesMax') return [2 ** 22, 2 ** 23]
+  if (name === 'view') return ['off', 'auto']
   if (NODE_OPTIONS[name].kind === 'number') return [1_011, 1_012]
   if (name === 'consistency') return ['lww', 'read-atomic']
   if (name === 'security') return ['curve', 'plain']

@@ -172,7 +172,7 @@ describe('an executor', () => {
   test('whose begin failed is told why by all that it sent along', async () => {
     await withCluster(async (cluster) => {
       await cluster.boot()
-      const virga = cluster.client({ attemptsMax: 1 })
+      const virga = cluster.client({ attemptsMax: 1, view: 'off' })
       const tx = await cluster.until(virga.begin({ deadlineMs: 10 ** 12 }))
       expect((await cluster.until(thrown(tx.get('a')))).code).toBe('InvalidArgument')
       tx.put('a', 1)
