@@ -65,7 +65,7 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
       random,
       network,
       processes: systemProcesses(),
-      views: lmdbViews({ socket, bytesMax: config.viewBytesMax }),
+      views: lmdbViews({ socket, bytesMax: config.viewBytesMax, random }),
       storage: engine,
       listener,
       log,

@@ -5,7 +5,6 @@ import { ATTEMPT_ENTROPY_BYTES, isNodeId, makeOrigin, type Origin, type TxnId } 
 import { VirgaError } from '../errors.js'
 import type { Timer } from '../ports/clock.js'
 import type { NodeAddress } from '../ports/network.js'
-import { PROTOCOL_VERSION } from '../wire/messages.js'
 import { Membership } from './cluster/membership.js'
 import { PeerServer } from './cluster/peer-server.js'
 import { Peers } from './cluster/peers.js'
@@ -25,9 +24,10 @@ import { Pins } from './contexts/pins.js'
 import { WriteSets } from './contexts/write-sets.js'
 import { Counters } from './counters.js'
 import { Budget } from './executors/budget.js'
-import { type Inspection, Requests } from './executors/requests.js'
+import { Requests } from './executors/requests.js'
 import { Sessions } from './executors/sessions.js'
 import { SWEEP_MS, Transactions } from './executors/transactions.js'
+import { type Inspection, inspection } from './inspection.js'
 import { Bases } from './reading/bases.js'
 import { type Cache, createCache } from './reading/cache.js'
 import { Reads } from './reading/reads.js'
@@ -330,36 +330,18 @@ export class CacheNode {
 
   /** What the node has counted, and what it holds now. */
   inspect(): Inspection {
-    const { counters, history, budget, config, world } = this.#state
-    return {
-      counters: [
-        ...counters.entries(),
-        ['sessions', this.#sessions.count],
-        ['transactionsOpen', this.#transactions.open],
-        ['keys', history.keys],
-        ['versions', history.versions],
-        ['decisions', history.decisions],
-        ['cacheBytes', this.#cache.calculatedSize],
-        ['heldBytes', budget.bytes],
-        ['pins', this.#pins.size],
-        ...this.#view.gauges(),
-        ['handedOver', this.#snapshots.handedOverCount],
-        ['members', this.#membership.members().length],
-        ['peersUp', this.#peers.up().length],
-        ['placesWaiting', this.#inbox.size],
-        ['fresh', this.#membership.isFresh() ? 1 : 0],
-        ['published', this.#state.ledger.seq],
-        ['protocolVersion', PROTOCOL_VERSION],
-      ],
-      notes: [
-        ['node', config.nodeId],
-        ['origin', this.origin],
-        ['address', this.#address?.requests ?? ''],
-        ['consistency', config.consistency],
-        ['storage', world.storage.durability],
-        ['members', this.#membership.names],
-      ],
-    }
+    return inspection(this.#state, {
+      sessions: this.#sessions,
+      transactions: this.#transactions,
+      cache: this.#cache,
+      pins: this.#pins,
+      snapshots: this.#snapshots,
+      membership: this.#membership,
+      peers: this.#peers,
+      inbox: this.#inbox,
+      view: this.#view,
+      address: this.#address,
+    })
   }
 
   /**

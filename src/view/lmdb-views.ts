@@ -1,25 +1,29 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { lstatSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { VirgaError } from '../errors.js'
+import type { Random } from '../ports/random.js'
 import type { Views } from '../ports/view.js'
 import { openLmdbWriter } from './lmdb-writer.js'
 
 const TMPFS = 0x01021994
+/** Two views never have one name. */
+const NAME_BYTES = 6
 const SHARED_MEMORY = '/dev/shm'
 
 export interface LmdbViewsOptions {
   /** Path of the node's socket, which this process has the lock of. */
   readonly socket: string
   readonly bytesMax: number
+  readonly random: Random
 }
 
 /**
  * Views in memory: beside the socket where that lies in memory, as in a runtime folder, and can be seen by containers that
  * mount it; else in /dev/shm; else beside the socket all the same. What an earlier node of this socket left is removed.
  */
-export function lmdbViews({ socket, bytesMax }: LmdbViewsOptions): Views {
+export function lmdbViews({ socket, bytesMax, random }: LmdbViewsOptions): Views {
   const folder = placeOf(dirname(socket))
   const mark = createHash('sha256').update(socket).digest('hex').slice(0, 12)
   const prefix = `${basename(socket)}-${mark}-`
@@ -28,7 +32,8 @@ export function lmdbViews({ socket, bytesMax }: LmdbViewsOptions): Views {
   return {
     create(onDamaged) {
       makePrivate(folder)
-      return openLmdbWriter(join(folder, prefix + randomBytes(6).toString('hex')), bytesMax, onDamaged)
+      const name = prefix + Buffer.from(random.bytes(NAME_BYTES)).toString('hex')
+      return openLmdbWriter(join(folder, name), bytesMax, onDamaged)
     },
   }
 }

@@ -9,6 +9,7 @@ import { mark } from '../../marks.js'
 import type { Reply, Request, RequestOf } from '../../wire/messages.js'
 import type { Committed, Coordinator } from '../committing/coordinator.js'
 import type { Handoffs } from '../contexts/handoffs.js'
+import type { Inspection } from '../inspection.js'
 import type { Reads } from '../reading/reads.js'
 import type { Adoption } from '../sharing/adoption.js'
 import type { NodeState } from '../state.js'
@@ -19,11 +20,6 @@ import type { OpenTransaction } from './transaction.js'
 import type { Transactions } from './transactions.js'
 
 type Answer = Reply | Promise<Reply>
-
-export interface Inspection {
-  readonly counters: readonly (readonly [string, number])[]
-  readonly notes: readonly (readonly [string, string])[]
-}
 
 export interface RequestParts {
   readonly transactions: Transactions
