@@ -492,10 +492,7 @@ export class CacheNode {
       this.#inBackground(this.#pins.sweep(), 'what durable handoffs left could not be deleted yet')
       this.#repair.retry()
       this.#inbox.pump()
-      this.#inBackground(
-        this.#minutes.keepAhead(now),
-        'the ceiling could not be raised ahead; commits will raise it',
-      )
+      this.#inBackground(this.#minutes.keepAhead(now), 'the ceiling could not be raised; commits will')
       this.#sweepLater()
     })
   }

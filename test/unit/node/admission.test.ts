@@ -22,7 +22,7 @@ async function promised(
   const { clock, random } = simulate(1)
   const storage = createFaultyStorage(createMemoryStorage(), { clock, random })
   await storage.put([{ ...CLUSTER_WATERMARK, value: encodeWatermark({ cut: inForce, joins: 0 }) }])
-  const snapshots = new Snapshots(clock, { isInEveryCut: () => false, moment: 0, moment: 0 }, () => [])
+  const snapshots = new Snapshots(clock, { isInEveryCut: () => false, moment: 0 }, () => [])
   snapshots.low(NEW, true)
   const parts = {
     world: { clock, storage },
