@@ -51,3 +51,12 @@ export async function collected(nodes) {
     last = versions
   }
 }
+
+const DRAIN_MS_MAX = 20_000
+const DRAIN_LOOK_MS = 250
+
+/** Waits until all that was committed is collected. @param {readonly Pick<Node, 'virga'>[]} nodes */
+export async function drained(nodes) {
+  const untilMs = monotonicMs() + DRAIN_MS_MAX
+  while ((await countOf(nodes, 'versions')) > 0 && monotonicMs() < untilMs) await pause(DRAIN_LOOK_MS)
+}

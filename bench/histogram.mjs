@@ -5,8 +5,9 @@ import { createHistogram } from 'node:perf_hooks'
 export function timings() {
   const histogram = createHistogram()
   return {
-    /** @param {bigint} startedAt */
-    since: (startedAt) => histogram.record(process.hrtime.bigint() - startedAt || 1n),
+    /** @param {bigint} startedAt @param {number} [times] done since then, of which the mean is recorded */
+    since: (startedAt, times = 1) =>
+      histogram.record(Math.max(1, Math.round(Number(process.hrtime.bigint() - startedAt) / times))),
     /** @param {number} ms */
     add: (ms) => histogram.record(Math.max(1, Math.round(ms * 1e6))),
     p50: () => histogram.percentile(50) / 1_000,
@@ -15,46 +16,46 @@ export function timings() {
   }
 }
 
-/** @typedef {{ before: () => Promise<any>, run: (prepared: any) => Promise<any>, after: (result: any) => Promise<unknown> }} Staged */
+/**
+ * Only `run` is timed. One that is too short for a clock does its thing `times` over: then percentiles are of the mean of so
+ * many.
+ *
+ * @typedef {object} Staged
+ * @property {() => any} [before]
+ * @property {(prepared: any) => any} run
+ * @property {(result: any) => any} [after]
+ * @property {number} [times]
+ */
 
 /**
  * Runs several things in turn, a few operations of each at a time, in random order: whatever the machine does meanwhile,
- * it does to all of them. Of a thing in stages only `run` is timed. Returns the p50 and p99 of each in microseconds.
+ * it does to all of them. Returns the p50 and p99 of each in microseconds.
  *
  * @param {Record<string, (() => Promise<unknown>) | Staged>} things
- * @param {{ rounds: number, each: number, warmup?: number }} options
+ * @param {{ rounds: number, each: number, warmup?: number, dice: import('./dice.mjs').Dice }} options
  */
-export async function sideBySide(things, { rounds, each, warmup = 200 }) {
+export async function sideBySide(things, { rounds, each, warmup = 200, dice }) {
   const names = Object.keys(things)
   const all = Object.fromEntries(names.map((name) => [name, timings()]))
-  /** @param {string} name @param {ReturnType<typeof timings>} [times] */
-  const once = async (name, times) => {
-    const thing = things[name]
-    if (thing === undefined) return
-    const staged = typeof thing === 'function' ? { before: nothing, run: thing, after: nothing } : thing
-    const prepared = await staged.before()
-    const startedAt = process.hrtime.bigint()
-    const result = await staged.run(prepared)
-    times?.since(startedAt)
-    await staged.after(result)
-  }
-  for (const name of names) for (let i = 0; i < warmup; i++) await once(name)
+  for (const name of names) for (let i = 0; i < warmup; i++) await once(things[name])
   for (let round = 0; round < rounds; round++) {
-    for (const name of shuffled(names)) for (let i = 0; i < each; i++) await once(name, all[name])
+    for (const name of dice.shuffled(names))
+      for (let i = 0; i < each; i++) await once(things[name], all[name])
   }
   return Object.fromEntries(
     names.map((name) => [name, { p50Us: all[name]?.p50() ?? 0, p99Us: all[name]?.p99() ?? 0 }]),
   )
 }
 
-async function nothing() {}
-
-/** @template T @param {readonly T[]} items */
-function shuffled(items) {
-  return items
-    .map((item) => /** @type {const} */ ([Math.random(), item]))
-    .sort(([a], [b]) => a - b)
-    .map(([, item]) => item)
+/** @param {(() => Promise<unknown>) | Staged | undefined} thing @param {ReturnType<typeof timings>} [into] */
+async function once(thing, into) {
+  if (thing === undefined) return
+  const { before, run, after, times = 1 } = typeof thing === 'function' ? { run: thing } : thing
+  const prepared = before === undefined ? undefined : await before()
+  const startedAt = process.hrtime.bigint()
+  const result = await run(prepared)
+  into?.since(startedAt, times)
+  if (after !== undefined) await after(result)
 }
 
 /**

@@ -1,11 +1,11 @@
 // @ts-check
-import { connect } from 'virga'
 import { monotonicMs, pause } from './clock.mjs'
+import { connectTo } from './connect.mjs'
 
 // Commits of two small writes through the node at a socket, as its parent says: so many at a time until a moment comes, or
 // each when it is due, however many of the earlier ones are still under way.
-const [socket] = process.argv.slice(2)
-const virga = await connect({ socket })
+const [socket = ''] = process.argv.slice(2)
+const virga = await connectTo(socket)
 
 /** @typedef {{ kind: 'closed', keys: string, keysMax: number, inFlight: number, fromMs: number, untilMs: number }} Closed */
 /** @typedef {{ kind: 'open', keys: string, keysMax: number, base: number, count: number, perSecond: number, startAtMs: number }} Open */

@@ -6,10 +6,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { connect } from 'virga'
+import { connectTo } from './connect.mjs'
 
 /** @type {(() => unknown)[]} */
 const cleanups = []
+
+/** Has it done when what was started is ended. @param {() => unknown} cleanup */
+export function cleanUpBy(cleanup) {
+  cleanups.push(cleanup)
+}
 
 export function temporaryFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'virga-bench-'))
@@ -83,7 +88,7 @@ function flags(file) {
 export async function startNodeAndClient(storage, nodeId = 'bench') {
   const socket = join(temporaryFolder(), 'node.sock')
   const node = await startModule('node-process.mjs', [socket, storage, nodeId])
-  const virga = await connect({ socket })
+  const virga = await connectTo(socket)
   const stop = async () => {
     await virga.close()
     await node.stop()

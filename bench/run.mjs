@@ -1,78 +1,80 @@
 // @ts-check
-// npm run bench [-- --quick] [-- --only NAME]: measures virga against what it stands on, side by side in one run, and
-// prints a table. JSON goes to bench/results/latest.json. What each row means: docs/benchmarks.md.
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg } from 'node:os'
+// npm run bench [-- --quick] [-- --only NAME,NAME] [-- --seed N]: measures virga against what it stands on and what people use
+// instead, side by side in one run. Prints tables; writes them, their JSON and charts to bench/results. What each row means:
+// docs/benchmarks.md.
 import { parseArgs } from 'node:util'
+import { diceOf } from './dice.mjs'
+import { machine, warnIfBusy } from './machine.mjs'
 import { cleanUp } from './processes.mjs'
-import { commitLatency } from './rows/commit-latency.mjs'
-import { commitRates } from './rows/commit-rates.mjs'
-import { dagHop } from './rows/dag-hop.mjs'
-import { ipcRead } from './rows/ipc-read.mjs'
-import { memory } from './rows/memory.mjs'
-import { orderPipeline } from './rows/order-pipeline.mjs'
-import { threeNodes } from './rows/three-nodes.mjs'
-import { twoNodeCommit } from './rows/two-node-commit.mjs'
-import { visibility } from './rows/visibility.mjs'
-import { table } from './table.mjs'
+import { printed } from './report/print.mjs'
+import { writeResults } from './report/write.mjs'
+import { SECTIONS } from './sections.mjs'
 
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    seed: { type: 'string' },
+    soak: { type: 'boolean', default: false },
+  },
 })
 
-/** @typedef {{ name: string, value: number, unit: string, against?: number, ratio?: number, budget?: string, holds?: boolean, counted?: boolean }} Row */
-/** @typedef {{ quick: boolean }} Options */
-
-/** @type {Record<string, (options: Options) => Promise<Row[]>>} */
-const sections = {
-  'ipc-read': ipcRead,
-  'commit-latency': commitLatency,
-  'commit-rates': commitRates,
-  'order-pipeline': orderPipeline,
-  visibility,
-  'dag-hop': dagHop,
-  'two-node-commit': twoNodeCommit,
-  'three-nodes': threeNodes,
-  memory,
+const chosen = values.soak
+  ? ['soak']
+  : (values.only?.split(',') ?? Object.keys(SECTIONS).filter((name) => !SECTIONS[name]?.apart))
+const unknown = chosen.filter((name) => !Object.hasOwn(SECTIONS, name))
+if (unknown.length > 0) {
+  console.error(`there is no section ${unknown.join(', ')}; there are ${Object.keys(SECTIONS).join(', ')}`)
+  process.exit(2)
 }
-
-if (values.only !== undefined && !Object.hasOwn(sections, values.only)) {
-  console.error(`there is no section ${values.only}; there are ${Object.keys(sections).join(', ')}`)
+const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(values.seed)
+if (!Number.isSafeInteger(seed)) {
+  console.error(`--seed is a whole number, got ${values.seed}`)
   process.exit(2)
 }
 
-/** @type {Row[]} */
-const rows = []
-// What else ran when this began. Above a fraction of the cores, times (the tails above all) are of the machine, not of virga.
-const loadBefore = loadavg()[0] ?? 0
-if (loadBefore > cpus().length / 4)
-  process.stderr.write(`the machine is not quiet: load average ${loadBefore.toFixed(2)}\n`)
-for (const [name, measure] of Object.entries(sections)) {
-  if (values.only !== undefined && values.only !== name) continue
-  process.stderr.write(`${name} …\n`)
+/** @typedef {import('./report/types.mjs').Result} Result */
+
+/** @type {Map<string, Result>} */
+const found = new Map()
+const before = machine()
+warnIfBusy(before)
+const dice = diceOf(seed)
+process.stderr.write(`seed ${seed}: npm run bench -- --seed ${seed} draws the same keys in the same order\n`)
+const startedAt = performance.now()
+// Whatever drifts while this runs, the warmth of the machine say, drifts for all alike.
+for (const name of dice.shuffled(chosen)) {
+  const began = performance.now()
+  process.stderr.write(`${name} … `)
   try {
-    rows.push(...(await measure({ quick: values.quick })))
+    const measured = await /** @type {import('./sections.mjs').Section} */ (SECTIONS[name]).measure({
+      quick: values.quick,
+      dice: dice.fork(),
+    })
+    found.set(name, Array.isArray(measured) ? { rows: measured } : measured)
   } finally {
     await cleanUp()
   }
+  process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(0)} s\n`)
 }
-console.log(table(rows))
-const results = new URL('results/', import.meta.url)
-mkdirSync(results, { recursive: true })
-const machine = {
-  cpus: cpus().length,
-  model: cpus()[0]?.model,
-  node: process.version,
-  platform: process.platform,
-  loadBefore,
+const results = {
+  at: new Date().toISOString(),
+  seed,
+  quick: values.quick,
+  seconds: Math.round((performance.now() - startedAt) / 1_000),
+  machine: before,
+  sections: chosen.flatMap((name) => {
+    const result = found.get(name)
+    const title = /** @type {import('./sections.mjs').Section} */ (SECTIONS[name]).title
+    return result === undefined ? [] : [{ name, title, ...result }]
+  }),
 }
-writeFileSync(
-  new URL('latest.json', results),
-  `${JSON.stringify({ at: new Date().toISOString(), quick: values.quick, machine, rows }, null, 2)}\n`,
-)
+console.log(printed(results))
+writeResults(results, values.soak ? 'soak' : 'latest')
 // Counts are asserted: they do not depend on the machine. Of times a run tells, and leaves the verdict to its reader.
-const wrongCounts = rows.filter((row) => row.counted === true && row.holds === false)
-if (wrongCounts.length > 0) {
-  console.error(`counts that are wrong: ${wrongCounts.map((row) => row.name).join(', ')}`)
+const rows = results.sections.flatMap((section) => section.rows ?? [])
+const wrong = rows.filter((row) => row.counted === true && row.holds === false)
+if (wrong.length > 0) {
+  console.error(`counts that are wrong: ${wrong.map((row) => row.name.trim()).join(', ')}`)
   process.exitCode = 1
 }

@@ -5,7 +5,7 @@ import { sideBySide } from '../histogram.mjs'
 import { startNodeAndClient, startRedis } from '../processes.mjs'
 
 /** A commit of two small writes on Redis, against the sum of what it can't do without: one message there and back, and one SET. */
-export async function commitLatency(/** @type {import('../run.mjs').Options} */ { quick }) {
+export async function commitLatency(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
   const echo = await startEcho()
   const redis = await startRedis()
   const direct = new Redis(redis.url)
@@ -24,7 +24,7 @@ export async function commitLatency(/** @type {import('../run.mjs').Options} */ 
       set: () => direct.set(`s${n++ % 1_000}`, 'v'.repeat(20)),
       commit,
     },
-    { rounds: quick ? 200 : 5_000, each: 1, warmup: quick ? 200 : 3_000 },
+    { rounds: quick ? 200 : 4_000, each: 1, warmup: quick ? 200 : 2_000, dice },
   )
   const commands = await commandsPerCommit(direct, commit)
   direct.disconnect()

@@ -6,11 +6,11 @@ import { startNodeAndClient, startRedis, temporaryFolder } from '../processes.mj
 const KEYS = 10_000
 
 /** Commits a second: 4 KiB writes on Redis against the same two SETs with no guarantee, and small ones on each engine. */
-export async function commitRates(/** @type {import('../run.mjs').Options} */ options) {
+export async function commitRates(/** @type {import('../sections.mjs').Options} */ options) {
   return [...(await largeOnRedis(options)), ...(await smallOnEach(options))]
 }
 
-/** @param {import('../run.mjs').Options} options */
+/** @param {import('../sections.mjs').Options} options */
 async function largeOnRedis({ quick }) {
   const redis = await startRedis()
   const direct = new Redis(redis.url)
@@ -20,7 +20,7 @@ async function largeOnRedis({ quick }) {
   for (const inFlight of [1, 10, 40, 256]) {
     const own = []
     const bare = []
-    for (let round = 0; round < (quick ? 1 : 5); round++) {
+    for (let round = 0; round < (quick ? 1 : 3); round++) {
       const total = (quick ? 200 : 2_000) * (inFlight === 1 ? 1 : 2)
       own.push(
         await throughput(inFlight, total, (i) =>
@@ -50,7 +50,7 @@ async function largeOnRedis({ quick }) {
   return rows
 }
 
-/** @param {import('../run.mjs').Options} options */
+/** @param {import('../sections.mjs').Options} options */
 async function smallOnEach({ quick }) {
   const redis = await startRedis()
   const engines = {
@@ -63,7 +63,7 @@ async function smallOnEach({ quick }) {
     const { virga, stop } = await startNodeAndClient(storage)
     const rates = []
     // The first round warms up, and is not counted.
-    for (let round = 0; round < (quick ? 2 : 8); round++) {
+    for (let round = 0; round < (quick ? 2 : 6); round++) {
       rates.push(
         await throughput(256, quick ? 2_000 : 30_000, (i) =>
           virga.transaction((tx) => {

@@ -1,7 +1,7 @@
 // @ts-check
-import { connect } from 'virga'
 import { monotonicMs } from '../clock.mjs'
 import { countOf, startCluster } from '../cluster.mjs'
+import { connectTo } from '../connect.mjs'
 import { sideBySide } from '../histogram.mjs'
 import { startModule, startRedis } from '../processes.mjs'
 
@@ -18,11 +18,11 @@ const LOAD_PER_SECOND = 1_000
  * another node, against the same node (through another client, as another executor would). The transaction is committed
  * afterwards, which is not timed, and always through the second node, so that the snapshot of the next hop is known there.
  */
-export async function dagHop(/** @type {import('../run.mjs').Options} */ { quick }) {
+export async function dagHop(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
   const redis = await startRedis()
   const [a, b] = await startCluster(redis.url, 2)
   if (a === undefined || b === undefined) throw new Error('there are no nodes')
-  const again = await connect({ socket: a.socket })
+  const again = await connectTo(a.socket)
   const between = (/** @type {Hop} */ hop) => ({
     same: staged(a.virga, again, b.virga, hop),
     other: staged(a.virga, b.virga, b.virga, hop),
@@ -30,7 +30,7 @@ export async function dagHop(/** @type {import('../run.mjs').Options} */ { quick
   const small = { value: SMALL, durable: false }
   const held = { value: LARGE, durable: false }
   const durable = { value: SMALL, durable: true }
-  const many = { rounds: quick ? 100 : 3_000, each: 1, warmup: quick ? 50 : 1_000 }
+  const many = { rounds: quick ? 100 : 2_000, each: 1, warmup: quick ? 50 : 600, dice }
   const fewer = { ...many, rounds: many.rounds / 2, warmup: many.warmup / 2 }
   const rows = [
     ...ratios('a hop of a DAG to another node, small write set', await sideBySide(between(small), many), 1.3),
@@ -40,7 +40,7 @@ export async function dagHop(/** @type {import('../run.mjs').Options} */ { quick
     ...ratios('  a durable handoff on each side', await sideBySide(between(durable), fewer)),
     await messages('  messages between nodes for it', [a, b], durable, 0),
   ]
-  rows.push(...(await underLoad(a.socket, between(small), quick)))
+  rows.push(...(await underLoad(a.socket, between(small), { quick, dice })))
   await again.close()
   return rows
 }
@@ -49,14 +49,19 @@ export async function dagHop(/** @type {import('../run.mjs').Options} */ { quick
  * While others commit on the first node, its snapshots are ahead of what the second one has: a hop there waits until that
  * has come.
  *
- * @param {string} socket @param {Parameters<typeof sideBySide>[0]} hops @param {boolean} quick
+ * @param {string} socket @param {Parameters<typeof sideBySide>[0]} hops @param {import('../sections.mjs').Options} options
  */
-async function underLoad(socket, hops, quick) {
+async function underLoad(socket, hops, { quick, dice }) {
   const committer = await startModule('load-process.mjs', [socket])
   const count = quick ? 500 : 12_000
   const load = { kind: 'open', keys: 'l', keysMax: 10_000, base: 0, count, perSecond: LOAD_PER_SECOND }
   const ended = committer.ask({ ...load, startAtMs: monotonicMs() })
-  const times = await sideBySide(hops, { rounds: quick ? 50 : 1_000, each: 1, warmup: quick ? 10 : 100 })
+  const times = await sideBySide(hops, {
+    rounds: quick ? 50 : 1_000,
+    each: 1,
+    warmup: quick ? 10 : 100,
+    dice,
+  })
   await ended
   await committer.stop()
   return ratios(

@@ -1,17 +1,20 @@
 // @ts-check
+import { connectTo } from '../connect.mjs'
 import { startEcho } from '../echo.mjs'
 import { sideBySide } from '../histogram.mjs'
 import { startNodeAndClient } from '../processes.mjs'
 
 /** A cached read through the node, against a bare echo of the same MessagePack over the same transport. */
-export async function ipcRead(/** @type {import('../run.mjs').Options} */ { quick }) {
+export async function ipcRead(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
   const echo = await startEcho()
-  const { virga } = await startNodeAndClient('memory:')
+  const { socket } = await startNodeAndClient('memory:')
+  const virga = await connectTo(socket, 'off')
   await virga.transaction((tx) => tx.put('key', 'v'.repeat(20)))
   const times = await sideBySide(
     { echo: () => echo.echo([1, [3, 1, 0, ['key']]]), read: () => virga.get('key') },
-    { rounds: quick ? 200 : 5_000, each: 1, warmup: quick ? 200 : 3_000 },
+    { rounds: quick ? 200 : 5_000, each: 1, warmup: quick ? 200 : 3_000, dice },
   )
+  await virga.close()
   await echo.stop()
   const [read, floor] = [times.read, times.echo]
   if (read === undefined || floor === undefined) throw new Error('nothing was measured')

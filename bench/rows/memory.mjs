@@ -16,7 +16,7 @@ const MIB = 1024 * 1024
 const BUDGET = 1.5
 
 /** What the node holds in memory, and what storage holds, after few and after many versions of the same keys. */
-export async function memory(/** @type {import('../run.mjs').Options} */ { quick }) {
+export async function memory(/** @type {import('../sections.mjs').Options} */ { quick }) {
   const folder = `${temporaryFolder()}/data`
   const redis = await startRedis()
   return [

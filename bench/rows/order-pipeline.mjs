@@ -3,7 +3,7 @@ import { median, throughput } from '../histogram.mjs'
 import { startNodeAndClient, temporaryFolder } from '../processes.mjs'
 
 /** The order of the demo: reserve in two parallel branches, join, charge, confirm. Five functions, four handoffs, one commit. */
-export async function orderPipeline(/** @type {import('../run.mjs').Options} */ { quick }) {
+export async function orderPipeline(/** @type {import('../sections.mjs').Options} */ { quick }) {
   const { virga, stop } = await startNodeAndClient(`lmdb:${temporaryFolder()}/data`)
   const order = async (/** @type {number} */ i) => {
     const root = await virga.step(undefined, (tx) => tx.put(`order:${i % 1_000}`, { status: 'new' }))

@@ -1,8 +1,8 @@
 // @ts-check
 import { Redis } from 'ioredis'
-import { connect } from 'virga'
 import { pause } from '../clock.mjs'
 import { collected, countOf, startCluster } from '../cluster.mjs'
+import { connectTo } from '../connect.mjs'
 import { sideBySide } from '../histogram.mjs'
 import { startRedis } from '../processes.mjs'
 import { watchCommands } from '../redis-commands.mjs'
@@ -18,12 +18,12 @@ const IDLE_MS = 10_000
  * A commit of writes that stay on the node of the function that made them: through another node, which prepares them there,
  * against the same through that node itself. From the call to the acknowledgement, the resume included.
  */
-export async function twoNodeCommit(/** @type {import('../run.mjs').Options} */ { quick }) {
+export async function twoNodeCommit(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
   const redis = await startRedis()
   const nodes = await startCluster(redis.url, 2)
   const [a, b] = nodes
   if (a === undefined || b === undefined) throw new Error('there are no nodes')
-  const again = await connect({ socket: a.socket })
+  const again = await connectTo(a.socket)
   let n = 0
   const handedOff = async () => {
     const tx = await a.virga.begin()
@@ -36,7 +36,7 @@ export async function twoNodeCommit(/** @type {import('../run.mjs').Options} */ 
       one: stagedCommit(handedOff, again, b.virga),
       two: stagedCommit(handedOff, b.virga, b.virga),
     },
-    { rounds: quick ? 100 : 3_000, each: 1, warmup: quick ? 50 : 1_000 },
+    { rounds: quick ? 100 : 2_000, each: 1, warmup: quick ? 50 : 500, dice },
   )
   const counts = await countCommits(redis.url, nodes, handedOff, b.virga)
   const rest = quick ? [] : await countRest(redis.url, nodes, handedOff, b.virga)

@@ -17,7 +17,7 @@ const SECOND_ROUND = 1_000_000
  * its commits take; this one reads through node B, about once a millisecond, what is due and was not seen yet. Both stamp on
  * the clock of the machine. A read's way back, and up to a millisecond until the next, are in the figures.
  */
-export async function visibility(/** @type {import('../run.mjs').Options} */ { quick }) {
+export async function visibility(/** @type {import('../sections.mjs').Options} */ { quick }) {
   const redis = await startRedis()
   const [a, b] = await startCluster(redis.url, 2)
   if (a === undefined || b === undefined) throw new Error('there are no nodes')

@@ -1,6 +1,6 @@
 // @ts-check
 import { monotonicMs, pause } from '../clock.mjs'
-import { countOf, startCluster } from '../cluster.mjs'
+import { drained, startCluster } from '../cluster.mjs'
 import { median } from '../histogram.mjs'
 import { cpuSeconds, startModule, startRedis } from '../processes.mjs'
 
@@ -8,88 +8,108 @@ const CLIENTS = 3
 const IN_FLIGHT_EACH = 85
 const KEYS = 10_000
 /** Collection follows the commits by some seconds: what is counted begins when it runs along. */
-const WARMUP_MS = 5_000
-const DRAIN_MS_MAX = 20_000
+const WARMUP_MS = 3_500
 
 /** @typedef {Awaited<ReturnType<typeof startModule>>} Client */
 /** @typedef {import('../cluster.mjs').Node} Node */
 /** @typedef {{ redis: { pid: number }, nodes: readonly Node[], clients: readonly Client[] }} Setting */
 
 /**
- * Commits a second on three nodes together against one, with as many clients and one Redis. All of it shares the cores of one
+ * Commits a second on one, two and three nodes, with as many clients and one Redis. All of it shares the cores of one
  * machine, so what tells is the CPU time of a commit: of all processes together, and of the node that made it. The last
  * line is what is left once the work itself is accounted for: how busy the machine was, against how busy one node kept it.
  */
-export async function threeNodes(/** @type {import('../run.mjs').Options} */ { quick }) {
-  const one = await settingOf(1)
+export async function scale(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
   const three = await settingOf(3)
-  // All load on one node of a cluster: the others only take in what it publishes.
-  const onlyFirst = {
-    ...three,
-    clients: await startClients(three.nodes.slice(0, 1)),
+  const settings = {
+    one: await settingOf(1),
+    two: await settingOf(2),
+    three,
+    // All load on one node of a cluster: the others only take in what it publishes.
+    onlyFirst: { ...three, clients: await startClients(three.nodes.slice(0, 1)) },
   }
-  const settings = { one, three, onlyFirst }
-  const times = quick ? { warmupMs: 500, seconds: 0.5 } : { warmupMs: WARMUP_MS, seconds: 4 }
-  /** @type {Record<keyof typeof settings, Awaited<ReturnType<typeof load>>[]>} */
-  const runs = { one: [], three: [], onlyFirst: [] }
+  const times = quick ? { warmupMs: 300, seconds: 0.4 } : { warmupMs: WARMUP_MS, seconds: 2.5 }
+  /** @type {Record<keyof typeof settings, Run[]>} */
+  const runs = { one: [], two: [], three: [], onlyFirst: [] }
   for (let round = 0; round < (quick ? 1 : 3); round++) {
-    for (const name of /** @type {(keyof typeof settings)[]} */ (Object.keys(settings))) {
+    for (const name of dice.shuffled(/** @type {(keyof typeof settings)[]} */ (Object.keys(settings)))) {
       runs[name].push(await load(settings[name], times))
       // What is collected afterwards must not be charged to the next.
       if (!quick) await drained(settings[name].nodes)
     }
   }
   const applied = await sameEverywhere(three.nodes)
-  /** @param {keyof typeof settings} name @param {'rate' | 'nodesUs' | 'allUs' | 'cores' | 'firstUs' | 'otherUs'} figure */
-  const of = (name, figure) => median(runs[name].map((run) => run[figure]))
-  const ratio = (/** @type {number} */ value, /** @type {number} */ against) => ({
-    value,
-    against,
-    ratio: value / against,
-  })
+  return told((name, figure) => median(runs[name].map((run) => run[figure])), applied)
+}
+
+/** @typedef {'one' | 'two' | 'three' | 'onlyFirst'} SettingName */
+/** @typedef {Awaited<ReturnType<typeof load>>} Run */
+
+/** @param {(name: SettingName, figure: keyof Run) => number} of @param {number} applied */
+function told(of, applied) {
   const inFlight = CLIENTS * IN_FLIGHT_EACH
-  return [
-    {
-      name: `commits on three nodes together, ${inFlight} in flight, against one node`,
-      unit: '/s',
-      ...ratio(of('three', 'rate'), of('one', 'rate')),
-    },
-    {
-      name: '  CPU of a commit, all processes',
-      unit: 'µs',
-      ...ratio(of('three', 'allUs'), of('one', 'allUs')),
-    },
-    {
-      name: '  CPU of a commit, its node and what the other two do for it',
-      unit: 'µs',
-      ...ratio(of('three', 'nodesUs'), of('one', 'nodesUs')),
-    },
-    {
-      name: '  CPU of a commit on its own node, which publishes it, against a node alone',
-      unit: 'µs',
-      ...ratio(of('onlyFirst', 'firstUs'), of('one', 'nodesUs')),
-    },
-    {
-      name: '  CPU of a commit on a peer, which takes it in',
-      unit: 'µs',
-      value: of('onlyFirst', 'otherUs'),
-    },
-    {
-      name: '  cores kept busy: what throughput is lost beyond the work itself',
-      unit: 'cores',
-      ...ratio(of('three', 'cores'), of('one', 'cores')),
-      budget: '>= 0.95',
-      holds: of('three', 'cores') / of('one', 'cores') >= 0.95,
-    },
-    {
-      name: '  nodes that have applied all that was committed, in the end',
-      unit: 'nodes',
-      value: applied,
-      budget: '3',
-      holds: applied === 3,
-      counted: true,
-    },
-  ]
+  /** @param {string} name @param {string} unit @param {SettingName} setting @param {keyof Run} figure */
+  const againstOne = (name, unit, setting, figure, than = figure) => {
+    const [value, against] = [of(setting, figure), of('one', than)]
+    return { name, unit, value, against, ratio: value / against }
+  }
+  const cores = againstOne(
+    '  cores kept busy by three: what throughput is lost beyond the work itself',
+    'cores',
+    'three',
+    'cores',
+  )
+  return {
+    rows: [
+      againstOne(
+        `commits on two nodes together, ${inFlight} in flight, against one node`,
+        '/s',
+        'two',
+        'rate',
+      ),
+      againstOne('commits on three nodes together, against one node', '/s', 'three', 'rate'),
+      againstOne('  CPU of a commit with three, all processes', 'µs', 'three', 'allUs'),
+      againstOne('  CPU of a commit, its node and what the other two do for it', 'µs', 'three', 'nodesUs'),
+      againstOne(
+        '  CPU of a commit on its own node, which publishes it, against a node alone',
+        'µs',
+        'onlyFirst',
+        'firstUs',
+        'nodesUs',
+      ),
+      {
+        name: '  CPU of a commit on a peer, which takes it in',
+        unit: 'µs',
+        value: of('onlyFirst', 'otherUs'),
+      },
+      { ...cores, budget: '>= 0.95', holds: cores.ratio >= 0.95 },
+      {
+        name: '  nodes that have applied all that was committed, in the end',
+        unit: 'nodes',
+        value: applied,
+        budget: '3',
+        holds: applied === 3,
+        counted: true,
+      },
+    ],
+    tables: [
+      {
+        title: 'All processes on one machine',
+        unit: 'medians of the rounds',
+        columns: ['commits a second', 'CPU of a commit, µs', 'of it in nodes, µs', 'cores busy'],
+        lines: /** @type {const} */ ([
+          ['one node', 'one'],
+          ['two nodes', 'two'],
+          ['three nodes', 'three'],
+        ]).map(([name, setting]) => ({
+          name,
+          cells: /** @type {const} */ (['rate', 'allUs', 'nodesUs', 'cores']).map((figure) =>
+            of(setting, figure),
+          ),
+        })),
+      },
+    ],
+  }
 }
 
 /** @param {number} count */
@@ -150,12 +170,6 @@ async function load({ redis, nodes, clients }, { warmupMs, seconds }) {
     otherUs: perCommitUs((nodesSum - (ofNodes[0] ?? 0)) / Math.max(1, nodes.length - 1)),
     cores: all / seconds,
   }
-}
-
-/** @param {readonly Node[]} nodes */
-async function drained(nodes) {
-  const untilMs = monotonicMs() + DRAIN_MS_MAX
-  while ((await countOf(nodes, 'versions')) > 0 && monotonicMs() < untilMs) await pause(500)
 }
 
 /** How many nodes see all that was committed on each: places of an origin are applied in order. @param {readonly Node[]} nodes */

@@ -1,0 +1,36 @@
+// @ts-check
+
+/** What a function sees of a system. Values are text. */
+/** @typedef {{ get(key: string): Promise<string | undefined>, getMany(keys: readonly string[]): Promise<(string | undefined)[]>, put(key: string, value: string): Promise<unknown> | void }} Access */
+/** @typedef {(access: Access) => Promise<void>} Fn */
+
+/**
+ * One of those that are compared. All are driven by one driver, in a process of its own, through this.
+ *
+ * @typedef {object} System
+ * @property {boolean} atOnce what a transaction writes becomes visible when it commits, not write by write
+ * @property {(start: () => readonly Fn[]) => Promise<number>} transaction runs functions one after the other as one transaction; calls `start` anew for each attempt; returns how many it took
+ * @property {(keys: readonly string[], value: string) => Promise<void>} load
+ * @property {() => Promise<void>} close
+ */
+
+/** How often a transaction is tried before the benchmark gives up. */
+export const ATTEMPTS_MAX = 1_000
+
+/** How many requests are under way while data is loaded. */
+export const LOAD_IN_FLIGHT = 50
+
+/** @type {Record<string, (target: any) => Promise<System>>} */
+const systems = {
+  plain: async (target) => (await import('./redis-plain.mjs')).redisPlain(target),
+  watch: async (target) => (await import('./redis-watch.mjs')).redisWatch(target),
+  postgres: async (target) => (await import('./postgres.mjs')).postgres(target),
+  virga: async (target) => (await import('./virga.mjs')).virgaSystem(target),
+}
+
+/** @param {string} kind @param {unknown} target */
+export function openSystem(kind, target) {
+  const open = systems[kind]
+  if (open === undefined) throw new Error(`there is no system ${kind}`)
+  return open(target)
+}

@@ -1,0 +1,73 @@
+// @ts-check
+import { VirgaError } from 'virga'
+import { connectTo } from '../connect.mjs'
+import { throughput } from '../histogram.mjs'
+import { ATTEMPTS_MAX, LOAD_IN_FLIGHT } from './system.mjs'
+
+/**
+ * virga. `hops`: each function resumes what the one before it has handed off, through another connection, as another executor
+ * would; else all run in one `transaction()`.
+ *
+ * @param {{ socket: string, view: import('../connect.mjs').View, hops: boolean }} target
+ * @returns {Promise<import('./system.mjs').System>}
+ */
+export async function virgaSystem({ socket, view, hops }) {
+  const clients = [await connectTo(socket, view), await connectTo(socket, view)]
+  const [first] = /** @type {[import('virga').Virga, import('virga').Virga]} */ (clients)
+  return {
+    atOnce: true,
+    transaction: hops ? (start) => asHops(clients, start) : (start) => asOne(first, start),
+    async load(keys, value) {
+      await throughput(LOAD_IN_FLIGHT, keys.length, (i) =>
+        first.transaction((tx) => tx.put(/** @type {string} */ (keys[i]), value)),
+      )
+    },
+    async close() {
+      for (const client of clients) await client.close()
+    },
+  }
+}
+
+/** @param {import('virga').Virga} virga @param {() => readonly import('./system.mjs').Fn[]} start */
+async function asOne(virga, start) {
+  let attempts = 0
+  await virga.transaction(async (tx) => {
+    attempts++
+    const access = accessOf(tx)
+    for (const run of start()) await run(access)
+  })
+  return attempts
+}
+
+/** @param {readonly import('virga').Virga[]} clients @param {() => readonly import('./system.mjs').Fn[]} start */
+async function asHops(clients, start) {
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    try {
+      const functions = start()
+      let tx = await clientOf(clients, 0).begin()
+      for (const [i, run] of functions.entries()) {
+        await run(accessOf(tx))
+        if (i + 1 < functions.length) tx = await clientOf(clients, i + 1).resume(await tx.handoff())
+      }
+      await tx.commit()
+      return attempt
+    } catch (error) {
+      if (!VirgaError.is(error) || !error.retryable) throw error
+    }
+  }
+  throw new Error(`a transaction has failed ${ATTEMPTS_MAX} times`)
+}
+
+/** @param {readonly import('virga').Virga[]} clients @param {number} i */
+function clientOf(clients, i) {
+  return /** @type {import('virga').Virga} */ (clients[i % clients.length])
+}
+
+/** @param {import('virga').Transaction} tx @returns {import('./system.mjs').Access} */
+function accessOf(tx) {
+  return {
+    get: (key) => tx.get(key),
+    getMany: (keys) => tx.getMany(keys),
+    put: (key, value) => tx.put(key, value),
+  }
+}

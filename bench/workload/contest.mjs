@@ -1,0 +1,114 @@
+// @ts-check
+import { pause } from '../clock.mjs'
+import { drained } from '../cluster.mjs'
+import { startPostgres } from '../postgres-server.mjs'
+import { startModule, startNodeAndClient, startRedis, temporaryFolder } from '../processes.mjs'
+
+/** As many as are ever under way at once. */
+const CONNECTIONS_MAX = 256
+/** Collection follows the commits by some seconds: it is under way before anything is counted. */
+const COLLECTING_MS = 2_500
+const WARM_MS = 500
+const LEAD_IN_FLIGHT = 40
+const SETTLE_MS = 100
+
+/** @typedef {Awaited<ReturnType<typeof startModule>>} Driver */
+/** @typedef {{ driver: Driver, node: Awaited<ReturnType<typeof startNodeAndClient>> | undefined }} Entrant */
+
+/**
+ * Systems side by side, each with a driver in a process of its own, and loaded. Each Redis is a server of its own with the same
+ * settings; those of virga share a node and its Redis.
+ *
+ * @param {readonly string[]} wanted @param {import('./plan.mjs').Shape} shape
+ */
+export async function startContest(wanted, shape) {
+  const servers = serversOf()
+  /** @type {Map<string, Entrant>} */
+  const entrants = new Map()
+  const absent = []
+  for (const name of wanted) {
+    const start = starters[name]
+    if (start === undefined) throw new Error(`there is no system ${name}`)
+    const { kind, target, node, why } = await start(servers)
+    if (why !== undefined) {
+      absent.push(`${name} is absent: ${why}.`)
+      continue
+    }
+    entrants.set(name, {
+      node,
+      driver: await startModule('workload/driver-process.mjs', [kind, JSON.stringify(target)]),
+    })
+  }
+  const entrantOf = (/** @type {string} */ name) => /** @type {Entrant} */ (entrants.get(name))
+  const reload = (/** @type {string} */ name) =>
+    entrantOf(name).driver.ask({ kind: 'load', keys: shape.keys, valueBytes: shape.valueBytes })
+  for (const name of entrants.keys()) await reload(name)
+  return {
+    names: [...entrants.keys()],
+    absent,
+    reload,
+    /**
+     * One system has the machine for itself: what the one before it has left to do is done, and it runs warm.
+     *
+     * @template R @param {string} name @param {boolean} brief @param {(driver: Driver) => Promise<R>} use
+     */
+    async inTurn(name, brief, use) {
+      const { driver, node } = entrantOf(name)
+      const ms = brief ? SETTLE_MS : node === undefined ? WARM_MS : COLLECTING_MS
+      await driver.ask({ kind: 'closed', shape, seed: 1, inFlight: LEAD_IN_FLIGHT, leadMs: 0, ms })
+      const result = await use(driver)
+      if (node !== undefined && !brief) await drained([node])
+      await pause(SETTLE_MS)
+      return result
+    },
+  }
+}
+
+/** Started when the first asks for them, and then shared. */
+function serversOf() {
+  const once = (/** @type {() => Promise<any>} */ start) => {
+    /** @type {Promise<any> | undefined} */
+    let started
+    return () => {
+      started ??= start()
+      return started
+    }
+  }
+  return {
+    plain: once(startRedis),
+    watch: once(startRedis),
+    postgres: once(startPostgres),
+    nodeOnRedis: once(async () => startNodeAndClient((await startRedis()).url)),
+    nodeOnLmdb: once(() => startNodeAndClient(`lmdb:${temporaryFolder()}/data`)),
+  }
+}
+
+/** @typedef {ReturnType<typeof serversOf>} Servers */
+/** @typedef {{ kind: string, target: unknown, node?: Awaited<ReturnType<typeof startNodeAndClient>>, why?: string }} Started */
+
+/** @type {Readonly<Record<string, (servers: Servers) => Promise<Started>>>} */
+const starters = {
+  'virga, Redis': async ({ nodeOnRedis }) => virgaOn(await nodeOnRedis(), 'auto', true),
+  'virga, Redis, one process': async ({ nodeOnRedis }) => virgaOn(await nodeOnRedis(), 'auto', false),
+  'virga, Redis, by IPC': async ({ nodeOnRedis }) => virgaOn(await nodeOnRedis(), 'off', true),
+  'virga, LMDB': async ({ nodeOnLmdb }) => virgaOn(await nodeOnLmdb(), 'auto', true),
+  'Redis, no guarantee': async ({ plain }) => ({ kind: 'plain', target: { url: (await plain()).url } }),
+  'Redis WATCH': async ({ watch }) => ({
+    kind: 'watch',
+    target: { url: (await watch()).url, connectionsMax: CONNECTIONS_MAX },
+  }),
+  'PostgreSQL, serializable': ({ postgres }) => postgresWith(postgres, 'SERIALIZABLE'),
+  'PostgreSQL, read committed': ({ postgres }) => postgresWith(postgres, 'READ COMMITTED'),
+}
+
+/** @param {Awaited<ReturnType<typeof startNodeAndClient>>} node @param {import('../connect.mjs').View} view @param {boolean} hops */
+function virgaOn(node, view, hops) {
+  return { kind: 'virga', target: { socket: node.socket, view, hops }, node }
+}
+
+/** @param {Servers['postgres']} start @param {string} isolation @returns {Promise<Started>} */
+async function postgresWith(start, isolation) {
+  const server = await start()
+  if (server.absent !== undefined) return { kind: 'postgres', target: null, why: server.absent }
+  return { kind: 'postgres', target: { ...server, isolation, connectionsMax: CONNECTIONS_MAX / 2 } }
+}
