@@ -5,6 +5,7 @@ import { checkDirtyReads } from './dirty-reads.js'
 import { checkFracturedReads } from './fractured-reads.js'
 import type { History, Violation } from './history.js'
 import { checkLostUpdates } from './lost-updates.js'
+import { checkOneCut } from './one-cut.js'
 import { checkOwnWrites } from './own-writes.js'
 import { checkRepeatableReads } from './repeatable-reads.js'
 import { checkTold } from './told.js'
@@ -13,6 +14,7 @@ import { checkTold } from './told.js'
 export const CHECKERS = {
   checkOwnWrites,
   checkRepeatableReads,
+  checkOneCut,
   checkDirtyReads,
   checkFracturedReads,
   checkCausality,

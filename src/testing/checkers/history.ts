@@ -95,8 +95,16 @@ export interface History {
   readonly reads: readonly Read[]
   readonly commits: readonly CommitCall[]
   readonly told: readonly Told[]
+  readonly raised: readonly Raised[]
   /** Functions that ran under an id that was looked up first; `calledAt` is when their caller asked for that. */
   readonly ran: readonly { readonly txn: string; readonly calledAt: number }[]
+}
+
+/** A key's base in storage became this version: from then on every live snapshot is to see it. */
+export interface Raised {
+  readonly key: string
+  readonly txn: string
+  readonly at: number
 }
 
 export interface Violation {

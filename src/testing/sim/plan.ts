@@ -170,6 +170,7 @@ function drawConfig(dice: Dice, inlineBytes: number): Partial<NodeConfig> {
     heldBytesMax: dice.pick([4_000, 50_000, 1_000_000]),
     requestsPerSessionMax: dice.pick([16, 4_096]),
     transactionsPerSessionMax: dice.pick([20, 16_384]),
+    transactionsMax: dice.pick([10, 65_536, 65_536]),
     sessionTimeoutMs: dice.pick([5_000, 60_000]),
     deadlineMsMax: 120_000,
     collectEveryMs: dice.pick([50, 200, 1_000]),

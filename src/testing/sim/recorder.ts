@@ -4,6 +4,7 @@ import type {
   Committed,
   Execution,
   History,
+  Raised,
   Read,
   Snapshot,
   Tag,
@@ -19,6 +20,7 @@ export class Recorder implements History {
   readonly reads: Read[] = []
   readonly commits: CommitCall[] = []
   readonly told: Told[] = []
+  readonly raised: Raised[] = []
   readonly ran: { readonly txn: string; readonly calledAt: number }[] = []
   readonly log: EventLog
   #tags = 0

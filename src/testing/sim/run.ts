@@ -5,6 +5,7 @@ import type { History, Violation } from '../checkers/history.js'
 import type { FaultKind } from '../faulty-storage.js'
 import type { Traffic } from '../sim-network.js'
 import { checkAftermath } from './aftermath.js'
+import { MemoryWatch } from './memory-watch.js'
 import { Nemesis } from './nemesis.js'
 import type { Mishap, Plan } from './plan.js'
 import { SimCluster, type SimClusterOptions } from './sim-cluster.js'
@@ -98,6 +99,8 @@ async function live(
     for (let i = 0; i < plan.executorsPerNode; i++) machine.addExecutor()
   }
   await clock.advance(1_000)
+  const memory = new MemoryWatch(cluster)
+  memory.start()
   let isOver = false
   const users = Array.from({ length: plan.users }, () => new User(work))
   const lives = users.map((user) => user.live(() => isOver))
@@ -108,6 +111,7 @@ async function live(
   isOver = true
   cluster.setCruel(false)
   await clock.until(Promise.all(lives), ENDING_MS_MAX)
+  memory.stop()
   const judged = await checkAftermath(cluster, work)
   for (const machine of machines) {
     machine.exorcise()
@@ -115,7 +119,7 @@ async function live(
   }
   await clock.advance(1)
   const surprises = users.flatMap((user) => user.surprises.map((what) => ({ rule: 'surprise', what })))
-  return [...surprises, ...judged]
+  return [...surprises, ...memory.found, ...judged]
 }
 
 function sumFaults({ machines }: SimCluster): Record<FaultKind, number> {

@@ -58,7 +58,7 @@ export class SimCluster {
     this.log = new EventLog(this.clock, options.keepLog === true)
     this.recorder = new Recorder(this.log)
     const mayForget = (txn: string): boolean => this.#mayForget(txn)
-    this.witness = new Witness(createMemoryStorage(), this.log, this.recorder.committed, mayForget)
+    this.witness = new Witness(createMemoryStorage(), this.log, this.recorder, mayForget)
     this.fabric = new SimNetwork({
       clock: this.clock,
       random: this.dice.fork().random,

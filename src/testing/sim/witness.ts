@@ -8,7 +8,8 @@ import type {
 } from '../../ports/storage.js'
 import { decodeStanding } from '../../wire/records.js'
 import { decodeValue } from '../../wire/value.js'
-import type { Committed, Tag, Violation } from '../checkers/history.js'
+import type { Committed, Raised, Tag, Violation } from '../checkers/history.js'
+import { CollectionWitness } from './collection-witness.js'
 import type { EventLog } from './event-log.js'
 
 /**
@@ -16,7 +17,7 @@ import type { EventLog } from './event-log.js'
  * what is decided, in which order, and whether a rule of decision records is broken. It never interferes.
  */
 export class Witness implements Storage {
-  readonly broken: Violation[] = []
+  readonly #broken: Violation[] = []
   /** Every bucket that was ever written to. */
   readonly buckets = new Set<string>()
   readonly #storage: Storage
@@ -26,17 +27,24 @@ export class Witness implements Storage {
   /** Of values that lie apart from their decisions. */
   readonly #blobs = new Map<string, Tag>()
 
+  readonly #collection: CollectionWitness
+
   /** @param mayForget whether what became of an id need not be known any more */
   constructor(
     storage: Storage,
     log: EventLog,
-    committed: Map<string, Committed>,
+    recorded: { readonly committed: Map<string, Committed>; readonly raised: Raised[] },
     mayForget: (txn: string) => boolean,
   ) {
     this.#storage = storage
     this.#log = log
-    this.#committed = committed
+    this.#committed = recorded.committed
+    this.#collection = new CollectionWitness(log, recorded.raised)
     this.#mayForget = mayForget
+  }
+
+  get broken(): readonly Violation[] {
+    return [...this.#broken, ...this.#collection.broken]
   }
 
   get durability(): string {
@@ -71,13 +79,17 @@ export class Witness implements Storage {
     this.buckets.add(key.bucket)
     this.#log.add(`swap ${key.bucket} ${key.id} ${result.swapped ? (next?.length ?? 'gone') : 'refused'}`)
     if (result.swapped && isDecision(key.bucket)) this.#check(key.id, standingOf(expected), standingOf(next))
+    if (result.swapped && key.bucket.startsWith('base/')) this.#collection.base(key.id, expected, next)
     return result
   }
 
   async delete(keys: readonly StorageKey[]): Promise<void> {
     for (const { bucket, id } of keys) {
       this.#log.add(`delete ${bucket} ${id}`)
-      if (bucket.startsWith('value/')) this.#blobs.delete(id)
+      if (bucket.startsWith('value/')) {
+        this.#blobs.delete(id)
+        this.#collection.deleted(id)
+      }
       if (isDecision(bucket) && this.#committed.has(id) && !this.#mayForget(id))
         this.#break(`the decision of ${id} was deleted`)
     }
@@ -151,7 +163,7 @@ export class Witness implements Storage {
   }
 
   #break(what: string): void {
-    this.broken.push({ rule: 'I6 decisions', what })
+    this.#broken.push({ rule: 'I6 decisions', what })
   }
 }
 

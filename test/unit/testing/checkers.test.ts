@@ -7,6 +7,7 @@ import type {
   Execution,
   History,
   Mode,
+  Raised,
   Read,
   Snapshot,
   Tag,
@@ -21,6 +22,7 @@ class Tale implements History {
   readonly reads: Read[] = []
   readonly commits: CommitCall[] = []
   readonly told: Told[] = []
+  readonly raised: Raised[] = []
   readonly ran: { readonly txn: string; readonly calledAt: number }[] = []
   #at = 0
 
@@ -87,6 +89,10 @@ class Tale implements History {
     return call
   }
 
+  raise(key: string, txn: string): void {
+    this.raised.push({ key, txn, at: ++this.#at })
+  }
+
   say(txn: string, said: Told['said'], result?: unknown): void {
     const askedAt = ++this.#at
     this.told.push({ txn, askedAt, at: ++this.#at, said, result })
@@ -144,6 +150,27 @@ test('repeatable reads: two functions of one attempt, two answers', () => {
   const second = tale.run(first.snapshot, 'n3', [first])
   tale.read(second, 'x', 'b')
   expect(tale.rules()).toContain('I3 repeatable reads')
+})
+
+test('one cut: what was decided after the snapshot had begun; where collection had a part in it, that is told apart', () => {
+  const tale = new Tale()
+  tale.write('t1', 1, { x: 'a1', y: 'a2' })
+  const reader = tale.begin('t2')
+  tale.read(reader, 'x', 'a1')
+  tale.write('t3', 3, { y: 'c1' })
+  expect(tale.rules()).toEqual([])
+  tale.read(reader, 'y', 'c1')
+  expect(tale.rules()).toEqual(['I3 one cut'])
+})
+
+test('safe collection: a base was raised to what a snapshot that lived did not see', () => {
+  const tale = new Tale()
+  const reader = tale.begin('t2')
+  tale.read(reader, 'x', null)
+  tale.write('t3', 3, { y: 'c1' })
+  tale.raise('y', 't3')
+  tale.read(reader, 'y', 'c1')
+  expect(tale.rules()).toEqual(['I9 safe collection'])
 })
 
 test('read your writes: what was written upstream is not seen; branches are chosen from differently', () => {
