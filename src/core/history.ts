@@ -350,29 +350,37 @@ export class History {
 
   #insert(txn: TxnId, publication: Publication, coordinates: Coordinates[]): Applied {
     const { hlc, cut, writes } = publication
-    const versions: Version[] = []
-    const applied: Applied = { txn, hlc, cut, coordinates, moment: ++this.#moment, versions }
-    for (let index = 0; index < writes.length; index++) {
-      const { key, value } = writes[index]!
-      const version: Version = { key, index, applied, source: sourceOf(value) }
-      versions.push(version)
-      this.#link(version)
+    // Of its length from the start: one that grows has room for 17.
+    const versions = new Array<Version>(writes.length)
+    const applied: Applied = {
+      txn,
+      hlc,
+      cut,
+      coordinates,
+      moment: ++this.#moment,
+      versions,
+      plainAttempt: undefined,
     }
+    for (let index = 0; index < writes.length; index++)
+      versions[index] = this.#link(applied, index, writes[index]!)
     this.#applied.set(txn, applied)
     this.#versions += versions.length
     return applied
   }
 
-  #link(version: Version): void {
-    const chain = this.#chains.get(version.key)
+  #link(applied: Applied, index: number, { key, value }: SharedWrite): Version {
+    const chain = this.#chains.get(key)
+    // All versions of a key share one text: each came in a frame of its own, and would keep its own.
+    const version: Version = { key: chain?.[0]?.key ?? key, index, applied, source: sourceOf(value) }
     if (chain === undefined) {
-      this.#chains.set(version.key, [version])
-      return
+      this.#chains.set(key, [version])
+      return version
     }
     let place = chain.length
     while (place > 0 && compareStamps(chain[place - 1]!.applied, version.applied) > 0) place--
     if (place === chain.length) chain.push(version)
     else chain.splice(place, 0, version)
+    return version
   }
 
   /** Drops a version and all older ones of its key, unless a newer one took it along before. */

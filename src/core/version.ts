@@ -1,7 +1,7 @@
 import type { Coordinates, Cut } from './cut.js'
 import { sees } from './cut.js'
 import type { Hlc } from './hlc.js'
-import type { TxnId } from './ids.js'
+import type { Attempt, TxnId } from './ids.js'
 
 /**
  * One applied decision: what all the versions that it wrote share. A decision that several nodes found after its
@@ -16,6 +16,11 @@ export interface Applied {
   /** The history's moment at which it was applied: what began here at that moment or later sees it, nothing earlier does. */
   readonly moment: number
   readonly versions: readonly Version[]
+  /**
+   * The attempt that committed, where that and the clock are all that its marker needs: it was decided here, without a result
+   * and without large values, and its keys were not claimed. Then nobody need read its record to compact it.
+   */
+  plainAttempt?: Attempt | undefined
 }
 
 /** Where the bytes of a version come from when they are not cached. `inline`: from the record of its decision. */

@@ -1,10 +1,12 @@
 import type { Cut } from '../../core/cut.js'
-import { isCommit, markerOf } from '../../core/decision.js'
+import { isCommit, type Marker, markerOf } from '../../core/decision.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import { decisionKey } from '../../core/layout.js'
+import type { Applied } from '../../core/version.js'
 import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
+import type { StorageEntry } from '../../ports/storage.js'
 import { decodeStanding, encodeStanding } from '../../wire/records.js'
 import type { BaseRaiser, Decided } from './base-raiser.js'
 import { putAll } from './batches.js'
@@ -28,7 +30,10 @@ const DROPS_PER_TURN = 200
 
 interface Batch {
   readonly last: number
+  /** As their records say. */
   readonly decided: readonly Decided[]
+  /** Of which nothing becomes a base, and of which no record had to be read. */
+  readonly superseded: readonly Applied[]
   /** The highest clock of all that stands in these places. */
   readonly horizon: Hlc
 }
@@ -101,11 +106,11 @@ export class Compactor {
     const last = Math.min(inForce.get(origin) ?? 0, history.seqOf(origin), first - 1 + max)
     let next = first
     // The next batch is read while this one is written.
-    let reading = next <= last ? this.#read(origin, next, last) : undefined
+    let reading = next <= last ? this.#read(origin, next, last, newest) : undefined
     while (reading !== undefined) {
       const batch: Batch = await reading
       next = batch.last + 1
-      reading = next <= last ? this.#read(origin, next, last) : undefined
+      reading = next <= last ? this.#read(origin, next, last, newest) : undefined
       // If this batch fails, the failure of that read is no news.
       reading?.catch(() => undefined)
       await this.#compact(origin, batch, newest)
@@ -113,9 +118,10 @@ export class Compactor {
     return Math.max(0, last - first + 1)
   }
 
-  async #read(origin: Origin, first: number, last: number): Promise<Batch> {
+  async #read(origin: Origin, first: number, last: number, newest: NewestAt): Promise<Batch> {
     const { world, history } = this.#parts.state
     const decided: Decided[] = []
+    const superseded: Applied[] = []
     let horizon: Hlc = HLC_ZERO
     let bytes = 0
     let next = first
@@ -123,8 +129,16 @@ export class Compactor {
     while (next <= end && bytes < BATCH_BYTES_MAX) {
       const to = Math.min(end, next + READ_DECISIONS - 1)
       // What is not remembered any more was compacted meanwhile.
-      const txns = history.orderOf(origin, next, to)
-      const records = await world.storage.get(txns.map(decisionKey))
+      const txns: TxnId[] = []
+      for (const txn of history.orderOf(origin, next, to)) {
+        const applied = history.find(txn)
+        if (applied?.plainAttempt === undefined || !isSuperseded(applied, newest)) txns.push(txn)
+        else {
+          superseded.push(applied)
+          if (applied.hlc > horizon) horizon = applied.hlc
+        }
+      }
+      const records = txns.length === 0 ? [] : await world.storage.get(txns.map(decisionKey))
       for (const [i, txn] of txns.entries()) {
         const record = records[i]
         const standing = record && decodeStanding(record)
@@ -138,28 +152,45 @@ export class Compactor {
       }
       next = to + 1
     }
-    return { last: next - 1, decided, horizon }
+    return { last: next - 1, decided, superseded, horizon }
   }
 
-  async #compact(origin: Origin, { last, decided, horizon }: Batch, newest: NewestAt): Promise<void> {
+  async #compact(
+    origin: Origin,
+    { last, decided, superseded, horizon }: Batch,
+    newest: NewestAt,
+  ): Promise<void> {
     const { state } = this.#parts
     this.#permit.check()
     await this.#bases.raise(decided, newest)
     this.#permit.check()
     await this.#guards.cleanAfter(decided)
-    const markers = []
     if (origin !== state.ledger.origin) mark('compact.dead-origin')
-    for (const { txn, decision } of decided) {
+    const markers: StorageEntry[] = []
+    const shrink = (txn: TxnId, marker: Marker): Promise<void> | undefined => {
       mark('compact.marker')
-      markers.push({ ...decisionKey(txn), value: encodeStanding(markerOf(decision)) })
-      const turn = this.#turns.step()
+      markers.push({ ...decisionKey(txn), value: encodeStanding(marker) })
+      return this.#turns.step()
+    }
+    for (const { txn, decision } of decided) {
+      const turn = shrink(txn, markerOf(decision))
+      if (turn !== undefined) await turn
+    }
+    for (const { txn, hlc, plainAttempt } of superseded) {
+      const turn = shrink(txn, {
+        status: 'compacted',
+        attempt: plainAttempt!,
+        hlc,
+        result: undefined,
+        blobs: [],
+      })
       if (turn !== undefined) await turn
     }
     this.#permit.check()
     await putAll(state.world.storage, markers)
     this.#permit.check()
     await this.#compacted.raise(origin, last, horizon)
-    state.counters.compactedDecisions += decided.length
+    state.counters.compactedDecisions += decided.length + superseded.length
     mark('drop.own')
     await this.drop(origin, last)
   }
@@ -189,4 +220,9 @@ export class Compactor {
     if (!this.#parts.state.history.has(txn)) return
     throw new VirgaError('StorageCorrupt', `storage lacks the decision of ${txn}, which is not compacted`)
   }
+}
+
+/** Every live snapshot sees newer versions of all that it wrote. */
+function isSuperseded({ versions, hlc, txn }: Applied, newest: NewestAt): boolean {
+  return versions.every(({ key }) => newest.supersedes(key, { hlc, txn }))
 }

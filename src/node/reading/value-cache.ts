@@ -18,9 +18,13 @@ export class ValueCache {
     this.#counters = counters
   }
 
-  /** Keeps a copy: what comes in is a view into a frame or a record, which it would hold in memory as a whole. */
+  /**
+   * Keeps a copy: what comes in is a view into a frame or a record, which it would hold in memory as a whole. Not one of
+   * `Buffer.from`, which may be a view into a pool of 8 KiB: a few bytes would hold that. Up to 64 bytes V8 keeps in the
+   * object itself.
+   */
   put(version: Version, bytes: Uint8Array): void {
-    this.#cache.set(version, Buffer.from(bytes))
+    this.#cache.set(version, new Uint8Array(bytes))
   }
 
   /** The bytes of a version, null for a tombstone, undefined if storage must be asked. */

@@ -4,7 +4,7 @@ import type { History, HistoryState } from '../../core/history.js'
 import type { Hlc, HybridClock } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import type { Placed, Publication } from '../../core/publication.js'
-import type { Applied, Version } from '../../core/version.js'
+import { type Applied, compareStamps, type Version } from '../../core/version.js'
 import { mark } from '../../marks.js'
 import type { Counters } from '../counters.js'
 import type { Bases } from '../reading/bases.js'
@@ -62,7 +62,8 @@ export class Ledger {
   publish(txn: TxnId, decision: Decision): void {
     if (this.#history.has(txn)) return
     const at: Coordinates = { origin: this.origin, seq: this.seq + 1 }
-    this.#apply(txn, decision, at)
+    const applied = this.#apply(txn, decision, at)
+    if (isPlain(decision)) applied.plainAttempt = decision.attempt
     this.#listener.onPublished(at, txn, decision)
   }
 
@@ -110,12 +111,15 @@ export class Ledger {
   /** An origin is compacted up to a place: what it published up to there is in the bases. */
   compact(origin: Origin, through: number): void {
     const { horizon } = this.#history
-    const dropped: Version[] = []
-    for (const version of this.#history.compact(origin, through)) {
+    const dropped = this.#history.compact(origin, through)
+    for (const [i, version] of dropped.entries()) {
+      const bytes = this.#values.take(version)
+      // The newer one, which comes next, says all that the bases need to know.
+      const next = dropped[i + 1]
+      if (next?.key === version.key && compareStamps(next.applied, version.applied) > 0) continue
       // Of one that is not above the horizon, a newer one may have left before.
       const isNewest = version.applied.hlc > horizon
-      this.#bases.moved(version, this.#values.take(version), isNewest)
-      dropped.push(version)
+      this.#bases.moved(version, bytes, isNewest)
     }
     if (dropped.length > 0) this.#listener.onTouched(dropped)
   }
@@ -146,14 +150,15 @@ export class Ledger {
     return this.#history.find(txn)?.coordinates[0] ?? { origin: this.origin, seq: 0 }
   }
 
-  #apply(txn: TxnId, publication: Publication, at: Coordinates): void {
+  #apply(txn: TxnId, publication: Publication, at: Coordinates): Applied {
     this.#clock.observe(publication.hlc)
     const isNew = !this.#history.has(txn)
     const applied = this.#history.apply(txn, publication, at)
     this.#listener.onTouched(applied.versions)
-    if (!isNew) return
+    if (!isNew) return applied
     this.#keepValues(applied, publication)
     this.#listener.onSettled(txn)
+    return applied
   }
 
   /** What is here has another place. */
@@ -168,4 +173,9 @@ export class Ledger {
       if (value.kind === 'inline') this.#values.put(version, value.bytes)
     }
   }
+}
+
+/** Its marker says nothing but its attempt and its clock. */
+function isPlain({ result, claimed, writes }: Decision): boolean {
+  return result === undefined && !claimed && writes.every(({ value }) => value.kind !== 'blob')
 }
