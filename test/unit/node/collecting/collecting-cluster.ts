@@ -68,6 +68,7 @@ const CONFIG: NodeConfig = {
 
 interface Committed extends Stamp {
   readonly attempt: Attempt
+  readonly result: Uint8Array | undefined
   readonly writes: ReadonlyMap<string, string | null>
 }
 
@@ -363,6 +364,7 @@ export class CollectingNode {
       readonly cut?: Cut
       readonly silent?: boolean
       readonly claimed?: boolean
+      readonly hasResult?: boolean
     } = {},
   ): Promise<TxnId> {
     const {
@@ -370,6 +372,7 @@ export class CollectingNode {
       cut = this.state.history.cut(),
       silent = false,
       claimed = false,
+      hasResult = true,
     } = options
     const attempt = this.attempt()
     const { storage } = this.#cluster
@@ -388,10 +391,10 @@ export class CollectingNode {
     if (announced !== undefined)
       await storage.put([{ bucket: `late/${announced}`, id: txn, value: new Uint8Array(0) }])
     const hlc = this.state.clock.tick(this.#cluster.clock.now())
-    const result = Buffer.from(`result of ${txn}`)
+    const result = hasResult ? Buffer.from(`result of ${txn}`) : undefined
     const decision: Decision = { status: 'committed', attempt, hlc, cut, writes: stored, claimed, result }
     await this.state.decisions.decide(txn, decision, () => undefined)
-    this.#cluster.committed.set(txn, { txn, hlc, attempt, writes: new Map(Object.entries(writes)) })
+    this.#cluster.committed.set(txn, { txn, hlc, attempt, result, writes: new Map(Object.entries(writes)) })
     if (silent) this.life.die()
     else this.state.ledger.publish(txn, decision)
     return txn

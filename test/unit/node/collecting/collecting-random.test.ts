@@ -102,7 +102,9 @@ class Run {
       const value = `${++this.#value}`
       writes[dice.pick(KEYS)] = dice.pick([value, value, `${LARGE} ${value}`, `${LARGE} ${value}`, null])
     }
-    await this.cluster.until(node.commit(writes, { silent, claimed: dice.fraction() < 0.3 }))
+    await this.cluster.until(
+      node.commit(writes, { silent, claimed: dice.fraction() < 0.3, hasResult: dice.fraction() < 0.5 }),
+    )
   }
 
   /** In the middle of a commit, of a round, or of nothing. Somebody who lives finds what it left. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { isCommit } from '../../../../src/core/decision.js'
 import type { TxnId } from '../../../../src/core/ids.js'
 import { decisionKey } from '../../../../src/core/layout.js'
 import { decodeStanding } from '../../../../src/wire/records.js'
@@ -18,8 +19,11 @@ async function scene(): Promise<Scene> {
   const cluster = new CollectingCluster()
   const a = await cluster.boot('a')
   const b = await cluster.boot('b', a)
-  const commit = (node: CollectingNode, writes: Record<string, string | null>): Promise<TxnId> =>
-    cluster.until(node.commit(writes))
+  const commit = (
+    node: CollectingNode,
+    writes: Record<string, string | null>,
+    hasResult = true,
+  ): Promise<TxnId> => cluster.until(node.commit(writes, { hasResult }))
   await commit(a, { x: '1', y: '1', big: `${LARGE} 1`, gone: '1' })
   await commit(b, { x: '2', big: `${LARGE} 2`, huge: `${LARGE} 1` })
   await commit(a, { big: `${LARGE} 3`, gone: null })
@@ -28,6 +32,8 @@ async function scene(): Promise<Scene> {
   await cluster.settle()
   await a.collectAll()
   await b.collectAll()
+  // Without a result, and superseded as a whole: nobody reads its record to make its marker.
+  await commit(a, { x: '2.5', y: '1.5', gone: null }, false)
   await commit(a, { x: '3', y: '2', big: `${LARGE} 4`, shrunk: 'small' })
   await commit(b, { huge: `${LARGE} 2`, big: `${LARGE} 5`, gone: 'back' })
   await commit(a, { huge: `${LARGE} 3`, y: '3', other: `${LARGE} 1` })
@@ -78,12 +84,13 @@ describe('compaction', () => {
     await cluster.checkReads()
     const { compacted = 0, committed = 0 } = await cluster.stored.records()
     // The snapshot keeps what it does not see.
-    expect({ compacted, committed }).toEqual({ compacted: 8, committed: 2 })
-    expect(a.state.counters.compactedDecisions + b.state.counters.compactedDecisions).toBe(8)
-    for (const [txn, { attempt, hlc }] of cluster.committed) {
+    expect({ compacted, committed }).toEqual({ compacted: 9, committed: 2 })
+    expect(a.state.counters.compactedDecisions + b.state.counters.compactedDecisions).toBe(9)
+    for (const [txn, { attempt, hlc, result }] of cluster.committed) {
       const [record] = await cluster.witness.get([decisionKey(txn)])
-      const result = Buffer.from(`result of ${txn}`)
-      expect(decodeStanding(record!)).toMatchObject({ attempt, hlc, result: new Uint8Array(result) })
+      const standing = decodeStanding(record!)
+      expect(standing).toMatchObject({ attempt, hlc })
+      expect(isCommit(standing) && standing.result).toEqual(result && new Uint8Array(result))
     }
     await finish({ cluster, a, b })
   })
