@@ -1,5 +1,6 @@
 // @ts-check
 import { startNode } from 'virga/node'
+import { giveBackGarbage } from '../dist/cli/garbage.js'
 
 const [socket, storage, nodeId = 'bench'] = process.argv.slice(2)
 const node = await startNode({
@@ -7,6 +8,8 @@ const node = await startNode({
   storage: /** @type {string} */ (storage),
   nodeId,
 })
+// As virga serve does.
+giveBackGarbage(() => Number(node.inspect().requests))
 // Asked for its heap, it tells the bytes that are in use, without garbage.
 process.on('message', () => {
   globalThis.gc?.()

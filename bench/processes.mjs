@@ -27,6 +27,9 @@ export async function cleanUp() {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 }
 
+/** As the container image sets it, and docs/operating.md advises. */
+const NODE_ENVIRONMENT = { MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_MMAP_THRESHOLD_: '131072' }
+
 /**
  * Starts a module of this folder in a process of its own and waits for the line that it prints when it is ready.
  *
@@ -36,6 +39,7 @@ export async function startModule(file, args) {
   const path = fileURLToPath(new URL(file, import.meta.url))
   const child = spawn(process.execPath, [...flags(file), path, ...args], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    env: { ...process.env, ...(file === 'node-process.mjs' ? NODE_ENVIRONMENT : {}) },
   })
   const lines = createInterface({ input: /** @type {import('node:stream').Readable} */ (child.stdout) })
   const ready = await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => undefined)])

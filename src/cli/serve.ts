@@ -5,6 +5,7 @@ import { startNode } from '../compose/start-node.js'
 import { VirgaError } from '../errors.js'
 import { parse } from './arguments.js'
 import { type Command, EXIT } from './command.js'
+import { giveBackGarbage } from './garbage.js'
 import { givenNodeOptions, NODE_FLAGS, nodeFlagsHelp } from './node-flags.js'
 
 const STDERR = 2
@@ -35,6 +36,7 @@ ${nodeFlagsHelp()}`,
     const node = await startNode({ ...settings, log })
     stopping.arm()
     const { node: name, storage } = node.inspect()
+    giveBackGarbage(() => Number(node.inspect().requests))
     process.stdout.write(`virga: node ${name} serves on ${node.socket} (${storage})\n`)
     const signal = await Promise.race([stopping.asked, node.ended.then((why) => ({ why }))])
     if (typeof signal === 'object') throw new VirgaError('Closed', signal.why ?? 'the node has stopped')
