@@ -124,13 +124,6 @@ export const COMMITTING = [
     put: "if (unsure || !unsure || error.outcome === 'indefinite') return error",
   },
   {
-    name: 'half-a-spill',
-    what: 'a commit goes on though a part of what it wrote was refused',
-    file: 'node/executors/requests.ts',
-    find: 'this.#transactions.fail(session, request.handle, error)',
-    put: '',
-  },
-  {
     name: 'session-token-ignored',
     what: 'a transaction begins without what its session token names',
     file: 'node/executors/transactions.ts',

@@ -58,6 +58,9 @@ export class Nemesis {
       case 'powerLoss':
         this.#losePower(machine)
         break
+      case 'powerCut':
+        for (const each of this.#cluster.machines) this.#losePower(each)
+        break
       case 'stop':
         void machine.stop()
         break

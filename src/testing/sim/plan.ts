@@ -9,6 +9,7 @@ import type { IpcFaults } from './mortal.js'
 export const MISHAPS = [
   'crash',
   'powerLoss',
+  'powerCut',
   'stop',
   'pause',
   'partition',
@@ -30,6 +31,8 @@ export type Mishap = (typeof MISHAPS)[number]
 
 /** All that one seed decides before the run begins. */
 export interface Plan {
+  /** Nothing befalls the cluster. */
+  readonly isCalm: boolean
   readonly nodes: number
   readonly executorsPerNode: number
   readonly users: number
@@ -76,8 +79,8 @@ export interface PlanOptions {
   readonly isCalm?: boolean | undefined
 }
 
-/** What changes a cluster for good. */
-const RARE: ReadonlySet<Mishap> = new Set(['retirement'])
+/** What changes a cluster for good, or takes all of it. */
+const RARE: ReadonlySet<Mishap> = new Set(['retirement', 'powerCut'])
 
 const NODES = { 1: 2, 2: 4, 3: 6, 4: 2, 5: 2, 7: 1, 9: 1 }
 
@@ -98,6 +101,7 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
   const inlineBytes = dice.pick([64, 512, 4_096])
   const config = drawConfig(dice, inlineBytes)
   const plan: Plan = {
+    isCalm,
     nodes,
     executorsPerNode: dice.between(1, 3),
     users: dice.between(2, 6),

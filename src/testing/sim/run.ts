@@ -5,6 +5,7 @@ import type { History, Violation } from '../checkers/history.js'
 import type { FaultKind } from '../faulty-storage.js'
 import type { Traffic } from '../sim-network.js'
 import { checkAftermath } from './aftermath.js'
+import { checkCalm } from './calm.js'
 import { MemoryWatch } from './memory-watch.js'
 import { Nemesis } from './nemesis.js'
 import type { Mishap, Plan } from './plan.js'
@@ -65,7 +66,13 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     stopCountingMarks()
   }
   const { witness, surprises, recorder } = cluster
-  violations.push(...witness.broken, ...surprises, ...checkHistory(recorder), ...checkExported(recorder))
+  violations.push(
+    ...witness.broken,
+    ...surprises,
+    ...checkCalm(cluster),
+    ...checkHistory(recorder),
+    ...checkExported(recorder),
+  )
   return {
     seed,
     plan: cluster.plan,

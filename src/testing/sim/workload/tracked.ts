@@ -19,13 +19,13 @@ export class Tracked {
   }
 
   async get(key: string): Promise<Tag> {
-    const value = await this.#tx.get(key)
+    const value = await this.#tx.get(key).catch((error: unknown) => this.#refused(error))
     this.#noteAttempt()
     return this.#saw(key, value)
   }
 
   async getMany(keys: readonly string[]): Promise<readonly Tag[]> {
-    const values = await this.#tx.getMany(keys)
+    const values = await this.#tx.getMany(keys).catch((error: unknown) => this.#refused(error))
     this.#noteAttempt()
     return keys.map((key, i) => this.#saw(key, values[i]))
   }
@@ -60,6 +60,12 @@ export class Tracked {
 
   async abort(): Promise<void> {
     await this.#tx.abort()
+  }
+
+  #refused(error: unknown): never {
+    const { execution } = this
+    if (VirgaError.is(error)) this.#recorder.refusals.push({ execution, code: error.code })
+    throw error
   }
 
   #saw(key: string, value: unknown): Tag {
