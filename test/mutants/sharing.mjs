@@ -31,15 +31,6 @@ export const SHARING = [
     put: 'this.#adoption.stop',
   },
   {
-    name: 'no-second-look',
-    what: 'nobody looks once more, a margin after a lease lapsed',
-    file: 'node/cluster/membership.ts',
-    find: `      this.#events.onGone(origin)
-    })
-    this.#secondLooks.push(again)`,
-    put: '    })\n    this.#secondLooks.push(again)',
-  },
-  {
     name: 'one-listing',
     what: 'what one listing found is adopted, though it may have passed what that read',
     file: 'node/sharing/adoption.ts',

@@ -55,6 +55,7 @@ export async function takeUp(
 ): Promise<readonly Violation[]> {
   const { recorder } = work
   const { execution } = lasting.tracked
+  await clock.advance(COLLECTED_MS)
   let trouble = 'nobody was there to take it up'
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const executor = executorOf(work)

@@ -11,6 +11,7 @@ const FAILING: readonly FaultPlan[] = [
   { probabilities: { before: 0.4, after: 0.3, lost: 0.3 } },
 ]
 const JUMP_MS_MAX = 120_000
+const TAKEN_ALONG = 0.3
 /** How long a slow subscriber takes for each frame. */
 const SLOW_MS_MAX = 5_000
 
@@ -132,6 +133,9 @@ export class Nemesis {
       const size = how === 'isolation' ? 1 : this.#dice.between(1, names.length - 1)
       fabric.partBoth(names.slice(0, size), names.slice(size))
     }
+    // What parts them may take one of them along: the others look for its last decisions, and do not hear of each other.
+    const { machines } = this.#cluster
+    if (this.#dice.chance(TAKEN_ALONG)) machines.find(({ name }) => name === first)?.crash(true)
     this.#later(() => fabric.heal())
   }
 

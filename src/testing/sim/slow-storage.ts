@@ -5,7 +5,7 @@ import type { Dice } from './dice.js'
 /** Entries of a listing that are read at one moment. */
 const PAGE_ENTRIES_MAX = 5
 /** Once in a while a listing takes so many times as long: it may have passed what another bucket's listing then sees. */
-const DRAGGING = 0.1
+const DRAGGING = 0.25
 const DRAGS = 20
 
 /**
