@@ -11,8 +11,8 @@ export const READING = [
     name: 'cut-of-now',
     what: 'each read takes a snapshot of its own',
     file: 'core/modes.ts',
-    find: "'read-atomic': { name: 'read-atomic', readCut: (taken) => taken, claims: false }",
-    put: "'read-atomic': { name: 'read-atomic', readCut: (_taken, now) => now, claims: false }",
+    find: "'read-atomic', readCut: (taken) => taken",
+    put: "'read-atomic', readCut: (_taken, now) => now",
   },
   {
     name: 'versions-by-arrival',
