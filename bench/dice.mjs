@@ -18,8 +18,6 @@ export function diceOf(seed) {
   return {
     next,
     below,
-    /** A sequence of its own. */
-    fork: () => diceOf(below(UINT32)),
     /** @template T @param {readonly T[]} items */
     shuffled(items) {
       const all = [...items]

@@ -13,15 +13,12 @@ export function machine() {
     redis: versionOf('redis-server', /v=(\S+)/),
     postgres: versionOf('postgres', /(\d+\.\d+)/),
     platform: process.platform,
-    /** What else ran when this began. */
-    loadBefore: loadavg()[0] ?? 0,
   }
 }
 
-/** Above a fraction of the cores, times (the tails above all) are of the machine, not of virga. @param {Machine} found */
-export function warnIfBusy(found) {
-  if (found.loadBefore > found.cpus / 4)
-    process.stderr.write(`the machine is not quiet: load average ${found.loadBefore.toFixed(2)}\n`)
+/** What else runs. */
+export function load() {
+  return loadavg()[0] ?? 0
 }
 
 /** @param {string} program @param {RegExp} pattern */

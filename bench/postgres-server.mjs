@@ -28,7 +28,7 @@ const SETTINGS = [
 /**
  * A PostgreSQL of our own, or why there is none.
  *
- * @returns {Promise<{ user: string, port: number } | { absent: string }>}
+ * @returns {Promise<{ user: string, port: number, pid: number } | { absent: string }>}
  */
 export async function startPostgres() {
   const programs = findPrograms()
@@ -79,7 +79,7 @@ export async function startPostgres() {
   for await (const line of createInterface({ input: child.stderr })) {
     if (line.includes('ready to accept connections')) {
       child.stderr.resume()
-      return { user: USER, port }
+      return { user: USER, port, pid: /** @type {number} */ (child.pid) }
     }
     said.push(line)
   }

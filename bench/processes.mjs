@@ -1,9 +1,9 @@
 // @ts-check
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { connectTo } from './connect.mjs'
@@ -80,7 +80,11 @@ function flags(file) {
     all.push('--expose-gc', ...(process.env.VIRGA_BENCH_NODE_FLAGS ?? '').split(' ').filter(Boolean))
   const folder = process.env.VIRGA_BENCH_PROFILE
   if (folder !== undefined)
-    all.push('--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${file}.${Date.now()}.cpuprofile`)
+    all.push(
+      '--cpu-prof',
+      `--cpu-prof-dir=${folder}`,
+      `--cpu-prof-name=${basename(file)}.${Date.now()}.cpuprofile`,
+    )
   return all
 }
 
@@ -144,8 +148,31 @@ const TICKS_PER_SECOND = 100
 
 /** Seconds of CPU that a process has used so far, in user space and in the kernel, to a hundredth. @param {number} pid */
 export function cpuSeconds(pid) {
+  const fields = statFields(pid)
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+/** A process and those that it has started itself. @param {number} pid */
+export function withChildren(pid) {
+  const all = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+  return [pid, ...all.filter((other) => parentOf(other) === pid)]
+}
+
+/** @param {number} pid */
+function parentOf(pid) {
+  try {
+    return Number(statFields(pid)[1])
+  } catch {
+    // It has ended meanwhile.
+    return undefined
+  }
+}
+
+/** What the kernel tells of a process, from its state on. @param {number} pid */
+function statFields(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   // The second field is the name, in parentheses, and may hold anything.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 }

@@ -1,22 +1,15 @@
 // @ts-check
 // npm run bench:publish: takes what the last whole run (and the last soak) found into the docs: docs/benchmarks/results.md with its
 // charts, and the headline ratios of the README. Nothing there is written by hand.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { figure } from './report/figures.mjs'
 import { markdown } from './report/markdown.mjs'
-import { writeCharts } from './report/write.mjs'
+import { readResults, writeCharts } from './report/write.mjs'
 
-const results = new URL('results/', import.meta.url)
 const docs = new URL('../docs/benchmarks/', import.meta.url)
 const readme = new URL('../README.md', import.meta.url)
 
-/** @returns {import('./report/types.mjs').Results | undefined} */
-function resultsOf(/** @type {string} */ name) {
-  const path = new URL(`${name}.json`, results)
-  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
-}
-
-const latest = resultsOf('latest')
+const latest = readResults('latest')
 if (latest === undefined || latest.quick) {
   console.error('there is no whole run to publish: npm run bench')
   process.exit(2)
@@ -26,7 +19,7 @@ const parts = [
   '# Figures',
   'Made by `npm run bench:publish` from the JSON of a run. What each row means: [benchmarks](../benchmarks.md).',
 ]
-for (const found of [latest, resultsOf('soak')]) {
+for (const found of [latest, readResults('soak')]) {
   if (found === undefined || found.quick) continue
   writeCharts(found, docs)
   parts.push(markdown(found, (id) => `${id}.svg`).trimEnd())

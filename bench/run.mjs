@@ -1,13 +1,13 @@
 // @ts-check
-// npm run bench [-- --quick] [-- --only NAME,NAME] [-- --seed N]: measures virga against what it stands on and what people use
+// npm run bench [-- --quick] [-- --only NAME,NAME [--keep]] [-- --seed N]: measures virga against what it stands on and what people use
 // instead, side by side in one run. Prints tables; writes them, their JSON and charts to bench/results. What each row means:
 // docs/benchmarks.md.
 import { parseArgs } from 'node:util'
 import { diceOf } from './dice.mjs'
-import { machine, warnIfBusy } from './machine.mjs'
+import { load, machine } from './machine.mjs'
 import { cleanUp } from './processes.mjs'
 import { printed } from './report/print.mjs'
-import { writeResults } from './report/write.mjs'
+import { readResults, writeResults } from './report/write.mjs'
 import { SECTIONS } from './sections.mjs'
 
 const { values } = parseArgs({
@@ -15,6 +15,8 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     seed: { type: 'string' },
+    // What an earlier run has found of other sections stays beside it.
+    keep: { type: 'boolean', default: false },
     soak: { type: 'boolean', default: false },
   },
 })
@@ -35,46 +37,57 @@ if (!Number.isSafeInteger(seed)) {
 
 /** @typedef {import('./report/types.mjs').Result} Result */
 
-/** @type {Map<string, Result>} */
+/** @typedef {import('./report/types.mjs').Found} Found */
+
+/** @type {Map<string, Found>} */
 const found = new Map()
-const before = machine()
-warnIfBusy(before)
 const dice = diceOf(seed)
 process.stderr.write(`seed ${seed}: npm run bench -- --seed ${seed} draws the same keys in the same order\n`)
-const startedAt = performance.now()
 // Whatever drifts while this runs, the warmth of the machine say, drifts for all alike.
 for (const name of dice.shuffled(chosen)) {
-  const began = performance.now()
+  const loadBefore = load()
+  const startedAt = performance.now()
   process.stderr.write(`${name} … `)
   try {
-    const measured = await /** @type {import('./sections.mjs').Section} */ (SECTIONS[name]).measure({
+    const measured = await sectionOf(name).measure({
       quick: values.quick,
-      dice: dice.fork(),
+      dice: diceOf(seed + Object.keys(SECTIONS).indexOf(name)),
     })
-    found.set(name, Array.isArray(measured) ? { rows: measured } : measured)
+    const seconds = Math.round((performance.now() - startedAt) / 1_000)
+    const result = Array.isArray(measured) ? { rows: measured } : measured
+    found.set(name, {
+      name,
+      title: sectionOf(name).title,
+      at: new Date().toISOString(),
+      seed,
+      seconds,
+      loadBefore,
+      ...result,
+    })
+    process.stderr.write(`${seconds} s\n`)
   } finally {
     await cleanUp()
   }
-  process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(0)} s\n`)
 }
+const file = values.soak ? 'soak' : 'latest'
+const earlier = values.keep ? readResults(file) : undefined
+for (const section of earlier?.sections ?? []) if (!found.has(section.name)) found.set(section.name, section)
 const results = {
-  at: new Date().toISOString(),
-  seed,
-  quick: values.quick,
-  seconds: Math.round((performance.now() - startedAt) / 1_000),
-  machine: before,
-  sections: chosen.flatMap((name) => {
-    const result = found.get(name)
-    const title = /** @type {import('./sections.mjs').Section} */ (SECTIONS[name]).title
-    return result === undefined ? [] : [{ name, title, ...result }]
-  }),
+  quick: values.quick || earlier?.quick === true,
+  machine: machine(),
+  sections: Object.keys(SECTIONS).flatMap((name) => found.get(name) ?? []),
 }
 console.log(printed(results))
-writeResults(results, values.soak ? 'soak' : 'latest')
+writeResults(results, file)
 // Counts are asserted: they do not depend on the machine. Of times a run tells, and leaves the verdict to its reader.
 const rows = results.sections.flatMap((section) => section.rows ?? [])
 const wrong = rows.filter((row) => row.counted === true && row.holds === false)
 if (wrong.length > 0) {
   console.error(`counts that are wrong: ${wrong.map((row) => row.name.trim()).join(', ')}`)
   process.exitCode = 1
+}
+
+/** @param {string} name */
+function sectionOf(name) {
+  return /** @type {import('./sections.mjs').Section} */ (SECTIONS[name])
 }

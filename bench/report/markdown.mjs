@@ -2,20 +2,23 @@
 import { figure, ratioText } from './figures.mjs'
 
 /** All that was found, as Markdown. @param {import('./types.mjs').Results} results @param {(id: string) => string} chartPath */
-export function markdown({ at, seed, seconds, machine, sections }, chartPath) {
-  const { cpus, model, node, redis, postgres, loadBefore } = machine
+export function markdown({ machine, sections }, chartPath) {
+  const { cpus, model, node, redis, postgres } = machine
   const others = [`Node.js ${node.slice(1)}`, `Redis ${redis ?? '–'}`, `PostgreSQL ${postgres ?? '–'}`].join(
     ', ',
   )
-  const parts = [
-    `One run of ${seconds} s, ${at.slice(0, 10)}, seed ${seed}: ${cpus} cores (${model}), ${others}, load average before it ${loadBefore.toFixed(2)}.`,
-  ]
-  for (const { title, rows = [], tables = [], charts = [], notes = [] } of sections) {
+  const parts = [`On ${cpus} cores (${model}), ${others}.`]
+  for (const section of sections) {
+    const { title, rows = [], tables = [], charts = [], notes = [] } = section
     parts.push(`## ${title}`)
     for (const { id, title } of charts) parts.push(`![${title}](${chartPath(id)})`)
     if (rows.length > 0) parts.push(rowTable(rows))
     for (const table of tables) parts.push(`**${table.title}**, ${table.unit}`, matrixTable(table))
     parts.push(...notes)
+    const { at, name, seed, loadBefore, seconds } = section
+    parts.push(
+      `<sub>\`npm run bench -- --only ${name} --seed ${seed}\`, ${seconds} s, ${at.slice(0, 16).replace('T', ' ')} UTC, load average before it ${loadBefore.toFixed(1)}</sub>`,
+    )
   }
   return `${parts.join('\n\n')}\n`
 }

@@ -1,8 +1,11 @@
 // @ts-check
 import { figure, ratioText } from './figures.mjs'
 
+/** Above it the machine was busy with other things; what the section before has left behind is in it. */
+const LOAD_TOLD = 3
+
 /** All that was found, for a terminal. @param {import('./types.mjs').Results} results */
-export function printed({ sections, seconds, seed }) {
+export function printed({ sections }) {
   const parts = sections.map(({ title, rows = [], tables = [], notes = [] }) =>
     [
       `\n${title}`,
@@ -15,7 +18,14 @@ export function printed({ sections, seconds, seed }) {
     .flatMap(({ rows = [] }) => rows)
     .filter(({ budget, counted }) => budget !== undefined && counted !== true)
   if (budgets.length > 0) parts.push(['\nBudgets', rowTable(budgets)].join('\n\n'))
-  return `${parts.join('\n')}\n\n${seconds} s, seed ${seed}`
+  const seconds = sections.reduce((sum, section) => sum + section.seconds, 0)
+  return `${parts.join('\n')}\n\n${sections.map(loadOf).join('')}${seconds} s`
+}
+
+/** What else ran is told where it may have mattered. @param {import('./types.mjs').Found} found */
+function loadOf({ name, loadBefore }) {
+  if (loadBefore < LOAD_TOLD) return ''
+  return `load average before ${name}: ${loadBefore.toFixed(1)}\n`
 }
 
 /** @param {readonly import('./types.mjs').Row[]} rows */

@@ -59,13 +59,17 @@
 /** What a section has found. @typedef {{ rows?: readonly Row[], tables?: readonly Matrix[], charts?: readonly Chart[], notes?: readonly string[] }} Result */
 
 /**
+ * When and how it was found. Above a fraction of the cores, `loadBefore` says that times (the tails above all) are of the
+ * machine, not of virga.
+ *
+ * @typedef {{ name: string, title: string, at: string, seed: number, seconds: number, loadBefore: number } & Result} Found
+ */
+
+/**
  * @typedef {object} Results
- * @property {string} at
- * @property {number} seed
  * @property {boolean} quick
- * @property {number} seconds
  * @property {import('../machine.mjs').Machine} machine
- * @property {readonly ({ name: string, title: string } & Result)[]} sections
+ * @property {readonly Found[]} sections
  */
 
 export {}

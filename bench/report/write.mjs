@@ -1,11 +1,18 @@
 // @ts-check
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { svgOf } from '../charts/chart.mjs'
 import { markdown } from './markdown.mjs'
 
+const folder = new URL('../results/', import.meta.url)
+
+/** What an earlier run has written. @param {string} name @returns {import('./types.mjs').Results | undefined} */
+export function readResults(name) {
+  const path = new URL(`${name}.json`, folder)
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
+}
+
 /** JSON, Markdown and charts of a run, into bench/results. @param {import('./types.mjs').Results} results @param {string} name */
 export function writeResults(results, name) {
-  const folder = new URL('../results/', import.meta.url)
   mkdirSync(new URL('charts/', folder), { recursive: true })
   writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(results, null, 2)}\n`)
   writeFileSync(
@@ -15,8 +22,8 @@ export function writeResults(results, name) {
   writeCharts(results, new URL('charts/', folder))
 }
 
-/** @param {import('./types.mjs').Results} results @param {URL} folder */
-export function writeCharts({ sections }, folder) {
+/** @param {import('./types.mjs').Results} results @param {URL} into */
+export function writeCharts({ sections }, into) {
   for (const { charts = [] } of sections)
-    for (const chart of charts) writeFileSync(new URL(`${chart.id}.svg`, folder), svgOf(chart))
+    for (const chart of charts) writeFileSync(new URL(`${chart.id}.svg`, into), svgOf(chart))
 }

@@ -20,7 +20,7 @@ const SYSTEMS = /** @type {const} */ ([
 ])
 const ANOMALIES_IN_FLIGHT = 10
 
-/** @typedef {{ perSecond: number, p50Ms: number, p99Ms: number, attempts: number }} Run */
+/** @typedef {{ perSecond: number, p50Ms: number, p99Ms: number, attempts: number, cpuUs: number }} Run */
 
 /**
  * Two functions, each two reads and a write of 4 KiB, 1,000 keys, Zipf 1.0: what AFT was measured with. The same functions,
@@ -28,13 +28,13 @@ const ANOMALIES_IN_FLIGHT = 10
  */
 export async function aftShape(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
   const contest = await startContest(SYSTEMS, AFT_SHAPE)
-  const window = quick ? { leadMs: 30, ms: 100 } : { leadMs: 150, ms: 500 }
+  const window = quick ? { leadMs: 30, ms: 100 } : { leadMs: 150, ms: 450 }
   const levels = quick ? QUICK_CONCURRENT : CONCURRENT
   /** @type {Map<string, Run[][]>} */
   const runs = new Map(contest.names.map((name) => [name, levels.map(() => [])]))
   for (let round = 0; round < (quick ? 1 : 3); round++) {
     for (const name of dice.shuffled(contest.names)) {
-      await contest.inTurn(name, quick, async (driver) => {
+      await contest.inTurn(name, quick, async (ask) => {
         for (const i of dice.shuffled([...levels.keys()])) {
           const task = {
             kind: 'closed',
@@ -43,7 +43,7 @@ export async function aftShape(/** @type {import('../sections.mjs').Options} */ 
             inFlight: levels[i],
             ...window,
           }
-          runs.get(name)?.[i]?.push(/** @type {Run} */ (await driver.ask(task)))
+          runs.get(name)?.[i]?.push(/** @type {Run} */ (await ask(task)))
         }
       })
     }
@@ -64,10 +64,10 @@ async function countAll(contest, count, dice) {
       inFlight: ANOMALIES_IN_FLIGHT,
       count,
     }
-    await contest.inTurn(name, true, async (driver) => {
+    await contest.inTurn(name, true, async (ask) => {
       // Every value then is of a writer that is known.
       await contest.reload(name)
-      all.set(name, await driver.ask(task))
+      all.set(name, await ask(task))
     })
   }
   return all
@@ -112,6 +112,7 @@ function told(levels, runs, counted) {
       table('p50', 'ms', 'p50Ms'),
       table('p99', 'ms', 'p99Ms'),
       table('Attempts a transaction took', 'mean', 'attempts'),
+      table('CPU of a transaction, all processes', 'µs', 'cpuUs'),
       {
         title: 'Anomalies',
         unit: 'transactions in which they were seen, at 10 concurrent',

@@ -27,10 +27,10 @@ export async function openLoop(/** @type {import('../sections.mjs').Options} */ 
   const runs = new Map(contest.names.map((name) => [name, RATES.map(() => [])]))
   for (let round = 0; round < (quick ? 1 : 2); round++) {
     for (const name of dice.shuffled(contest.names)) {
-      await contest.inTurn(name, quick, async (driver) => {
+      await contest.inTurn(name, quick, async (ask) => {
         for (const [i, perSecond] of (quick ? RATES.slice(0, 2) : RATES).entries()) {
           const task = { kind: 'open', shape: AFT_SHAPE, seed: dice.below(2 ** 31), perSecond, ...window }
-          const run = /** @type {Run} */ (await driver.ask(task))
+          const run = /** @type {Run} */ (await ask(task))
           if (run.lateMs > LATE_MS_MAX) break
           runs.get(name)?.[i]?.push(run)
         }

@@ -46,10 +46,10 @@ export async function skew(/** @type {import('../sections.mjs').Options} */ { qu
     `${system} ${axis.id} ${value}`
   for (let round = 0; round < (quick ? 1 : 2); round++) {
     for (const system of dice.shuffled(contest.names)) {
-      await contest.inTurn(system, quick, async (driver) => {
+      await contest.inTurn(system, quick, async (ask) => {
         for (const { axis, value } of dice.shuffled(points)) {
           const task = { shape: axis.of(value), seed: dice.below(2 ** 31), inFlight: IN_FLIGHT, ...window }
-          const { perSecond } = await driver.ask({ kind: 'closed', ...task })
+          const { perSecond } = await ask({ kind: 'closed', ...task })
           const name = nameOf(system, axis, value)
           rates.set(name, [...(rates.get(name) ?? []), perSecond])
         }

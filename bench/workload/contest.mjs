@@ -2,18 +2,26 @@
 import { pause } from '../clock.mjs'
 import { drained } from '../cluster.mjs'
 import { startPostgres } from '../postgres-server.mjs'
-import { startModule, startNodeAndClient, startRedis, temporaryFolder } from '../processes.mjs'
+import {
+  cpuSeconds,
+  startModule,
+  startNodeAndClient,
+  startRedis,
+  temporaryFolder,
+  withChildren,
+} from '../processes.mjs'
 
 /** As many as are ever under way at once. */
 const CONNECTIONS_MAX = 256
 /** Collection follows the commits by some seconds: it is under way before anything is counted. */
-const COLLECTING_MS = 2_500
+const COLLECTING_MS = 2_000
 const WARM_MS = 500
 const LEAD_IN_FLIGHT = 40
 const SETTLE_MS = 100
 
 /** @typedef {Awaited<ReturnType<typeof startModule>>} Driver */
-/** @typedef {{ driver: Driver, node: Awaited<ReturnType<typeof startNodeAndClient>> | undefined }} Entrant */
+/** @typedef {{ driver: Driver, node: Node | undefined, pids: readonly number[] }} Entrant */
+/** @typedef {Awaited<ReturnType<typeof startNodeAndClient>>} Node */
 
 /**
  * Systems side by side, each with a driver in a process of its own, and loaded. Each Redis is a server of its own with the same
@@ -29,15 +37,13 @@ export async function startContest(wanted, shape) {
   for (const name of wanted) {
     const start = starters[name]
     if (start === undefined) throw new Error(`there is no system ${name}`)
-    const { kind, target, node, why } = await start(servers)
+    const { kind, target, node, pids, why } = await start(servers)
     if (why !== undefined) {
       absent.push(`${name} is absent: ${why}.`)
       continue
     }
-    entrants.set(name, {
-      node,
-      driver: await startModule('workload/driver-process.mjs', [kind, JSON.stringify(target)]),
-    })
+    const driver = await startModule('workload/driver-process.mjs', [kind, JSON.stringify(target)])
+    entrants.set(name, { node, driver, pids: [driver.pid, ...pids] })
   }
   const entrantOf = (/** @type {string} */ name) => /** @type {Entrant} */ (entrants.get(name))
   const reload = (/** @type {string} */ name) =>
@@ -48,20 +54,32 @@ export async function startContest(wanted, shape) {
     absent,
     reload,
     /**
-     * One system has the machine for itself: what the one before it has left to do is done, and it runs warm.
+     * One system has the machine for itself: what the one before it has left to do is done, and it runs warm. `ask` has its
+     * driver do something, and tells the CPU that all its processes took for a transaction of it as well.
      *
-     * @template R @param {string} name @param {boolean} brief @param {(driver: Driver) => Promise<R>} use
+     * @template R @param {string} name @param {boolean} brief @param {(ask: Ask) => Promise<R>} use
      */
     async inTurn(name, brief, use) {
-      const { driver, node } = entrantOf(name)
+      const { driver, node, pids } = entrantOf(name)
       const ms = brief ? SETTLE_MS : node === undefined ? WARM_MS : COLLECTING_MS
       await driver.ask({ kind: 'closed', shape, seed: 1, inFlight: LEAD_IN_FLIGHT, leadMs: 0, ms })
-      const result = await use(driver)
+      const result = await use(async (task) => {
+        const before = cpuOf(pids)
+        const report = await driver.ask(task)
+        return { ...report, cpuUs: ((cpuOf(pids) - before) * 1e6) / Math.max(1, report.all ?? 0) }
+      })
       if (node !== undefined && !brief) await drained([node])
       await pause(SETTLE_MS)
       return result
     },
   }
+}
+
+/** @typedef {(task: import('node:child_process').Serializable) => Promise<any>} Ask */
+
+/** @param {readonly number[]} pids */
+function cpuOf(pids) {
+  return pids.flatMap(withChildren).reduce((sum, pid) => sum + cpuSeconds(pid), 0)
 }
 
 /** Started when the first asks for them, and then shared. */
@@ -78,13 +96,19 @@ function serversOf() {
     plain: once(startRedis),
     watch: once(startRedis),
     postgres: once(startPostgres),
-    nodeOnRedis: once(async () => startNodeAndClient((await startRedis()).url)),
-    nodeOnLmdb: once(() => startNodeAndClient(`lmdb:${temporaryFolder()}/data`)),
+    nodeOnRedis: once(async () => {
+      const redis = await startRedis()
+      return { node: await startNodeAndClient(redis.url), pids: [redis.pid] }
+    }),
+    nodeOnLmdb: once(async () => ({
+      node: await startNodeAndClient(`lmdb:${temporaryFolder()}/data`),
+      pids: [],
+    })),
   }
 }
 
 /** @typedef {ReturnType<typeof serversOf>} Servers */
-/** @typedef {{ kind: string, target: unknown, node?: Awaited<ReturnType<typeof startNodeAndClient>>, why?: string }} Started */
+/** @typedef {{ kind: string, target: unknown, pids: readonly number[], node?: Node | undefined, why?: string }} Started */
 
 /** @type {Readonly<Record<string, (servers: Servers) => Promise<Started>>>} */
 const starters = {
@@ -92,23 +116,28 @@ const starters = {
   'virga, Redis, one process': async ({ nodeOnRedis }) => virgaOn(await nodeOnRedis(), 'auto', false),
   'virga, Redis, by IPC': async ({ nodeOnRedis }) => virgaOn(await nodeOnRedis(), 'off', true),
   'virga, LMDB': async ({ nodeOnLmdb }) => virgaOn(await nodeOnLmdb(), 'auto', true),
-  'Redis, no guarantee': async ({ plain }) => ({ kind: 'plain', target: { url: (await plain()).url } }),
-  'Redis WATCH': async ({ watch }) => ({
-    kind: 'watch',
-    target: { url: (await watch()).url, connectionsMax: CONNECTIONS_MAX },
-  }),
+  'Redis, no guarantee': async ({ plain }) => {
+    const { url, pid } = await plain()
+    return { kind: 'plain', target: { url }, pids: [pid] }
+  },
+  'Redis WATCH': async ({ watch }) => {
+    const { url, pid } = await watch()
+    return { kind: 'watch', target: { url, connectionsMax: CONNECTIONS_MAX }, pids: [pid] }
+  },
   'PostgreSQL, serializable': ({ postgres }) => postgresWith(postgres, 'SERIALIZABLE'),
   'PostgreSQL, read committed': ({ postgres }) => postgresWith(postgres, 'READ COMMITTED'),
 }
 
-/** @param {Awaited<ReturnType<typeof startNodeAndClient>>} node @param {import('../connect.mjs').View} view @param {boolean} hops */
-function virgaOn(node, view, hops) {
-  return { kind: 'virga', target: { socket: node.socket, view, hops }, node }
+/** @param {{ node: Node, pids: readonly number[] }} server @param {import('../connect.mjs').View} view @param {boolean} hops */
+function virgaOn({ node, pids }, view, hops) {
+  return { kind: 'virga', target: { socket: node.socket, view, hops }, node, pids: [node.pid, ...pids] }
 }
 
 /** @param {Servers['postgres']} start @param {string} isolation @returns {Promise<Started>} */
 async function postgresWith(start, isolation) {
   const server = await start()
-  if (server.absent !== undefined) return { kind: 'postgres', target: null, why: server.absent }
-  return { kind: 'postgres', target: { ...server, isolation, connectionsMax: CONNECTIONS_MAX / 2 } }
+  if (server.absent !== undefined) return { kind: 'postgres', target: null, pids: [], why: server.absent }
+  const { pid, ...where } = server
+  const target = { ...where, isolation, connectionsMax: CONNECTIONS_MAX / 2 }
+  return { kind: 'postgres', target, pids: [pid] }
 }

@@ -35,12 +35,12 @@ async function closed({ shape, seed, inFlight, leadMs, ms }) {
   const histogram = createHistogram()
   const fromMs = monotonicMs() + leadMs
   let untilMs = Number.POSITIVE_INFINITY
-  let done = 0
-  let attempts = 0
+  let [all, done, attempts] = [0, 0, 0]
   const worker = async () => {
     for (let startedAtMs = monotonicMs(); startedAtMs < untilMs; ) {
       const took = await system.transaction(unrecorded(shape, next()))
       const endedAtMs = monotonicMs()
+      all++
       if (endedAtMs >= fromMs && endedAtMs <= untilMs) {
         done++
         attempts += took
@@ -57,6 +57,7 @@ async function closed({ shape, seed, inFlight, leadMs, ms }) {
   }
   await Promise.all([end(), ...Array.from({ length: inFlight }, worker)])
   return {
+    all,
     done,
     perSecond: done / ((untilMs - fromMs) / 1_000),
     attempts: attempts / Math.max(1, done),
