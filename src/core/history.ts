@@ -68,7 +68,10 @@ export class History {
     return this.#cut
   }
 
-  /** Counts what was applied here. The cut of a moment sees just what was applied up to it, and what is in the bases. */
+  /**
+   * Counts what was applied here, and when it was learned that something is in the bases that was not. The cut of a moment
+   * sees just what was applied up to it, and what was in the bases as far as was known then.
+   */
   get moment(): number {
     return this.#moment
   }
@@ -200,8 +203,12 @@ export class History {
   pass(txn: TxnId, at: Coordinates, hlc: Hlc = HLC_ZERO): void {
     this.#take(txn, at)
     const applied = this.#applied.get(txn)
-    if (applied !== undefined) applied.coordinates.push(at)
-    else if (hlc > this.#horizon) this.#horizon = hlc
+    if (applied !== undefined) {
+      applied.coordinates.push(at)
+      return
+    }
+    this.#moment++
+    if (hlc > this.#horizon) this.#horizon = hlc
   }
 
   /** The first place of an origin that is remembered. */
@@ -271,6 +278,7 @@ export class History {
       this.#compacted.set(origin, seq)
     }
     if (horizon > this.#horizon) this.#horizon = horizon
+    this.#moment++
     this.#cut = undefined
   }
 
@@ -313,6 +321,7 @@ export class History {
     for (const [origin, seq] of union(this.#compacted, state.compacted))
       if (!this.#departed.has(origin)) this.#compacted.set(origin, seq)
     if (state.horizon > this.#horizon) this.#horizon = state.horizon
+    this.#moment++
     this.#cut = undefined
     return { added, dropped }
   }

@@ -83,6 +83,8 @@ export class CatchUp {
     await this.#reach(watermark, true)
     // What was read meanwhile may be older than what others collected meanwhile, of decisions that never came here.
     bases.clear()
+    // And what began meanwhile does not see all of it.
+    state.life.epoch++
     return watermark
   }
 

@@ -200,6 +200,20 @@ describe('a history', () => {
     expect(history.placed(B, 2)).toEqual({ txn: 't2', kind: 'compacted', hlc: 7 })
   })
 
+  test('has another moment once it is known that something is in the bases that was not: a cut of before does not see it', () => {
+    const history = new History()
+    const moments = [history.moment]
+    const next = (): boolean => moments.push(history.moment) > 1 && moments.at(-1)! > moments.at(-2)!
+    history.pass('unknown' as TxnId, { origin: 'a' as Origin, seq: 1 }, 5 as Hlc)
+    expect(next()).toBe(true)
+    history.foundCompacted(new Map([['b' as Origin, 3]]), 6 as Hlc)
+    expect(next()).toBe(true)
+    const other = new History()
+    other.pass('another' as TxnId, { origin: 'c' as Origin, seq: 1 }, 7 as Hlc)
+    history.install(other.state())
+    expect(next()).toBe(true)
+  })
+
   test('tells of no place that was forgotten or is to come', () => {
     const history = new History()
     for (let seq = 1; seq <= 5; seq++) put(history, `t${seq}`, seq, { origin: A, seq })
