@@ -1,4 +1,4 @@
-import type { Cut } from '../../core/cut.js'
+import { type Cut, union } from '../../core/cut.js'
 import type { Version } from '../../core/version.js'
 import { VirgaError } from '../../errors.js'
 import type { ProcessIdentity } from '../../ports/processes.js'
@@ -50,7 +50,8 @@ export class View {
   readonly #attached: Attached
   /** For the life of the node: a snapshot may be older than the view. */
   readonly #origins = new OriginNumbers()
-  readonly #cuts = new Map<number, Cut>()
+  /** By the snapshot's record, whoever sent it. */
+  readonly #cuts = new Map<string, Cut>()
   #open: OpenView | undefined
   #notBeforeMs = Number.NEGATIVE_INFINITY
   #flushDeferred = false
@@ -152,19 +153,25 @@ export class View {
     this.#write(open, (view) => view.next(true))
   }
 
-  /** The snapshot of a transaction that began without a message. Throws `SnapshotTooOld`, `Malformed`. */
+  /**
+   * The snapshot of a transaction that began without a message. Executors may send anything: whatever comes sees no more than
+   * what is applied, and no less than what may have been collected. Throws `SnapshotTooOld`, `Malformed`.
+   */
   snapshotOf(record: Uint8Array): Cut {
     const { history, life } = this.#parts.state
+    const { limit } = this.#parts.snapshots
     const { moment, epoch, vector } = decodeSnapshot(record)
     if (epoch !== life.epoch || moment > history.moment) throw tooOld()
-    let cut = this.#cuts.get(moment)
-    if (cut === undefined) {
-      cut = moment === history.moment ? history.cut() : this.#origins.cut(vector)
-      this.#remember(moment, cut)
+    if (moment === history.moment) return history.cut()
+    const name = Buffer.from(record).toString('latin1')
+    let cut = this.#cuts.get(name) ?? this.#origins.cut(vector)
+    if (!this.#parts.snapshots.includes(cut, limit.cut)) {
+      if (moment < limit.moment) throw tooOld()
+      // What it sees it may see by other places: those that it had not yet when the snapshot was taken.
+      cut = union(cut, new Map([...limit.cut].filter(([origin, seq]) => seq <= history.seqOf(origin))))
     }
-    const { snapshots } = this.#parts
-    if (moment < snapshots.limit.moment && !snapshots.includes(cut, snapshots.limit.cut)) throw tooOld()
     if (!history.covers(cut)) throw tooOld()
+    this.#remember(name, cut)
     return cut
   }
 
@@ -231,9 +238,10 @@ export class View {
     })
   }
 
-  #remember(moment: number, cut: Cut): void {
-    if (this.#cuts.size >= CUTS_MAX) this.#cuts.delete(this.#cuts.keys().next().value as number)
-    this.#cuts.set(moment, cut)
+  #remember(name: string, cut: Cut): void {
+    if (this.#cuts.get(name) === cut) return
+    if (this.#cuts.size >= CUTS_MAX) this.#cuts.delete(this.#cuts.keys().next().value as string)
+    this.#cuts.set(name, cut)
   }
 }
 
