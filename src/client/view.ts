@@ -12,6 +12,7 @@ import {
   FOUND_APART,
   META_KEY,
   MetaCursor,
+  mayHaveEntry,
   type Vector,
   valueKey,
 } from '../wire/view.js'
@@ -166,6 +167,7 @@ export class View {
   }
 
   #find(key: string, moment: number, places: Vector | undefined): Uint8Array | null | undefined {
+    if (!mayHaveEntry(key)) return undefined
     const bytes = this.#reader.get(entryKey(key))
     if (bytes === undefined) return undefined
     switch (this.#entry.find(bytes, moment, places, this.#head.horizon)) {

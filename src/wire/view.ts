@@ -9,8 +9,15 @@ import { VirgaError } from '../errors.js'
 export const VIEW_FORMAT = 1
 export const META_KEY = 'm'
 export const FLOOR_KEY = 'f'
+/** Bytes of keys that LMDB takes, less what stands before. The entries of longer ones are not in the view. */
+const KEY_BYTES_MAX = 1_900
+const BYTES_PER_UNIT_MAX = 3
 export const entryKey = (key: string): string => `k${key}`
 export const valueKey = (number: number): string => `v${number}`
+
+export function mayHaveEntry(key: string): boolean {
+  return key.length * BYTES_PER_UNIT_MAX <= KEY_BYTES_MAX || Buffer.byteLength(key) <= KEY_BYTES_MAX
+}
 
 /** A version vector with numbers for origins. */
 export type Vector = ReadonlyMap<number, number>

@@ -9,6 +9,7 @@ import {
   ITEM_ELSEWHERE,
   ITEM_INLINE,
   type ItemValue,
+  mayHaveEntry,
   type ViewEntry,
   type ViewItem,
   valueKey,
@@ -97,6 +98,7 @@ export class Residents {
   want(key: string): void {
     const resident = this.#residents.get(key)
     if (resident === undefined) {
+      if (!mayHaveEntry(key)) return
       // Its size is known when it is written.
       this.#residents.set(key, { apart: new Map(), isLacking: false }, { size: 1 })
       this.#wanted.add(key)
