@@ -9,7 +9,7 @@ import type { LateBegin, LateBegins } from './late-begins.js'
 import type { ClientOptions } from './options.js'
 import { interrupted } from './pending.js'
 import type { Session, Unnumbered } from './session.js'
-import type { View, ViewSnapshot } from './view.js'
+import { NOT_SEEN, type View, type ViewSnapshot } from './view.js'
 import type { ClientWorld } from './world.js'
 import { WriteBuffer } from './write-buffer.js'
 
@@ -119,6 +119,13 @@ export class Transaction implements AsyncDisposable, LateBegin {
 
   /** The value of a key; undefined if it is absent. */
   async get<T = unknown>(key: string): Promise<T | undefined> {
+    this.#checkOpen()
+    checkKey(key, this.#session.limits)
+    const sight = this.#sight()
+    if (sight !== undefined && this.#written(key) === undefined) {
+      const seen = look(sight, key)
+      if (seen !== NOT_SEEN) return seen as T | undefined
+    }
     const [value] = await this.getMany<T>([key])
     return value
   }
@@ -132,10 +139,13 @@ export class Transaction implements AsyncDisposable, LateBegin {
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!
       checkKey(key, this.#session.limits)
-      let value = this.#written(key)
-      if (value === undefined && sight !== undefined) value = look(sight, key)
-      if (value === undefined || value === 'ahead') asked.push(i)
-      else values[i] = value === null ? undefined : (decodeValue(value) as T)
+      const written = this.#written(key)
+      if (written === undefined && sight !== undefined) {
+        const seen = look(sight, key)
+        if (seen === NOT_SEEN) asked.push(i)
+        else values[i] = seen as T | undefined
+      } else if (written === undefined || written === 'ahead') asked.push(i)
+      else values[i] = written === null ? undefined : (decodeValue(written) as T)
     }
     // Else the node would answer with what the transaction had not yet overwritten.
     if (asked.length > 0) await this.#settled()
@@ -333,7 +343,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
   }
 }
 
-function look({ view, snapshot }: Sight, key: string): Uint8Array | null | undefined {
+function look({ view, snapshot }: Sight, key: string): unknown {
   return snapshot === undefined ? view.readNewest(key) : view.read(snapshot, key)
 }
 

@@ -1,6 +1,7 @@
 import { VirgaError } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { ViewReader } from '../ports/view.js'
+import { decodeValueIn } from '../wire/value.js'
 import {
   decodeSnapshot,
   decodeVector,
@@ -16,6 +17,9 @@ import {
   type Vector,
   valueKey,
 } from '../wire/view.js'
+
+/** Not in the view, or not for sure. */
+export const NOT_SEEN: unique symbol = Symbol('not seen')
 
 /** A node whose view does not move for so long is not asked through it to begin anything. It moves once a second. */
 const STILL_MS_MAX = 3_000
@@ -53,6 +57,8 @@ export class View {
   readonly #head = new MetaCursor()
   readonly #entry = new EntryCursor()
   #last: ViewSnapshot | undefined
+  /** The batch that the head was last read of. */
+  #headOf = -1
   #beat = -1
   #movedAtMs: number
   #reads = 0
@@ -71,17 +77,12 @@ export class View {
     if (this.#isUnfit) return undefined
     try {
       this.#reader.refresh()
-      const head = this.#readHead()
-      if (head === undefined || !this.#moves()) return undefined
+      const length = this.#readHead()
+      if (length < 0 || !this.#moves()) return undefined
       const { moment, epoch } = this.#head
       if (this.#last?.moment !== moment || this.#last.epoch !== epoch) {
-        this.#last = {
-          moment,
-          epoch,
-          record: MetaCursor.snapshotOf(head),
-          places: undefined,
-          floorVersion: -1,
-        }
+        const record = MetaCursor.snapshotOf(this.#reader.bytes, length)
+        this.#last = { moment, epoch, record, places: undefined, floorVersion: -1 }
       }
       return this.#last
     } catch (error) {
@@ -96,34 +97,39 @@ export class View {
     return { moment, epoch, record, places: vector, floorVersion: -1 }
   }
 
-  /** The encoded value of a key, null if it is absent. Undefined: the node must be asked. */
-  read(snapshot: ViewSnapshot, key: string): Uint8Array | null | undefined {
-    if (this.#isUnfit) return undefined
+  /** The value of a key, undefined if it is absent. `NOT_SEEN`: the node must be asked. */
+  read(snapshot: ViewSnapshot, key: string): unknown {
+    if (this.#isUnfit || !mayHaveEntry(key)) return NOT_SEEN
     try {
-      let head = this.#readHead()
-      // What was looked at in this turn may be older than what the node told meanwhile.
-      if (head !== undefined && this.#head.moment < snapshot.moment) {
-        this.#reader.refresh()
-        head = this.#readHead()
+      for (;;) {
+        const length = this.#reader.get(entryKey(key))
+        if (length < 0) return NOT_SEEN
+        // The head tells of the entry only if both are of one batch. Mostly it was read before, in this turn.
+        if (this.#headOf === this.#reader.batch && this.#head.moment >= snapshot.moment) {
+          if (!this.#showsAtOnce(snapshot)) return NOT_SEEN
+          return this.#find(key, length, snapshot.moment, snapshot.places)
+        }
+        // What was looked at in this turn may be older than what the node told meanwhile.
+        if (this.#headOf === this.#reader.batch) this.#reader.refresh()
+        if (this.#readHead() < 0 || !this.#shows(snapshot)) return NOT_SEEN
       }
-      if (head === undefined || !this.#shows(snapshot)) return undefined
-      return this.#find(key, snapshot.moment, snapshot.places)
     } catch (error) {
       this.#giveUp(error)
-      return undefined
+      return NOT_SEEN
     }
   }
 
   /** The newest value that the node has applied. */
-  readNewest(key: string): Uint8Array | null | undefined {
-    if (this.#isUnfit) return undefined
+  readNewest(key: string): unknown {
+    if (this.#isUnfit || !mayHaveEntry(key)) return NOT_SEEN
     try {
       this.#reader.refresh()
-      if (this.#readHead() === undefined || !this.#moves()) return undefined
-      return this.#find(key, Number.POSITIVE_INFINITY, undefined)
+      if (this.#readHead() < 0 || !this.#moves()) return NOT_SEEN
+      const length = this.#reader.get(entryKey(key))
+      return length < 0 ? NOT_SEEN : this.#find(key, length, Number.POSITIVE_INFINITY, undefined)
     } catch (error) {
       this.#giveUp(error)
-      return undefined
+      return NOT_SEEN
     }
   }
 
@@ -132,13 +138,15 @@ export class View {
     this.#reader.close()
   }
 
-  #readHead(): Uint8Array | undefined {
-    const bytes = this.#reader.get(META_KEY)
-    if (bytes === undefined) return undefined
-    this.#head.read(bytes)
-    if (this.#head.isLive) return bytes
+  /** Its length; -1 if the view is to be left. */
+  #readHead(): number {
+    const length = this.#reader.get(META_KEY)
+    if (length < 0) return -1
+    this.#headOf = this.#reader.batch
+    this.#head.read(this.#reader.data, length)
+    if (this.#head.isLive) return length
     this.#giveUp(undefined)
-    return undefined
+    return -1
   }
 
   #moves(): boolean {
@@ -154,36 +162,45 @@ export class View {
 
   /** Whether all that the snapshot sees is in this batch, and the bases in it hold nothing that it does not see. */
   #shows(snapshot: ViewSnapshot): boolean {
+    if (this.#showsAtOnce(snapshot)) return true
     const head = this.#head
     if (head.epoch !== snapshot.epoch || head.moment < snapshot.moment) return false
-    if (snapshot.places === undefined && snapshot.moment >= head.floorMoment) return true
-    if (snapshot.floorVersion === head.floorVersion) return true
-    const floor = this.#reader.get(FLOOR_KEY)
-    if (floor === undefined) return false
+    const length = this.#reader.get(FLOOR_KEY)
+    if (length < 0) return false
+    const floor = decodeVector(this.#reader.bytes.subarray(0, length))
     const seen = snapshot.places ?? decodeSnapshot(snapshot.record).vector
-    for (const [origin, seq] of decodeVector(floor)) if (seq > (seen.get(origin) ?? 0)) return false
+    for (const [origin, seq] of floor) if (seq > (seen.get(origin) ?? 0)) return false
     snapshot.floorVersion = head.floorVersion
     return true
   }
 
-  #find(key: string, moment: number, places: Vector | undefined): Uint8Array | null | undefined {
-    if (!mayHaveEntry(key)) return undefined
-    const bytes = this.#reader.get(entryKey(key))
-    if (bytes === undefined) return undefined
-    switch (this.#entry.find(bytes, moment, places, this.#head.horizon)) {
+  #showsAtOnce(snapshot: ViewSnapshot): boolean {
+    const head = this.#head
+    if (head.epoch !== snapshot.epoch || head.moment < snapshot.moment) return false
+    if (snapshot.places === undefined && snapshot.moment >= head.floorMoment) return true
+    return snapshot.floorVersion === head.floorVersion
+  }
+
+  /** Looks into the entry that was just got. */
+  #find(key: string, length: number, moment: number, places: Vector | undefined): unknown {
+    const reader = this.#reader
+    const entry = this.#entry
+    switch (entry.find(reader.data, length, moment, places, this.#head.horizon)) {
       case FOUND:
         this.#count(key)
-        return bytes.subarray(this.#entry.start, this.#entry.end)
+        return decodeValueIn(reader.bytes, entry.start, entry.end)
       case FOUND_ABSENT:
         this.#count(key)
-        return null
+        return undefined
       case FOUND_APART: {
-        const value = this.#reader.get(valueKey(this.#entry.number))
-        if (value !== undefined) this.#count(key)
-        return value
+        const batch = reader.batch
+        const found = reader.get(valueKey(entry.number))
+        if (found < 0 || reader.batch !== batch) return NOT_SEEN
+        this.#count(key)
+        return decodeValueIn(reader.bytes, 0, found)
       }
       default:
-        return undefined
+        return NOT_SEEN
     }
   }
 

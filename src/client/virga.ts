@@ -18,7 +18,7 @@ import {
   type TransactionState,
 } from './transaction.js'
 import { Tries } from './tries.js'
-import { View } from './view.js'
+import { NOT_SEEN, View } from './view.js'
 import type { ClientWorld } from './world.js'
 
 export interface BeginOptions {
@@ -172,8 +172,9 @@ export class Virga implements AsyncDisposable {
   ): Promise<T | undefined> {
     await this.#session.up(options.signal)
     checkKey(key, this.#session.limits)
-    const seen = this.#attachment.view?.readNewest(key)
-    if (seen !== undefined) return seen === null ? undefined : (decodeValue(seen) as T)
+    const { view } = this.#attachment
+    const seen = view === undefined ? NOT_SEEN : view.readNewest(key)
+    if (seen !== NOT_SEEN) return seen as T | undefined
     const reply = await this.#ask(() => ({ type: 'read', handle: 0, keys: [key] }), options.signal)
     const value = (reply as ReplyOf<'values'>).values[0] ?? null
     return value === null ? undefined : (decodeValue(value) as T)

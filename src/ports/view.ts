@@ -33,8 +33,13 @@ export interface Views {
 export interface ViewReader {
   /** From now on reads see the newest batch. Without it they see that one at the latest in the next turn of the event loop. */
   refresh(): void
-  /** A record as of one batch, the same for all reads between two awaits. Its bytes are valid until the next call. */
-  get(key: string): Uint8Array | undefined
+  /** Looks a record up. Returns its length, -1 if there is none. Until the next call `bytes` begin with it. */
+  get(key: string): number
+  /** Moves when `get` has begun to see another batch than before. */
+  readonly batch: number
+  /** What was last found, and after its end anything. The same objects as long as may be: making them anew costs more than the look-up. */
+  readonly bytes: Uint8Array
+  readonly data: DataView
   close(): void
 }
 

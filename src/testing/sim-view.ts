@@ -83,6 +83,9 @@ export class SimViews implements Views, ViewOpener {
 }
 
 class SimReader implements ViewReader {
+  batch = 0
+  bytes: Uint8Array = new Uint8Array(0)
+  data: DataView = new DataView(new ArrayBuffer(0))
   readonly #view: SimView
   readonly #clock: Clock
   readonly #onDamaged: () => void
@@ -98,15 +101,20 @@ class SimReader implements ViewReader {
     this.#seen = undefined
   }
 
-  get(key: string): Uint8Array | undefined {
+  get(key: string): number {
     if (this.#seen === undefined) {
       const seen = this.#view.records
       this.#seen = seen
+      this.batch++
       this.#clock.defer(() => {
         if (this.#seen === seen) this.#seen = undefined
       })
     }
-    return this.#seen.get(key)
+    const found = this.#seen.get(key)
+    if (found === undefined) return -1
+    this.bytes = found
+    this.data = new DataView(found.buffer, found.byteOffset, found.byteLength)
+    return found.length
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 /** An executor's end of a view in LMDB. */
+import type { EventEmitter } from 'node:events'
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +18,8 @@ interface Shared {
   readonly db: RootDatabase<Buffer, string>
   readonly readers: Set<() => void>
   readonly unwatch: () => void
+  /** Counts the read transactions that were begun. */
+  batch: number
 }
 const opened = new Map<string, Shared>()
 
@@ -60,7 +63,11 @@ function share(path: string, open: typeof import('lmdb').open): Shared {
   const unwatch = watchFile(join(path, DATA_FILE), () => {
     for (const tell of [...readers]) tell()
   })
-  const shared = { db, readers, unwatch }
+  const shared: Shared = { db, readers, unwatch, batch: 0 }
+  // lmdb-js renews its read transaction in a later turn, and in the turn of a timer that it had set before. It tells of each.
+  ;(db as unknown as EventEmitter).on('begin-transaction', () => {
+    shared.batch++
+  })
   opened.set(path, shared)
   return shared
 }
@@ -82,10 +89,15 @@ function check(path: string): void {
     throw new VirgaError('StorageUnavailable', `${file} is no view`)
 }
 
+const NOTHING: Uint8Array = new Uint8Array(0)
+
 class LmdbReader implements ViewReader {
+  bytes: Uint8Array = NOTHING
+  data: DataView = new DataView(NOTHING.buffer)
   readonly #path: string
   readonly #shared: Shared
   readonly #tell: () => void
+  #found: Buffer | undefined
   #isClosed = false
 
   constructor(path: string, shared: Shared, onDamaged: () => void) {
@@ -95,15 +107,25 @@ class LmdbReader implements ViewReader {
     shared.readers.add(this.#tell)
   }
 
-  refresh(): void {
-    this.#shared.db.resetReadTxn()
+  get batch(): number {
+    return this.#shared.batch
   }
 
-  get(key: string): Uint8Array | undefined {
-    if (this.#isClosed) return undefined
-    const bytes = this.#shared.db.getBinaryFast(key)
-    // What comes is a buffer that is used again, of which only the beginning counts.
-    return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+  refresh(): void {
+    if (!this.#isClosed) this.#shared.db.resetReadTxn()
+  }
+
+  get(key: string): number {
+    if (this.#isClosed) return -1
+    // Nearly always one and the same buffer, larger than what is in it: its `length` alone tells of that.
+    const found = this.#shared.db.getBinaryFast(key)
+    if (found === undefined) return -1
+    if (found !== this.#found) {
+      this.#found = found
+      this.bytes = new Uint8Array(found.buffer, found.byteOffset, found.byteLength)
+      this.data = new DataView(found.buffer, found.byteOffset, found.byteLength)
+    }
+    return found.length
   }
 
   close(): void {

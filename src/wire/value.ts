@@ -40,11 +40,20 @@ export function encodeValue(value: unknown): Uint8Array {
 
 /** Throws `StorageCorrupt` if the bytes were not made by `encodeValue`. */
 export function decodeValue(encoded: Uint8Array): unknown {
-  if (encoded[0] === RAW) return new Uint8Array(encoded.subarray(1))
-  if (encoded[0] !== MESSAGE_PACK) throw corrupt()
+  // Of a Buffer, byte strings would be cut out as Buffers: what comes back must not depend on the way that it took.
+  const plain = Buffer.isBuffer(encoded)
+    ? new Uint8Array(encoded.buffer, encoded.byteOffset, encoded.length)
+    : encoded
+  return decodeValueIn(plain, 0, plain.length)
+}
+
+/** The same, of a part of an array that is no Buffer. Nothing of the array is kept. */
+export function decodeValueIn(bytes: Uint8Array, start: number, end: number): unknown {
+  const how = start < end ? bytes[start] : undefined
+  if (how === RAW) return bytes.slice(start + 1, end)
+  if (how !== MESSAGE_PACK) throw corrupt()
   try {
-    // Of a Buffer, byte strings would be cut out as Buffers: what comes back must not depend on the way that it took.
-    return packr.unpack(new Uint8Array(encoded.buffer, encoded.byteOffset + 1, encoded.length - 1))
+    return packr.unpack(bytes, { start: start + 1, end })
   } catch (cause) {
     throw corrupt(cause)
   }

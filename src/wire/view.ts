@@ -69,11 +69,9 @@ export class MetaCursor {
   moment = 0
   epoch = 0
 
-  /** Throws `Malformed`. */
-  read(bytes: Uint8Array): void {
-    if (bytes.length < META_SNAPSHOT + SNAPSHOT_VECTOR + 4)
-      throw malformed('the head of the view is too short')
-    const data = dataOf(bytes)
+  /** Reads it from the first `length` bytes. Throws `Malformed`. */
+  read(data: DataView, length: number): void {
+    if (length < META_SNAPSHOT + SNAPSHOT_VECTOR + 4) throw malformed('the head of the view is too short')
     if (data.getUint32(0, true) !== VIEW_FORMAT) throw malformed('the view has another format')
     this.isLive = data.getUint32(4, true) === 1
     this.floorMoment = data.getFloat64(META_FLOOR_MOMENT, true)
@@ -85,8 +83,8 @@ export class MetaCursor {
   }
 
   /** A copy of the snapshot that the record ends with. */
-  static snapshotOf(bytes: Uint8Array): Uint8Array {
-    return new Uint8Array(bytes.subarray(META_SNAPSHOT))
+  static snapshotOf(bytes: Uint8Array, length: number): Uint8Array {
+    return new Uint8Array(bytes.subarray(META_SNAPSHOT, length))
   }
 }
 
@@ -168,6 +166,7 @@ const ENTRY_HEAD = 2
 const ITEM_PLACES = 16
 const ITEM_HEAD = 17
 const VALUE_HEAD = 5
+const NUMBER_BYTES = 8
 const ITEMS_MAX = 255
 
 export function encodeEntry({ items, endsWithBase }: ViewEntry): Uint8Array {
@@ -214,46 +213,52 @@ export class EntryCursor {
   number = 0
 
   /**
-   * The newest item that a snapshot sees: by its moment, or by places if a vector is given.
+   * The newest item that a snapshot sees, in an entry of the first `length` bytes: by its moment, or by places if a vector is
+   * given.
    * @param horizon a version that is not above it does not answer alone: the base would have to be compared
    * @throws VirgaError `Malformed`, or a RangeError where the bytes end too soon
    */
-  find(bytes: Uint8Array, moment: number, vector: Vector | undefined, horizon: number): number {
-    const data = dataOf(bytes)
+  find(data: DataView, length: number, moment: number, vector: Vector | undefined, horizon: number): number {
+    if (length < ENTRY_HEAD) throw malformed('an entry of the view is too short')
     const endsWithBase = data.getUint8(0) === 1
     const count = data.getUint8(1)
     let at = ENTRY_HEAD
     for (let i = 0; i < count; i++) {
+      if (at + ITEM_HEAD > length) throw malformed('an entry of the view ends too soon')
       const places = data.getUint8(at + ITEM_PLACES)
+      const value = at + ITEM_HEAD + places * PLACE_BYTES
+      if (value + VALUE_HEAD > length) throw malformed('an entry of the view ends too soon')
+      const end = value + VALUE_HEAD + data.getUint32(value + 1, true)
+      if (end > length) throw malformed('an entry of the view ends too soon')
       const isBase = endsWithBase && i === count - 1
       const sees =
         isBase ||
         (vector === undefined ? data.getFloat64(at, true) <= moment : seesAny(data, at, places, vector))
-      const value = at + ITEM_HEAD + places * PLACE_BYTES
-      const length = data.getUint32(value + 1, true)
       if (sees) {
         if (!endsWithBase && data.getFloat64(at + 8, true) <= horizon) return NOT_FOUND
-        return this.#take(data, value, length)
+        return this.#take(data, value, end)
       }
-      at = value + VALUE_HEAD + length
+      at = end
     }
     return NOT_FOUND
   }
 
-  #take(data: DataView, at: number, length: number): number {
+  #take(data: DataView, at: number, end: number): number {
     this.start = at + VALUE_HEAD
-    this.end = this.start + length
+    this.end = end
     switch (data.getUint8(at)) {
       case ITEM_ABSENT:
         return FOUND_ABSENT
       case ITEM_INLINE:
-        if (this.end > data.byteLength) throw malformed('an entry of the view ends too soon')
         return FOUND
       case ITEM_APART:
+        if (end - this.start !== NUMBER_BYTES) throw malformed('an entry of the view names no value')
         this.number = data.getFloat64(this.start, true)
         return FOUND_APART
-      default:
+      case ITEM_ELSEWHERE:
         return NOT_FOUND
+      default:
+        throw malformed('an item of the view of no known kind')
     }
   }
 }
@@ -273,7 +278,7 @@ function itemBytes({ places, value }: ViewItem): number {
 
 function valueBytes(value: ItemValue): number {
   if (value.kind === ITEM_INLINE) return value.bytes.length
-  return value.kind === ITEM_APART ? 8 : 0
+  return value.kind === ITEM_APART ? NUMBER_BYTES : 0
 }
 
 function vectorBytes(vector: Vector): number {
