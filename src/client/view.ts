@@ -15,14 +15,15 @@ import {
   MetaCursor,
   mayHaveEntry,
   type Vector,
+  VIEW_LEASE_MS,
   valueKey,
 } from '../wire/view.js'
 
 /** Not in the view, or not for sure. */
 export const NOT_SEEN: unique symbol = Symbol('not seen')
 
-/** A node whose view does not move for so long is not asked through it to begin anything. It moves once a second. */
-const STILL_MS_MAX = 3_000
+/** Clocks of two processes that share none (time namespaces) are further apart. */
+const AHEAD_MS_MAX = 1_000
 /** One read in so many is told to the node, which keeps in the view what is read. */
 const SAMPLE_EVERY = 32
 const SAMPLE_KEYS = 16
@@ -59,8 +60,6 @@ export class View {
   #last: ViewSnapshot | undefined
   /** The batch that the head was last read of. */
   #headOf = -1
-  #beat = -1
-  #movedAtMs: number
   #reads = 0
   #sample: string[] = []
   #isUnfit = false
@@ -69,7 +68,6 @@ export class View {
     this.#reader = reader
     this.#clock = clock
     this.#events = events
-    this.#movedAtMs = clock.monotonic()
   }
 
   /** A snapshot of all that the node has applied. Undefined: the node must be asked. */
@@ -78,7 +76,7 @@ export class View {
     try {
       this.#reader.refresh()
       const length = this.#readHead()
-      if (length < 0 || !this.#moves()) return undefined
+      if (length < 0 || !this.#isLeased()) return undefined
       const { moment, epoch } = this.#head
       if (this.#last?.moment !== moment || this.#last.epoch !== epoch) {
         const record = MetaCursor.snapshotOf(this.#reader.bytes, length)
@@ -124,7 +122,7 @@ export class View {
     if (this.#isUnfit || !mayHaveEntry(key)) return NOT_SEEN
     try {
       this.#reader.refresh()
-      if (this.#readHead() < 0 || !this.#moves()) return NOT_SEEN
+      if (this.#readHead() < 0 || !this.#isLeased()) return NOT_SEEN
       const length = this.#reader.get(entryKey(key))
       return length < 0 ? NOT_SEEN : this.#find(key, length, Number.POSITIVE_INFINITY, undefined)
     } catch (error) {
@@ -141,7 +139,10 @@ export class View {
   /** Its length; -1 if the view is to be left. */
   #readHead(): number {
     const length = this.#reader.get(META_KEY)
-    if (length < 0) return -1
+    if (length < 0) {
+      this.#giveUp(undefined)
+      return -1
+    }
     this.#headOf = this.#reader.batch
     this.#head.read(this.#reader.data, length)
     if (this.#head.isLive) return length
@@ -149,13 +150,13 @@ export class View {
     return -1
   }
 
-  #moves(): boolean {
-    if (this.#head.beat !== this.#beat) {
-      this.#beat = this.#head.beat
-      this.#movedAtMs = this.#clock.monotonic()
-      return true
-    }
-    if (this.#clock.monotonic() - this.#movedAtMs <= STILL_MS_MAX) return true
+  /**
+   * Whether the node tells nobody of what is not in the view. It says so for a while at a time, so that it may go on when the
+   * view is lost.
+   */
+  #isLeased(): boolean {
+    const ageMs = this.#clock.monotonic() - this.#head.beatMs
+    if (ageMs <= VIEW_LEASE_MS && ageMs >= -AHEAD_MS_MAX) return true
     this.#events.onUnfit()
     return false
   }

@@ -392,6 +392,8 @@ export class CacheNode {
     while ((this.#transactions.open > 0 || this.#requests.deciding > 0) && clock.monotonic() < until) {
       await new Promise<void>((resolve) => clock.timer(DRAIN_LOOK_MS, resolve))
     }
+    // Nobody may be told of what is not in a view that may still be read.
+    await new Promise<void>((resolve) => clock.timer(this.#view.waitMs(), resolve))
     this.#sessions.closeAll()
     await listener.close()
     await this.#collector.stop()
@@ -485,7 +487,6 @@ export class CacheNode {
     this.#sweeper = this.#state.world.clock.timer(SWEEP_MS, () => {
       const now = this.#state.world.clock.now()
       this.#sessions.sweep(now)
-      this.#view.beat()
       this.#held.dropExpired(now)
       this.#snapshots.dropExpired(now)
       this.#pins.endExpired(now)

@@ -7,7 +7,7 @@ export interface Timer {
 export interface Clock {
   /** Wall-clock time in milliseconds since the Unix epoch. May jump, also backwards. */
   now(): number
-  /** Milliseconds from an arbitrary origin. Never goes back. */
+  /** Milliseconds from an arbitrary origin, the same for all processes of a machine. Never goes back. */
   monotonic(): number
   /** Calls `run` once, after `delayMs` at the earliest. A timer does not keep the process alive. */
   timer(delayMs: number, run: () => void): Timer

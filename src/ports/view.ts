@@ -23,6 +23,11 @@ export interface ViewWriter {
 /** Where a node puts views. */
 export interface Views {
   /**
+   * Takes a record out of all that an earlier node of this place has left, and removes it. Throws if it can't: somebody may still
+   * read there.
+   */
+  retire(key: string): void
+  /**
    * A new and empty one. Throws `StorageUnavailable` if there is no place for one.
    * @param onDamaged somebody else has changed or removed what belongs to the view: it is not to be used any more
    */

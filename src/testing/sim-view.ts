@@ -37,6 +37,15 @@ export class SimViews implements Views, ViewOpener {
     this.#options = options
   }
 
+  retire(key: string): void {
+    for (const [path, view] of this.#views) {
+      if (this.#options.writeFails?.())
+        throw new VirgaError('StorageUnavailable', 'what is left can not be written')
+      view.records = new Map([...view.records].filter(([each]) => each !== key))
+      this.#views.delete(path)
+    }
+  }
+
   create(onDamaged: () => void): ViewWriter {
     if (this.#options.createFails?.()) throw new VirgaError('StorageUnavailable', 'no room for a view')
     const path = `view-${++this.#created}`

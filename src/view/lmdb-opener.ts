@@ -1,17 +1,12 @@
 /** An executor's end of a view in LMDB. */
 import type { EventEmitter } from 'node:events'
-import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs'
-import { endianness } from 'node:os'
+import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
 import { VirgaError } from '../errors.js'
 import type { ViewOpener, ViewReader } from '../ports/view.js'
-import { DATA_FILE, keyEncoder, LOCK_FILE } from './lmdb-layout.js'
+import { DATA_FILE, isEnvironment, keyEncoder, LOCK_FILE } from './lmdb-layout.js'
 import { watchFile } from './watch.js'
-
-/** In the first page, after its header. In the byte order of the machine. */
-const MAGIC_OFFSET = 24
-const MAGIC = 0xbeefc0de
 
 /** One environment must not be opened twice in one process: all connections of this one share it. */
 interface Shared {
@@ -72,21 +67,11 @@ function share(path: string, open: typeof import('lmdb').open): Shared {
   return shared
 }
 
-/** lmdb-js ends the whole process (a segmentation fault) where opening fails in native code. */
 function check(path: string): void {
-  accessSync(join(path, DATA_FILE), constants.R_OK)
-  accessSync(join(path, LOCK_FILE), constants.R_OK | constants.W_OK)
   const file = join(path, DATA_FILE)
-  const header = Buffer.alloc(MAGIC_OFFSET + 4)
-  const descriptor = openSync(file, 'r')
-  try {
-    readSync(descriptor, header, 0, header.length, 0)
-  } finally {
-    closeSync(descriptor)
-  }
-  const magic = endianness() === 'LE' ? header.readUInt32LE(MAGIC_OFFSET) : header.readUInt32BE(MAGIC_OFFSET)
-  if (magic !== MAGIC || !statSync(file).isFile())
-    throw new VirgaError('StorageUnavailable', `${file} is no view`)
+  accessSync(file, constants.R_OK)
+  accessSync(join(path, LOCK_FILE), constants.R_OK | constants.W_OK)
+  if (!isEnvironment(file)) throw new VirgaError('StorageUnavailable', `${file} is no view`)
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0)

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { lstatSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, statfsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { VirgaError } from '../errors.js'
 import type { Random } from '../ports/random.js'
 import type { Views } from '../ports/view.js'
-import { openLmdbWriter } from './lmdb-writer.js'
+import { openLmdbWriter, retireLmdb } from './lmdb-writer.js'
 
 const TMPFS = 0x01021994
 /** Two views never have one name. */
@@ -27,9 +27,11 @@ export function lmdbViews({ socket, bytesMax, random }: LmdbViewsOptions): Views
   const folder = placeOf(dirname(socket))
   const mark = createHash('sha256').update(socket).digest('hex').slice(0, 12)
   const prefix = `${basename(socket)}-${mark}-`
-  for (const name of namesIn(folder))
-    if (name.startsWith(prefix)) rmSync(join(folder, name), { recursive: true, force: true })
   return {
+    retire(key) {
+      const left = namesIn(folder).filter((name) => name.startsWith(prefix))
+      for (const name of left) retireLmdb(join(folder, name), key)
+    },
     create(onDamaged) {
       makePrivate(folder)
       const name = prefix + Buffer.from(random.bytes(NAME_BYTES)).toString('hex')

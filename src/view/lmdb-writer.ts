@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { VirgaError } from '../errors.js'
 import type { ViewBatch, ViewWriter } from '../ports/view.js'
-import { DATA_FILE, keyEncoder } from './lmdb-layout.js'
+import { DATA_FILE, isEnvironment, keyEncoder } from './lmdb-layout.js'
 import { watchFile } from './watch.js'
 
 const READERS_MAX = 1_024
@@ -35,6 +35,27 @@ export function openLmdbWriter(path: string, bytesMax: number, onDamaged: () => 
     rmSync(path, { recursive: true, force: true })
     if (VirgaError.is(cause)) throw cause
     throw new VirgaError('StorageUnavailable', `no view in ${path}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** Takes a record out of a view that an earlier process has left, and removes it. Throws `StorageUnavailable` if it can't. */
+export function retireLmdb(path: string, key: string): void {
+  const file = join(path, DATA_FILE)
+  try {
+    if (isEnvironment(file)) {
+      chmodSync(file, 0o600)
+      const db = openEnvironment(path, statSync(file).size)
+      db.transactionSync(() => {
+        db.removeSync(key)
+      })
+      db.close().catch(() => undefined)
+    }
+  } catch (cause) {
+    throw new VirgaError('StorageUnavailable', `a view is left in ${path}: ${(cause as Error).message}`, {
+      cause,
+    })
+  } finally {
+    rmSync(path, { recursive: true, force: true })
   }
 }
 

@@ -7,6 +7,11 @@ import { VirgaError } from '../errors.js'
  */
 
 export const VIEW_FORMAT = 1
+/**
+ * For so long after a beat the node tells nobody of a commit that is not in the view, whatever happens to it. So whoever
+ * begins in the view within that time sees all that anyone was told of.
+ */
+export const VIEW_LEASE_MS = 2_000
 export const META_KEY = 'm'
 export const FLOOR_KEY = 'f'
 /** Bytes of keys that LMDB takes, less what stands before. The entries of longer ones are not in the view. */
@@ -29,8 +34,8 @@ export interface ViewMeta {
   /** Moves when the floor record changes. */
   readonly floorVersion: number
   readonly horizon: Hlc
-  /** Moves now and then, as long as the node is well. */
-  readonly beat: number
+  /** When the node last said that it keeps the view up, by the machine's monotonic clock. */
+  readonly beatMs: number
   readonly moment: number
   readonly epoch: number
   readonly vector: Vector
@@ -54,7 +59,7 @@ export function encodeMeta(meta: ViewMeta): Uint8Array {
   data.setFloat64(META_FLOOR_MOMENT, meta.floorMoment, true)
   data.setFloat64(META_FLOOR_VERSION, meta.floorVersion, true)
   data.setFloat64(META_HORIZON, meta.horizon, true)
-  data.setFloat64(META_BEAT, meta.beat, true)
+  data.setFloat64(META_BEAT, meta.beatMs, true)
   writeSnapshot(data, META_SNAPSHOT, meta)
   return bytes
 }
@@ -65,7 +70,7 @@ export class MetaCursor {
   floorMoment = 0
   floorVersion = 0
   horizon = 0
-  beat = 0
+  beatMs = 0
   moment = 0
   epoch = 0
 
@@ -77,7 +82,7 @@ export class MetaCursor {
     this.floorMoment = data.getFloat64(META_FLOOR_MOMENT, true)
     this.floorVersion = data.getFloat64(META_FLOOR_VERSION, true)
     this.horizon = data.getFloat64(META_HORIZON, true)
-    this.beat = data.getFloat64(META_BEAT, true)
+    this.beatMs = data.getFloat64(META_BEAT, true)
     this.moment = data.getFloat64(META_SNAPSHOT, true)
     this.epoch = data.getFloat64(META_SNAPSHOT + SNAPSHOT_EPOCH, true)
   }

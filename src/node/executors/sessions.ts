@@ -1,6 +1,7 @@
 import type { Cut } from '../../core/cut.js'
 import { VirgaError } from '../../errors.js'
 import { limitExceeded } from '../../limits.js'
+import type { Timer } from '../../ports/clock.js'
 import type { PeerId } from '../../ports/transport.js'
 import { replyFrames, requestFrames, requestNumbers } from '../../wire/frames.js'
 import type { Reply, Request, RequestOf } from '../../wire/messages.js'
@@ -41,6 +42,8 @@ export class Sessions {
   #pumpDeferred = false
   #flushDeferred = false
   #pumping = false
+  /** Answers wait for readers of a view that is gone. */
+  #waiting: Timer | undefined
   #refusalLoggedAt = Number.NEGATIVE_INFINITY
 
   constructor(
@@ -84,9 +87,10 @@ export class Sessions {
     const monotonicMs = this.#state.world.clock.monotonic()
     for (const session of [...this.#sessions.values()]) {
       this.#transactions.expire(session, nowMs)
-      if (session.replies.length > 0) this.#flushSession(session)
+      if (session.replies.length > 0 && !session.isDirty) this.#dirty.push(session)
       if (this.#isDead(session, monotonicMs)) this.#lose(session)
     }
+    this.#flush()
   }
 
   /** Tells every executor that the node stops, and forgets them. */
@@ -101,6 +105,16 @@ export class Sessions {
 
   /** Sends what has been answered. */
   #flush(): void {
+    // Whoever is told of a commit sees it in the view as well.
+    this.#view.flush()
+    const waitMs = this.#view.waitMs()
+    if (waitMs > 0) {
+      this.#waiting ??= this.#state.world.clock.timer(waitMs, () => {
+        this.#waiting = undefined
+        this.#flush()
+      })
+      return
+    }
     const dirty = this.#dirty
     this.#dirty = []
     for (const session of dirty) this.#flushSession(session)
@@ -121,7 +135,7 @@ export class Sessions {
     session.lastHeardMs = this.#state.world.clock.monotonic()
     if (request.type === 'bye') {
       this.#reply(session, { type: 'done', request: request.request })
-      this.#flushSession(session)
+      this.#flush()
       this.#close(session)
       return
     }
@@ -215,8 +229,6 @@ export class Sessions {
   #flushSession(session: Session): void {
     const { replies } = session
     session.isDirty = false
-    // Whoever is told of a commit sees it in the view as well.
-    if (replies.length > 0) this.#view.flush()
     let first = 0
     let bytes = 0
     for (let i = 0; i < replies.length; i++) {

@@ -1,6 +1,6 @@
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { ViewBatch, ViewWriter } from '../../ports/view.js'
-import { encodeMeta, encodeVector, FLOOR_KEY, META_KEY } from '../../wire/view.js'
+import { encodeMeta, encodeVector, FLOOR_KEY, META_KEY, VIEW_LEASE_MS } from '../../wire/view.js'
 import type { Floor, Snapshots } from '../collecting/snapshots.js'
 import type { Bases } from '../reading/bases.js'
 import type { ValueCache } from '../reading/value-cache.js'
@@ -32,7 +32,7 @@ export class OpenView {
   #departed = 0
   #limit: Floor | undefined
   #floorVersion = 0
-  #beat = 0
+  #beatMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: OpenViewParts) {
     this.#parts = parts
@@ -64,14 +64,22 @@ export class OpenView {
     )
   }
 
-  /** All that has happened since the last batch. */
-  next(beat = false): ViewBatch {
+  /** Until then readers may take it for up to date. */
+  get leasedUntilMs(): number {
+    return this.#beatMs + VIEW_LEASE_MS
+  }
+
+  /**
+   * All that has happened since the last batch.
+   * @param beatMs now, if it is to be kept up
+   */
+  next(beatMs: number | undefined): ViewBatch {
     const { history, life } = this.#parts.state
     const batch = this.residents.take()
     this.#moment = history.moment
     this.#horizon = history.horizon
     this.#epoch = life.epoch
-    if (beat) this.#beat++
+    if (beatMs !== undefined) this.#beatMs = beatMs
     if (this.#limit !== this.#parts.snapshots.limit || this.#departed !== history.departed.size) {
       this.#limit = this.#parts.snapshots.limit
       this.#departed = history.departed.size
@@ -90,13 +98,14 @@ export class OpenView {
     this.#parts.writer.releaseDead()
   }
 
-  /** Tells readers so, if it can. */
+  /** Tells readers that it is over. Throws if it can't. */
+  end(): void {
+    this.#parts.writer.write(new Map([[META_KEY, this.#meta(false)]]))
+    this.#beatMs = Number.NEGATIVE_INFINITY
+  }
+
   close(): void {
-    try {
-      this.#parts.writer.write(new Map([[META_KEY, this.#meta(false)]]))
-    } finally {
-      this.#parts.writer.close()
-    }
+    this.#parts.writer.close()
   }
 
   /** What departed origins published is in every snapshot, whatever it says of them. */
@@ -113,7 +122,7 @@ export class OpenView {
       floorMoment: this.#limit?.moment ?? 0,
       floorVersion: this.#floorVersion,
       horizon: history.horizon,
-      beat: this.#beat,
+      beatMs: Math.max(0, this.#beatMs),
       moment: history.moment,
       epoch: life.epoch,
       vector: this.#parts.origins.vector(history.cut()),

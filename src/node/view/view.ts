@@ -1,9 +1,9 @@
 import { type Cut, union } from '../../core/cut.js'
 import type { Version } from '../../core/version.js'
 import { VirgaError } from '../../errors.js'
+import type { Timer } from '../../ports/clock.js'
 import type { ProcessIdentity } from '../../ports/processes.js'
-import type { ViewBatch } from '../../ports/view.js'
-import { decodeSnapshot, encodeSnapshot } from '../../wire/view.js'
+import { decodeSnapshot, encodeSnapshot, META_KEY, VIEW_LEASE_MS } from '../../wire/view.js'
 import type { Snapshots } from '../collecting/snapshots.js'
 import type { Bases } from '../reading/bases.js'
 import type { ValueCache } from '../reading/value-cache.js'
@@ -28,6 +28,7 @@ export interface Viewer {
 
 /** A view that could not be made, or had to be given up, is made again no sooner. */
 const AGAIN_MS = 1_000
+const BEAT_EVERY_MS = VIEW_LEASE_MS / 4
 /** Snapshots whose cuts are remembered: of what executors begin within moments of each other, most share one. */
 const CUTS_MAX = 256
 
@@ -42,8 +43,12 @@ const CUTS_MAX = 256
  * its snapshot with that in the same batch as the entry. So nothing depends on when a message or a timer comes: a
  * snapshot that was not registered in time is refused, by the reader itself.
  *
- * The view is a cache. When it is full, damaged, or has readers that can't be told apart, it is given up: who reads it sees
- * so, or sees it move no more, and asks for another.
+ * Why who begins in it sees all that anyone was told of. It is written first. Where it can't be written any more, readers are
+ * told in its head; where that can't be written either, or the files were damaged, or this is a new node and the former one's
+ * can't be reached, nobody is told of anything until the lease of the last beat has run out, and readers begin nothing there.
+ *
+ * The view is a cache. When it is full, damaged, or has readers that can't be told apart, it is given up, and who reads it
+ * asks for another.
  */
 export class View {
   readonly #parts: ViewParts
@@ -54,12 +59,25 @@ export class View {
   readonly #cuts = new Map<string, Cut>()
   #open: OpenView | undefined
   #notBeforeMs = Number.NEGATIVE_INFINITY
+  /** Until then somebody may begin in a view that is not written any more. */
+  #outdatedUntilMs = Number.NEGATIVE_INFINITY
+  #beating: Timer | undefined
   #flushDeferred = false
   #isClosed = false
 
   constructor(parts: ViewParts) {
     this.#parts = parts
-    this.#attached = new Attached(parts.state.world.processes)
+    const { world } = parts.state
+    this.#attached = new Attached(world.processes)
+    try {
+      world.views.retire(META_KEY)
+    } catch (error) {
+      world.log.warn(
+        { err: error },
+        'what an earlier node left in memory may still be read: answers wait for that',
+      )
+      this.#outdatedUntilMs = world.clock.monotonic() + VIEW_LEASE_MS
+    }
   }
 
   /** Whether snapshots may begin here without a message. */
@@ -97,8 +115,9 @@ export class View {
     }
     try {
       const open = this.#opened()
+      this.#write(open)
+      if (this.#open !== open) throw busy('the view could not be written')
       viewer.viewPath = open.path
-      this.flush()
       return open.path
     } catch (error) {
       this.#attached.leave(process)
@@ -142,15 +161,17 @@ export class View {
   /** Makes visible what has happened. To be called before anyone is told of it. */
   flush(): void {
     const open = this.#open
-    if (open === undefined || this.#attached.sessions === 0 || !open.isBehind()) return
-    this.#write(open, (view) => view.next())
+    if (open?.isBehind()) this.#write(open)
   }
 
-  /** Tells readers that the node is well. */
-  beat(): void {
-    const open = this.#open
-    if (open === undefined || this.#attached.sessions === 0) return
-    this.#write(open, (view) => view.next(true))
+  /** How long nobody may be told of anything. */
+  waitMs(): number {
+    // Nearly always at once: no clock is read for it.
+    if (this.#outdatedUntilMs === Number.NEGATIVE_INFINITY) return 0
+    const leftMs = this.#outdatedUntilMs - this.#parts.state.world.clock.monotonic()
+    if (leftMs > 0) return leftMs
+    this.#outdatedUntilMs = Number.NEGATIVE_INFINITY
+    return 0
   }
 
   /**
@@ -188,30 +209,46 @@ export class View {
     this.#giveUp('the node stops')
   }
 
+  #beatLater(): void {
+    this.#beating ??= this.#parts.state.world.clock.timer(BEAT_EVERY_MS, () => {
+      this.#beating = undefined
+      const open = this.#open
+      if (open === undefined || this.#attached.sessions === 0) return
+      this.#write(open)
+      this.#beatLater()
+    })
+  }
+
   #opened(): OpenView {
     if (this.#open !== undefined) return this.#open
     const { state, values, bases, snapshots } = this.#parts
     const nowMs = state.world.clock.monotonic()
     if (nowMs < this.#notBeforeMs) throw busy('the view was given up a moment ago')
     this.#notBeforeMs = nowMs + AGAIN_MS
-    const writer = state.world.views.create(() => this.#giveUp('somebody else has changed its files'))
+    const writer = state.world.views.create(() => this.#giveUp('somebody else has changed its files', true))
     const open = new OpenView({ writer, state, values, bases, snapshots, origins: this.#origins })
     this.#open = open
     state.counters.viewsOpened++
+    this.#beatLater()
     state.world.log.info({ path: writer.path, bytes: writer.capacityBytes }, 'the view is open')
     return open
   }
 
-  #write(open: OpenView, batch: (open: OpenView) => ViewBatch): void {
+  /** While nobody has it open it is not kept up, and in the end not written: who opens it next brings it up to date. */
+  #write(open: OpenView): void {
+    const nowMs = this.#parts.state.world.clock.monotonic()
+    const isRead = this.#attached.sessions > 0
+    if (!isRead && nowMs > open.leasedUntilMs) return
     try {
-      open.write(batch(open))
+      open.write(open.next(isRead ? nowMs : undefined))
     } catch (error) {
       this.#parts.state.world.log.warn({ err: error }, 'the view could not be written')
       this.#giveUp('it could not be written')
     }
   }
 
-  #giveUp(why: string): void {
+  /** @param isDamaged it must not be touched any more */
+  #giveUp(why: string, isDamaged = false): void {
     const open = this.#open
     this.#attached.clear()
     if (open === undefined) return
@@ -219,10 +256,12 @@ export class View {
     const { log } = this.#parts.state.world
     log.info({ path: open.path, why }, 'the view is closed')
     try {
-      open.close()
+      if (!isDamaged) open.end()
     } catch (error) {
-      log.warn({ err: error, path: open.path }, 'the view could not be closed in order')
+      log.warn({ err: error, path: open.path }, 'readers of the view could not be told that it is closed')
     }
+    this.#outdatedUntilMs = Math.max(this.#outdatedUntilMs, open.leasedUntilMs)
+    open.close()
   }
 
   /** What no executor is told of, others in the view are. */
@@ -232,9 +271,7 @@ export class View {
     this.#parts.state.world.clock.defer(() => {
       this.#flushDeferred = false
       const open = this.#open
-      if (open?.residents.hasWanted === true && this.#attached.sessions > 0)
-        this.#write(open, (view) => view.next())
-      else this.flush()
+      if (open?.residents.hasWanted || open?.isBehind()) this.#write(open)
     })
   }
 
