@@ -59,6 +59,8 @@ export class History {
   readonly #unnamed = new Set<Origin>()
   #cut: Cut | undefined
   #horizon: Hlc = HLC_ZERO
+  /** The highest clock of what was compacted without ever having been in the chains here. */
+  #unseen: Hlc = HLC_ZERO
   #versions = 0
   #moment = 0
 
@@ -208,7 +210,7 @@ export class History {
       return
     }
     this.#moment++
-    if (hlc > this.#horizon) this.#horizon = hlc
+    this.#foundUpTo(hlc)
   }
 
   /** The first place of an origin that is remembered. */
@@ -241,8 +243,7 @@ export class History {
    * chains, together with all older ones of their keys; they are returned, of each key older ones first. What is not
    * applied here yet is left for later.
    *
-   * A version that is returned is not newer than its key's base, but may be older: one whose clock is not above the
-   * horizon as it was before may have come after a newer one had left.
+   * A version that is returned is not newer than its key's base, but may be older (`mayBeSuperseded`).
    */
   compact(origin: Origin, through: number): readonly Version[] {
     const order = this.#orders.get(origin)
@@ -267,6 +268,15 @@ export class History {
   }
 
   /**
+   * Whether a newer version of its key may have been compacted before this one left its chain. It may if one left before
+   * this one came, or one was never here. One that left while this one was here took it along: so that the origins of a
+   * cluster are compacted one after the other, each up to another clock, does not matter.
+   */
+  mayBeSuperseded({ applied }: Version): boolean {
+    return applied.isLate || applied.hlc <= this.#unseen
+  }
+
+  /**
    * For a history that is made from storage, after every decision there was applied, and what is compacted has left: it is
    * in the bases, and no clock of it is above `horizon`.
    */
@@ -277,7 +287,7 @@ export class History {
       this.#orders.set(origin, new Order(seq))
       this.#compacted.set(origin, seq)
     }
-    if (horizon > this.#horizon) this.#horizon = horizon
+    this.#foundUpTo(horizon)
     this.#moment++
     this.#cut = undefined
   }
@@ -320,7 +330,7 @@ export class History {
       if (!this.#departed.has(origin)) this.#vector.set(origin, seq)
     for (const [origin, seq] of union(this.#compacted, state.compacted))
       if (!this.#departed.has(origin)) this.#compacted.set(origin, seq)
-    if (state.horizon > this.#horizon) this.#horizon = state.horizon
+    this.#foundUpTo(state.horizon)
     this.#moment++
     this.#cut = undefined
     return { added, dropped }
@@ -367,6 +377,7 @@ export class History {
       cut,
       coordinates,
       moment: ++this.#moment,
+      isLate: hlc <= this.#horizon,
       versions,
       plainAttempt: undefined,
     }
@@ -393,6 +404,12 @@ export class History {
   }
 
   /** Drops a version and all older ones of its key, unless a newer one took it along before. */
+  /** What was compacted elsewhere, and never was in the chains here, has clocks up to this one. */
+  #foundUpTo(hlc: Hlc): void {
+    if (hlc > this.#horizon) this.#horizon = hlc
+    if (hlc > this.#unseen) this.#unseen = hlc
+  }
+
   #dropThrough(version: Version, dropped: Version[]): void {
     const chain = this.#chains.get(version.key)
     const found = chain?.indexOf(version) ?? -1

@@ -15,6 +15,8 @@ export interface Applied {
   readonly coordinates: Coordinates[]
   /** The history's moment at which it was applied: what began here at that moment or later sees it, nothing earlier does. */
   readonly moment: number
+  /** Its clock was not above the history's horizon when it was applied: newer versions of its keys may have left before. */
+  readonly isLate: boolean
   readonly versions: readonly Version[]
   /**
    * The attempt that committed, where that and the clock are all that its marker needs: it was decided here, without a result

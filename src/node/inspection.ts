@@ -1,3 +1,4 @@
+import type { Cut } from '../core/cut.js'
 import type { NodeAddress } from '../ports/network.js'
 import { PROTOCOL_VERSION } from '../wire/messages.js'
 import type { Membership } from './cluster/membership.js'
@@ -15,6 +16,8 @@ import type { View } from './view/view.js'
 export interface Inspection {
   readonly counters: readonly (readonly [string, number])[]
   readonly notes: readonly (readonly [string, string])[]
+  /** What it has applied. */
+  readonly applied: Cut
 }
 
 export interface InspectedParts {
@@ -64,5 +67,6 @@ export function inspection(
       ['storage', world.storage.durability],
       ['members', membership.names],
     ],
+    applied: history.cut(),
   }
 }

@@ -110,16 +110,13 @@ export class Ledger {
 
   /** An origin is compacted up to a place: what it published up to there is in the bases. */
   compact(origin: Origin, through: number): void {
-    const { horizon } = this.#history
     const dropped = this.#history.compact(origin, through)
     for (const [i, version] of dropped.entries()) {
       const bytes = this.#values.take(version)
       // The newer one, which comes next, says all that the bases need to know.
       const next = dropped[i + 1]
       if (next?.key === version.key && compareStamps(next.applied, version.applied) > 0) continue
-      // Of one that is not above the horizon, a newer one may have left before.
-      const isNewest = version.applied.hlc > horizon
-      this.#bases.moved(version, bytes, isNewest)
+      this.#bases.moved(version, bytes, !this.#history.mayBeSuperseded(version))
     }
     if (dropped.length > 0) this.#listener.onTouched(dropped)
   }

@@ -189,6 +189,7 @@ test('a history tells of what it has, by the cut that asks and by the cut of the
     cut: new Map([[origin, sees]]),
     coordinates: [{ origin, seq }],
     moment: seq,
+    isLate: false,
     versions: [],
   })
   const tell = (upTo: number, what: Guard, ...applied: Applied[]) =>

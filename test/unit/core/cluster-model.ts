@@ -356,18 +356,20 @@ export class World {
   }
 
   learnThrough(node: Node, origin: Origin, through: number): void {
-    const before = node.history.horizon
-    for (const version of node.history.compact(origin, through)) this.#moved(node, version, before)
+    for (const version of node.history.compact(origin, through)) this.#moved(node, version)
   }
 
   /**
    * A version left its chain, so its base is not older. It takes the place of an older one that is cached; but where none
-   * is, it may itself be older than what left the chain before, unless its clock is above the horizon of then.
+   * is, it may itself be older than what left the chain before it came.
    */
-  #moved({ cache }: Node, { key, applied: { txn, hlc } }: Version, horizonBefore: Hlc): void {
+  #moved({ cache, history }: Node, version: Version): void {
+    const { key, applied } = version
+    const { txn, hlc } = applied
     const cached = cache.get(key)
-    if (cached === undefined ? hlc > horizonBefore : compareStamps(cached, { txn, hlc }) < 0)
-      cache.set(key, { txn, hlc })
+    const isNewer =
+      cached === undefined ? !history.mayBeSuperseded(version) : compareStamps(cached, applied) < 0
+    if (isNewer) cache.set(key, { txn, hlc })
   }
 
   /**

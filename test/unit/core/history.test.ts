@@ -226,6 +226,33 @@ describe('a history', () => {
     expect([history.horizon, history.compacted.get(A)]).toEqual([3, 3])
   })
 
+  test('a version may be superseded by what left before it came, or never was here; not by what left meanwhile', () => {
+    const history = new History()
+    put(history, 't1', 5, { origin: A, seq: 1 })
+    put(history, 't2', 3, { origin: B, seq: 1 })
+    put(history, 't3', 4, { origin: C, seq: 1 }, ['other'])
+    const left = (origin: Origin, through: number) =>
+      history
+        .compact(origin, through)
+        .map((version) => [version.applied.txn, history.mayBeSuperseded(version)] as const)
+    // The newer one takes the older one of its key along.
+    expect(left(A, 1)).toEqual([
+      ['t2', false],
+      ['t1', false],
+    ])
+    expect(history.horizon).toBe(5)
+    expect(left(C, 1)).toEqual([['t3', false]])
+    put(history, 't4', 4, { origin: C, seq: 2 })
+    expect(left(C, 2)).toEqual([['t4', true]])
+    put(history, 't5', 6, { origin: C, seq: 3 }, ['other'])
+    history.pass('t6' as TxnId, { origin: A, seq: 2 }, 7 as Hlc)
+    put(history, 't7', 8, { origin: C, seq: 4 })
+    expect(left(C, 4)).toEqual([
+      ['t7', false],
+      ['t5', true],
+    ])
+  })
+
   test('compacts what is applied, the rest when it is, and nothing twice', () => {
     const history = new History()
     put(history, 't1', 1, { origin: A, seq: 1 })
