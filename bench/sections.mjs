@@ -10,6 +10,7 @@ import { micro } from './rows/micro.mjs'
 import { openLoop } from './rows/open-loop.mjs'
 import { orderPipeline } from './rows/order-pipeline.mjs'
 import { scale } from './rows/scale.mjs'
+import { simulatedScale } from './rows/simulated-scale.mjs'
 import { skew } from './rows/skew.mjs'
 import { soak } from './rows/soak.mjs'
 import { twoNodeCommit } from './rows/two-node-commit.mjs'
@@ -35,6 +36,7 @@ export const SECTIONS = {
   visibility: { title: 'Seen on a peer', measure: visibility },
   'two-node-commit': { title: 'A commit over two nodes', measure: twoNodeCommit },
   scale: { title: 'One, two and three nodes', measure: scale },
+  'simulated-scale': { title: 'One node to a hundred, by simulation', measure: simulatedScale },
   memory: { title: 'Memory and storage', measure: memory },
   soak: { title: 'Soak', measure: soak, apart: true },
 }

@@ -35,8 +35,8 @@ const PROCESSES = { self: () => ({ pid: 1, namespace: '', startedAt: '' }), isAl
 
 /**
  * @typedef {object} SimulatedNode
- * @property {CacheNode} node
- * @property {Virga} virga of its one executor
+ * @property {import('../../src/node/node.js').CacheNode} node
+ * @property {import('../../src/client/virga.js').Virga} virga of its one executor
  * @property {Processor} processor
  * @property {import('./meter.mjs').Accounts} accounts
  * @property {import('./traffic.mjs').Traffic} traffic
@@ -50,6 +50,8 @@ const PROCESSES = { self: () => ({ pid: 1, namespace: '', startedAt: '' }), isAl
 export class SimulatedCluster {
   meter = new Meter()
   engine = createMemoryStorage()
+  /** Those in which something was written. @type {Set<string>} */
+  buckets = new Set()
   /** @type {SimulatedNode[]} */
   nodes = []
   /** When the decisions of each node stood, by its place. @type {Map<string, number[]>} */
@@ -149,6 +151,7 @@ export class SimulatedCluster {
           processor,
           use,
           oneWayMs: STORAGE_MS,
+          buckets: this.buckets,
           onCommit: () => decidedAtMs.push(clock.monotonic()),
         }),
         listener: this.#listener(hub, processor),

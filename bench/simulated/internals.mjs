@@ -28,3 +28,5 @@ export const { SimViews } = await built('testing/sim-view.js')
 export const { publicationFrames } = await built('wire/frames.js')
 /** @type {typeof import('../../src/wire/records.js')} */
 export const { decodeLease, decodeStanding, encodeLease, encodeStanding } = await built('wire/records.js')
+/** @type {typeof import('../../src/core/layout.js')} */
+export const { decisionBuckets, MEMBER_BUCKET, minuteAt } = await built('core/layout.js')

@@ -16,10 +16,11 @@ export const noUse = () => ({ calls: 0, commits: 0, written: 0, read: 0 })
  * @param {import('./processor.mjs').Processor} parts.processor
  * @param {Use} parts.use
  * @param {number} parts.oneWayMs
+ * @param {Set<string>} parts.buckets in which something was written
  * @param {() => void} parts.onCommit a decision stands, and its node is about to hear of it
  * @returns {Storage}
  */
-export function countedStorage(engine, { clock, processor, use, oneWayMs, onCommit }) {
+export function countedStorage(engine, { clock, processor, use, oneWayMs, buckets, onCommit }) {
   const pause = () => new Promise((resolve) => void clock.timer(oneWayMs, () => resolve(undefined)))
   /** @template T @param {() => Promise<T>} run @param {(result: T) => boolean} [isCommit] @returns {Promise<T>} */
   const call = async (run, isCommit) => {
@@ -53,10 +54,12 @@ export function countedStorage(engine, { clock, processor, use, oneWayMs, onComm
       }),
     put(entries) {
       use.written += bytes(entries)
+      for (const { bucket } of entries) buckets.add(bucket)
       return call(() => engine.put(entries))
     },
     compareAndSwap(key, expected, next) {
       use.written += next?.length ?? 0
+      buckets.add(key.bucket)
       const isDecision = expected === undefined && key.bucket.startsWith('decision/')
       return call(
         () => engine.compareAndSwap(key, expected, next),
