@@ -27,6 +27,8 @@ interface Txn extends Stamp {
 interface Snapshot {
   readonly home: Node
   readonly cut: Cut
+  /** Of its home's history. */
+  readonly moment: number
   readonly saw: ReadonlySet<TxnId>
 }
 
@@ -155,7 +157,13 @@ export class World {
 
   begin(node: Node): void {
     if (!node.isMember || this.snapshots.length >= SNAPSHOTS_MAX) return
-    this.snapshots.push({ home: node, cut: node.history.cut(), saw: new Set(node.visible) })
+    const { history, visible } = node
+    this.snapshots.push({
+      home: node,
+      cut: history.cut(),
+      moment: history.moment,
+      saw: new Set(visible),
+    })
   }
 
   end(): void {
@@ -418,8 +426,17 @@ export class World {
   }
 
   /** What a read answers: the newer of the chain's version and the base, which is compared only below the horizon. */
-  read({ history, cache }: Node, cut: Cut, key: string): TxnId | undefined {
-    const version = history.read(key, cut)
+  read(node: Node, cut: Cut, key: string): TxnId | undefined {
+    return this.#read(node, key, node.history.read(key, cut))
+  }
+
+  /** As executors read in the view of the node that a snapshot was taken at: by when versions were applied there. */
+  readAt(node: Node, moment: number, key: string): TxnId | undefined {
+    const seen = node.history.chainOf(key).filter(({ applied }) => applied.moment <= moment)
+    return this.#read(node, key, seen.at(-1))
+  }
+
+  #read({ history, cache }: Node, key: string, version: Version | undefined): TxnId | undefined {
     if (version !== undefined && version.applied.hlc > history.horizon) return version.applied.txn
     const base = cache.get(key) ?? this.bases.get(key)
     if (version === undefined || base === undefined) return version?.applied.txn ?? base?.txn

@@ -28,6 +28,17 @@ function checkReads(world: World): void {
   }
 }
 
+/** A snapshot is read at its home by its moment as it is anywhere by its cut: what the view relies on. */
+function checkMoments(world: World): void {
+  for (const { home, moment, saw } of world.snapshots) {
+    for (const key of KEYS) {
+      const [found, due] = [world.readAt(home, moment, key), world.newest(key, saw)]
+      if (found !== due)
+        throw new Error(`${key} at ${home.origin}, moment ${moment}, is of ${found}, not of ${due}`)
+    }
+  }
+}
+
 /** What a snapshot sees has all that it read in sight. Of the model, not the history: but without it nothing here means anything. */
 function checkClosed(world: World): void {
   for (const { visible } of world.members())
@@ -74,6 +85,7 @@ describe('a cluster of histories', () => {
         while (!world.isOver) {
           world.step()
           checkReads(world)
+          checkMoments(world)
         }
         checkClosed(world)
         for (const node of world.nodes) checkOrders(world, node)
