@@ -67,7 +67,6 @@ export const MARKS = {
   'inbox.early': 'a place comes before the one that is next',
   'inbox.gated': 'a decision waits for what it read',
   'inbox.listed': 'a decision read what only storage knew, and all of that has been adopted',
-  'inbox.departed': 'a place of a departed origin is passed over',
   'apply.known': 'a decision that is here gets one more place',
   'apply.compacted': 'a place is told whose decision is in the bases',
   'repair.gap': 'places were missed, by a gap or against a heartbeat',
@@ -143,7 +142,6 @@ export const MARKS = {
   'tombstone.removed': 'a base that is a deletion is removed',
   'depart.written': 'a dead origin departs',
   'depart.left-out': 'cuts do not name a departed origin any more',
-  'depart.placed-anew': 'what a departed origin told this node alone gets a place of its own',
   'depart.self': 'an origin that was taken for dead comes back, and must start anew',
 
   // Failures

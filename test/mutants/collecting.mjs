@@ -131,6 +131,13 @@ export const COLLECTING = [
     put: 'if (standing !== undefined && isUnknown === undefined) {',
   },
   {
+    name: 'closing-does-not-adopt',
+    what: 'a decision that nobody told of is not adopted when its minute closes',
+    file: 'node/collecting/closing.ts',
+    find: 'if (isUnknown) await adopt()',
+    put: 'if (isUnknown && adopt === undefined) return true',
+  },
+  {
     name: 'dead-origins-not-compacted',
     what: 'nobody compacts what a dead origin published',
     file: 'node/collecting/compactor.ts',

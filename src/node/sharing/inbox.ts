@@ -68,10 +68,7 @@ export class Inbox {
   take(origin: Origin, first: number, placed: readonly Placed[]): void {
     const { history, clock, counters } = this.#parts
     // Of one that has departed nothing is to come: what does was decided by who did not know yet, and is adopted.
-    if (history.departed.has(origin)) {
-      mark('inbox.departed')
-      return
-    }
+    if (history.departed.has(origin)) return
     const applied = history.seqOf(origin)
     if (first + placed.length - 1 <= applied) return
     if (first > applied + 1) mark('inbox.early')

@@ -133,7 +133,6 @@ export class Ledger {
     for (const txn of this.#history.orderOf(origin, last + 1, beyond)) {
       const placed = this.#history.stated(txn)
       if (placed === undefined) continue
-      mark('depart.placed-anew')
       const at: Coordinates = { origin: this.origin, seq: this.seq + 1 }
       this.#history.apply(txn, placed, at)
       this.#placed(txn)

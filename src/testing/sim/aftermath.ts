@@ -1,5 +1,6 @@
 import type { Tag, Violation } from '../checkers/history.js'
 import { Order } from '../checkers/order.js'
+import { decideUnheard } from './last-gasp.js'
 import { handOffToLast, takeUp } from './lasting.js'
 import { checkForgotten, checkLeftovers } from './leftovers.js'
 import type { Machine } from './machine.js'
@@ -30,6 +31,7 @@ export async function checkAftermath(cluster: SimCluster, work: Work): Promise<V
   if (again.length > 0) return again
   const lost = lasting === undefined ? [] : [...(await takeUp(cluster, work, lasting))]
   if (lost.length > 0 || !cluster.plan.rests) return lost
+  await decideUnheard(cluster, work)
   const left = await checkLeftovers(cluster)
   if (cluster.plan.forgets && left.length === 0) left.push(...(await checkForgotten(cluster)))
   return [...left, ...(await checkConvergence(cluster, work, 'after a long rest'))]

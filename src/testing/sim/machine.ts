@@ -144,7 +144,7 @@ export class Machine {
    */
   supplant(): Life | undefined {
     const running = this.#running
-    if (running?.node === undefined || !this.isAlive || this.isPaused) return undefined
+    if (running?.node === undefined || !this.isAlive) return undefined
     this.#setting.log.add(`${this.name} stands still, and another takes its place`)
     this.#hasStoodStill = true
     running.life.pause()

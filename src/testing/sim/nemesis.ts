@@ -12,6 +12,9 @@ const FAILING: readonly FaultPlan[] = [
 ]
 const JUMP_MS_MAX = 120_000
 const TAKEN_ALONG = 0.3
+/** Some pauses outlast all that others remember of a node. */
+const LONG_PAUSES = 0.25
+const LONG_TIMES = 5
 /** How long a slow subscriber takes for each frame. */
 const SLOW_MS_MAX = 5_000
 
@@ -67,7 +70,7 @@ export class Nemesis {
         break
       case 'pause':
         machine.pause()
-        this.#later(() => machine.resume())
+        this.#later(() => machine.resume(), this.#dice.chance(LONG_PAUSES) ? LONG_TIMES : 1)
         break
       case 'partition':
       case 'oneWay':
@@ -109,8 +112,8 @@ export class Nemesis {
   }
 
   /** What is undone after a while; when trouble ends, all of it is undone anyway. */
-  #later(undo: () => void): void {
-    this.#cluster.clock.timer(this.#dice.wait(this.#cluster.plan.troubleMs), () => {
+  #later(undo: () => void, times = 1): void {
+    this.#cluster.clock.timer(this.#dice.wait(this.#cluster.plan.troubleMs * times), () => {
       if (!this.#isOver) undo()
     })
   }
@@ -155,6 +158,7 @@ export class Nemesis {
   }
 
   #supplant(machine: Machine): void {
+    if (machine.isPaused) return
     const ghost = machine.supplant()
     if (ghost !== undefined) this.#later(() => ghost.resume())
   }

@@ -177,7 +177,7 @@ function drawConfig(dice: Dice, inlineBytes: number): Partial<NodeConfig> {
     transactionsMax: dice.pick([10, 65_536, 65_536]),
     sessionTimeoutMs: dice.pick([5_000, 60_000]),
     deadlineMsMax: 120_000,
-    collectEveryMs: dice.pick([50, 200, 1_000]),
+    collectEveryMs: dice.pick([50, 200, 1_000, 5_000]),
     departAfterMs: dice.pick([3_000, 15_000, 60_000, 600_000]),
     idempotencyWindowMs: dice.pick([DAY_MS, DAY_MS, DAY_MS, WINDOW_MS_MIN]),
     leaseTtlMs: dice.pick([1_500, 4_000, 10_000]),

@@ -18,7 +18,7 @@ const DOINGS = {
   lateAtBoot: 0.7,
   ask: 1,
   cancel: 0.3,
-  cancelled: 0.3,
+  cancelled: 0.8,
   crowd: 0.5,
   forge: 0.3,
   peek: 2,
