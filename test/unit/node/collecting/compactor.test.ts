@@ -34,6 +34,8 @@ async function scene(): Promise<Scene> {
   await b.collectAll()
   // Without a result, and superseded as a whole: nobody reads its record to make its marker.
   await commit(a, { x: '2.5', y: '1.5', gone: null }, false)
+  // And in part only: what is newest in it must become a base.
+  await commit(a, { x: '2.7', plain: '1' }, false)
   await commit(a, { x: '3', y: '2', big: `${LARGE} 4`, shrunk: 'small' })
   await commit(b, { huge: `${LARGE} 2`, big: `${LARGE} 5`, gone: 'back' })
   await commit(a, { huge: `${LARGE} 3`, y: '3', other: `${LARGE} 1` })
@@ -84,8 +86,8 @@ describe('compaction', () => {
     await cluster.checkReads()
     const { compacted = 0, committed = 0 } = await cluster.stored.records()
     // The snapshot keeps what it does not see.
-    expect({ compacted, committed }).toEqual({ compacted: 9, committed: 2 })
-    expect(a.state.counters.compactedDecisions + b.state.counters.compactedDecisions).toBe(9)
+    expect({ compacted, committed }).toEqual({ compacted: 10, committed: 2 })
+    expect(a.state.counters.compactedDecisions + b.state.counters.compactedDecisions).toBe(10)
     for (const [txn, { attempt, hlc, result }] of cluster.committed) {
       const [record] = await cluster.witness.get([decisionKey(txn)])
       const standing = decodeStanding(record!)
