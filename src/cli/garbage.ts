@@ -10,15 +10,19 @@ const WORTH_SHARE = 0.25
 /** The first takes out the garbage; only the next gives the space of young objects back. */
 const PASSES_MAX = 3
 
+export interface Heap {
+  readonly collect: () => void
+  readonly usage: () => { readonly heapTotal: number; readonly heapUsed: number }
+}
+
 /**
- * Gives the memory back that a node needed under load, once it has come to rest: V8 lets garbage pile up as long as it allocates,
- * and then keeps it, for minutes or for good, since at rest nothing makes it look. For a process that does nothing else: `virga serve`.
+ * Gives the memory back that a node needed under load, once it has come to rest: V8 lets garbage pile up as long as it
+ * allocates, and may then keep it for good, since at rest nothing makes it look. For a process that does nothing else:
+ * `virga serve`.
  *
  * @param requests how many requests the node has had so far
  */
-export function giveBackGarbage(requests: () => number): void {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
+export function giveBackGarbage(requests: () => number, heap: Heap = ownHeap()): void {
   let last = requests()
   let passes = 0
   /** As it was after the last collection here: what is garbage of the rest is not known before the next. */
@@ -29,10 +33,14 @@ export function giveBackGarbage(requests: () => number): void {
     last = now
     if (!isResting) passes = 0
     if (!isResting || passes >= PASSES_MAX) return
-    const { heapTotal } = process.memoryUsage()
-    if (heapTotal <= usedBytes * (1 + WORTH_SHARE) + WORTH_BYTES) return
+    if (heap.usage().heapTotal <= usedBytes * (1 + WORTH_SHARE) + WORTH_BYTES) return
     passes++
-    collect()
-    usedBytes = process.memoryUsage().heapUsed
+    heap.collect()
+    usedBytes = heap.usage().heapUsed
   }, LOOK_MS).unref()
+}
+
+function ownHeap(): Heap {
+  setFlagsFromString('--expose-gc')
+  return { collect: runInNewContext('gc') as () => void, usage: () => process.memoryUsage() }
 }

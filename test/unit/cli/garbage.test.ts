@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { giveBackGarbage } from '../../../src/cli/garbage.js'
+
+const MIB = 1024 * 1024
+const LOOK_MS = 2_000
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+/** A heap of which `live` stays, and a node that has so many requests between two looks. */
+function scene({ live = 20 * MIB, perLook = 0 } = {}) {
+  const at = { total: 300 * MIB, collected: 0, requests: 0, perLook, left: live }
+  const requests = () => {
+    at.requests += at.perLook
+    return at.requests
+  }
+  giveBackGarbage(requests, {
+    collect: () => {
+      at.collected++
+      at.total = at.left + 5 * MIB
+    },
+    usage: () => ({ heapTotal: at.total, heapUsed: at.collected > 0 ? at.left : at.total }),
+  })
+  return at
+}
+
+test('a node that has come to rest gives back what is garbage, and then nothing more happens', () => {
+  const at = scene()
+  vi.advanceTimersByTime(LOOK_MS)
+  expect(at).toMatchObject({ collected: 1, total: 25 * MIB })
+  vi.advanceTimersByTime(100 * LOOK_MS)
+  expect(at.collected).toBe(1)
+})
+
+test('a busy node is not paused; when it rests, it gives back what it needed, each time', () => {
+  const at = scene({ perLook: 10_000 })
+  vi.advanceTimersByTime(100 * LOOK_MS)
+  expect(at.collected).toBe(0)
+  for (const times of [1, 2]) {
+    at.perLook = 0
+    vi.advanceTimersByTime(3 * LOOK_MS)
+    expect(at.collected).toBe(times)
+    Object.assign(at, { perLook: 10_000, total: 300 * MIB })
+    vi.advanceTimersByTime(3 * LOOK_MS)
+    expect(at.collected).toBe(times)
+  }
+})
+
+test('where collecting does not help, it is not done for ever', () => {
+  const at = scene()
+  const usage = vi.fn(() => ({ heapTotal: 300 * MIB, heapUsed: 100 * MIB }))
+  const collect = vi.fn()
+  giveBackGarbage(() => 0, { collect, usage })
+  vi.advanceTimersByTime(100 * LOOK_MS)
+  expect(collect).toHaveBeenCalledTimes(3)
+  expect(at.collected).toBe(1)
+})
