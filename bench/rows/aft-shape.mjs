@@ -19,6 +19,7 @@ const SYSTEMS = /** @type {const} */ ([
   ...['PostgreSQL, serializable', 'PostgreSQL, read committed'],
 ])
 const ANOMALIES_IN_FLIGHT = 10
+const ANOMALIES_MS_MAX = 20_000
 
 /** @typedef {{ perSecond: number, p50Ms: number, p99Ms: number, attempts: number, cpuUs: number }} Run */
 
@@ -63,6 +64,7 @@ async function countAll(contest, count, dice) {
       seed: dice.below(2 ** 31),
       inFlight: ANOMALIES_IN_FLIGHT,
       count,
+      msMax: ANOMALIES_MS_MAX,
     }
     await contest.inTurn(name, true, async (ask) => {
       // Every value then is of a writer that is known.

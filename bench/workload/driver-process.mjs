@@ -16,7 +16,7 @@ const system = await openSystem(kind, JSON.parse(target))
 /** @typedef {{ kind: 'load', keys: number, valueBytes: number }} Load */
 /** @typedef {{ kind: 'closed', shape: Shape, seed: number, inFlight: number, leadMs: number, ms: number }} Closed */
 /** @typedef {{ kind: 'open', shape: Shape, seed: number, perSecond: number, leadMs: number, ms: number }} Open */
-/** @typedef {{ kind: 'anomalies', shape: Shape, seed: number, inFlight: number, count: number }} Anomalies */
+/** @typedef {{ kind: 'anomalies', shape: Shape, seed: number, inFlight: number, count: number, msMax: number }} Anomalies */
 
 /** @param {Load} task */
 async function load({ keys, valueBytes }) {
@@ -97,22 +97,23 @@ async function open({ shape, seed, perSecond, leadMs, ms }) {
   return { done, lateMs: monotonicMs() - dueAtMs(count), ...times(histogram) }
 }
 
-/** @param {Anomalies} task */
-async function anomalies({ shape, seed, inFlight, count }) {
+/** So many transactions, or as many as a slow system gets done in time. @param {Anomalies} task */
+async function anomalies({ shape, seed, inFlight, count, msMax }) {
   const next = planner(shape, diceOf(seed))
   /** @type {import('./anomalies.mjs').Witnessed[]} */
   const all = []
+  const untilMs = monotonicMs() + msMax
   let begun = 0
   let attempts = 0
   const worker = async () => {
-    while (begun < count) {
+    while (begun < count && monotonicMs() < untilMs) {
       const { start, ended } = recorded(shape, next(), ++begun, system.atOnce)
       attempts += await system.transaction(start)
       all.push(ended())
     }
   }
   await Promise.all(Array.from({ length: inFlight }, worker))
-  return { ...countAnomalies(all), attempts: attempts / count }
+  return { ...countAnomalies(all), attempts: attempts / begun }
 }
 
 /** @param {import('node:perf_hooks').RecordableHistogram} histogram @param {number} ms */
