@@ -152,22 +152,18 @@ export function cpuSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
-/** A process and those that it has started itself. @param {number} pid */
-export function withChildren(pid) {
-  const all = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-  return [pid, ...all.filter((other) => parentOf(other) === pid)]
-}
-
-/** @param {number} pid */
-function parentOf(pid) {
-  try {
-    return Number(statFields(pid)[1])
-  } catch {
-    // It has ended meanwhile.
-    return undefined
+/** The same of a process and of those that it has started itself, and that still run. @param {number} pid */
+export function cpuSecondsWithChildren(pid) {
+  const others = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  let sum = cpuSeconds(pid)
+  for (const other of others) {
+    try {
+      if (Number(statFields(Number(other))[1]) === pid) sum += cpuSeconds(Number(other))
+    } catch {
+      // It has ended since the folder was read.
+    }
   }
+  return sum
 }
 
 /** What the kernel tells of a process, from its state on. @param {number} pid */

@@ -3,12 +3,11 @@ import { pause } from '../clock.mjs'
 import { drained } from '../cluster.mjs'
 import { startPostgres } from '../postgres-server.mjs'
 import {
-  cpuSeconds,
+  cpuSecondsWithChildren,
   startModule,
   startNodeAndClient,
   startRedis,
   temporaryFolder,
-  withChildren,
 } from '../processes.mjs'
 
 /** As many as are ever under way at once. */
@@ -79,7 +78,7 @@ export async function startContest(wanted, shape) {
 
 /** @param {readonly number[]} pids */
 function cpuOf(pids) {
-  return pids.flatMap(withChildren).reduce((sum, pid) => sum + cpuSeconds(pid), 0)
+  return pids.reduce((sum, pid) => sum + cpuSecondsWithChildren(pid), 0)
 }
 
 /** Started when the first asks for them, and then shared. */
