@@ -1,5 +1,6 @@
 // @ts-check
 import { aftShape } from './rows/aft-shape.mjs'
+import { anomalies } from './rows/anomalies.mjs'
 import { commitLatency } from './rows/commit-latency.mjs'
 import { commitRates } from './rows/commit-rates.mjs'
 import { dagHop } from './rows/dag-hop.mjs'
@@ -28,6 +29,7 @@ export const SECTIONS = {
   'commit-latency': { title: 'A commit on Redis and its floor', measure: commitLatency },
   'commit-rates': { title: 'Commits a second', measure: commitRates },
   'aft-shape': { title: 'The AFT shape', measure: aftShape },
+  anomalies: { title: 'Anomalies', measure: anomalies },
   'open-loop': { title: 'Latency under load', measure: openLoop },
   skew: { title: 'Skew, reads and length', measure: skew },
   'order-pipeline': { title: 'The order pipeline of the demo', measure: orderPipeline },

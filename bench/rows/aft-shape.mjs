@@ -1,26 +1,11 @@
 // @ts-check
 import { median } from '../histogram.mjs'
-import { startContest } from '../workload/contest.mjs'
-import { countMadeUp } from '../workload/made-up.mjs'
+import { ALL_SYSTEMS, startContest } from '../workload/contest.mjs'
 import { AFT_SHAPE } from '../workload/plan.mjs'
 
 const CONCURRENT = [1, 10, 40, 256]
 /** Enough to see that all of it works. */
 const QUICK_CONCURRENT = [1, 10]
-const SYSTEMS = /** @type {const} */ ([
-  ...[
-    'virga, Redis',
-    'virga, Redis, one process',
-    'virga, Redis, by IPC',
-    'virga, LMDB',
-    'Redis, no guarantee',
-    'Redis WATCH',
-  ],
-  ...['PostgreSQL, serializable', 'PostgreSQL, read committed'],
-])
-const ANOMALIES_IN_FLIGHT = 10
-const ANOMALIES_MS_MAX = 20_000
-
 /** @typedef {{ perSecond: number, p50Ms: number, p99Ms: number, attempts: number, cpuUs: number }} Run */
 
 /**
@@ -28,8 +13,8 @@ const ANOMALIES_MS_MAX = 20_000
  * from the same driver, on each system.
  */
 export async function aftShape(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
-  const contest = await startContest(SYSTEMS, AFT_SHAPE)
-  const window = quick ? { leadMs: 30, ms: 100 } : { leadMs: 150, ms: 450 }
+  const contest = await startContest(ALL_SYSTEMS, AFT_SHAPE)
+  const window = quick ? { leadMs: 30, ms: 100 } : { leadMs: 120, ms: 350 }
   const levels = quick ? QUICK_CONCURRENT : CONCURRENT
   /** @type {Map<string, Run[][]>} */
   const runs = new Map(contest.names.map((name) => [name, levels.map(() => [])]))
@@ -49,38 +34,14 @@ export async function aftShape(/** @type {import('../sections.mjs').Options} */ 
       })
     }
   }
-  const counted = await countAll(contest, quick ? 300 : 10_000, dice)
-  return { ...told(levels, runs, counted), notes: contest.absent }
-}
-
-/** @param {Awaited<ReturnType<typeof startContest>>} contest @param {number} count @param {import('../dice.mjs').Dice} dice */
-async function countAll(contest, count, dice) {
-  /** @type {Map<string, { transactions: number, readYourWrites: number, fractured: number }>} */
-  const all = new Map()
-  for (const name of dice.shuffled(contest.names)) {
-    const task = {
-      kind: 'anomalies',
-      shape: AFT_SHAPE,
-      seed: dice.below(2 ** 31),
-      inFlight: ANOMALIES_IN_FLIGHT,
-      count,
-      msMax: ANOMALIES_MS_MAX,
-    }
-    await contest.inTurn(name, true, async (ask) => {
-      // Every value then is of a writer that is known.
-      await contest.reload(name)
-      all.set(name, await ask(task))
-    })
-  }
-  return all
+  return { ...told(levels, runs), notes: contest.absent }
 }
 
 /**
  * @param {readonly number[]} levels how many at once
  * @param {ReadonlyMap<string, Run[][]>} runs
- * @param {ReadonlyMap<string, { transactions: number, readYourWrites: number, fractured: number }>} counted
  */
-function told(levels, runs, counted) {
+function told(levels, runs) {
   const names = [...runs.keys()]
   const of = (/** @type {string} */ name, /** @type {number} */ i, /** @type {keyof Run} */ figure) =>
     median((runs.get(name)?.[i] ?? []).map((run) => run[figure]))
@@ -105,25 +66,13 @@ function told(levels, runs, counted) {
       }),
     }))
   return {
-    rows: [
-      ...comparisons((name, n, figure) => of(name, levels.indexOf(n), figure), levels),
-      ...anomalyRows(counted),
-    ],
+    rows: comparisons((name, n, figure) => of(name, levels.indexOf(n), figure), levels),
     tables: [
       table('Transactions a second', 'median of the rounds', 'perSecond'),
       table('p50', 'ms', 'p50Ms'),
       table('p99', 'ms', 'p99Ms'),
       table('Attempts a transaction took', 'mean', 'attempts'),
       table('CPU of a transaction, all processes', 'µs', 'cpuUs'),
-      {
-        title: 'Anomalies',
-        unit: 'transactions in which they were seen, at 10 concurrent',
-        columns: ['transactions', 'read your writes', 'fractured reads'],
-        lines: [...counted].map(([name, { transactions, readYourWrites, fractured }]) => ({
-          name,
-          cells: [transactions, readYourWrites, fractured],
-        })),
-      },
     ],
     charts: [
       chart('aft-throughput', 'Transactions a second', 'log', 'transactions a second', series('perSecond')),
@@ -175,29 +124,3 @@ function comparisons(of, levels) {
   }
   return rows
 }
-
-/** Those that promise so must have none; and the counter must find what there is. @param {ReadonlyMap<string, { readYourWrites: number, fractured: number }>} counted */
-function anomalyRows(counted) {
-  const { found, expected } = countMadeUp()
-  const control = {
-    name: 'anomalies found in a made-up history',
-    value: found,
-    unit: 'transactions',
-    budget: String(expected),
-    holds: found === expected,
-    counted: true,
-  }
-  const none = [...counted]
-    .filter(([name]) => !MAY_HAVE_ANOMALIES.has(name))
-    .map(([name, { readYourWrites, fractured }]) => ({
-      name: `anomalies, ${name}`,
-      value: readYourWrites + fractured,
-      unit: 'transactions',
-      budget: '0',
-      holds: readYourWrites + fractured === 0,
-      counted: true,
-    }))
-  return [control, ...none]
-}
-
-const MAY_HAVE_ANOMALIES = new Set(['Redis, no guarantee', 'PostgreSQL, read committed'])

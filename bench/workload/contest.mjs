@@ -13,10 +13,22 @@ import {
 /** As many as are ever under way at once. */
 const CONNECTIONS_MAX = 256
 /** Collection follows the commits by some seconds: it is under way before anything is counted. */
-const COLLECTING_MS = 2_000
+const COLLECTING_MS = 1_500
 const WARM_MS = 500
 const LEAD_IN_FLIGHT = 40
 const SETTLE_MS = 100
+
+/** In the order in which they are told. */
+export const ALL_SYSTEMS = [
+  'virga, Redis',
+  'virga, Redis, one process',
+  'virga, Redis, by IPC',
+  'virga, LMDB',
+  'Redis, no guarantee',
+  'Redis WATCH',
+  'PostgreSQL, serializable',
+  'PostgreSQL, read committed',
+]
 
 /** @typedef {Awaited<ReturnType<typeof startModule>>} Driver */
 /** @typedef {{ driver: Driver, node: Node | undefined, pids: readonly number[] }} Entrant */
