@@ -23,7 +23,7 @@ export interface ViewWriter {
 /** Where a node puts views. */
 export interface Views {
   /**
-   * Takes a record out of all that an earlier node of this place has left, and removes it. Throws if it can't: somebody may still
+   * Empties a record in all that an earlier node of this place has left, and removes it. Throws if it can't: somebody may still
    * read there.
    */
   retire(key: string): void

@@ -41,7 +41,7 @@ export class SimViews implements Views, ViewOpener {
     for (const [path, view] of this.#views) {
       if (this.#options.writeFails?.())
         throw new VirgaError('StorageUnavailable', 'what is left can not be written')
-      view.records = new Map([...view.records].filter(([each]) => each !== key))
+      view.records = new Map([...view.records, [key, new Uint8Array(0)]])
       this.#views.delete(path)
     }
   }

@@ -38,7 +38,7 @@ export function openLmdbWriter(path: string, bytesMax: number, onDamaged: () => 
   }
 }
 
-/** Takes a record out of a view that an earlier process has left, and removes it. Throws `StorageUnavailable` if it can't. */
+/** Empties a record of a view that an earlier process has left, and removes the view. Throws `StorageUnavailable` if it can't. */
 export function retireLmdb(path: string, key: string): void {
   const file = join(path, DATA_FILE)
   try {
@@ -46,7 +46,8 @@ export function retireLmdb(path: string, key: string): void {
       chmodSync(file, 0o600)
       const db = openEnvironment(path, statSync(file).size)
       db.transactionSync(() => {
-        db.removeSync(key)
+        // Not removed: lmdb-js ends the process when it takes the last record out.
+        db.putSync(key, Buffer.alloc(0))
       })
       db.close().catch(() => undefined)
     }
