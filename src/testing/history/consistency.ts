@@ -51,8 +51,9 @@ class Judge {
     if (order === undefined) return this.#found
     const clocks = level === 'causal' ? causalClocks(order) : undefined
     for (const node of this.#nodes) {
+      const readFrom = clocks === undefined ? writersReadFrom(node) : NOBODY
       for (const [key, from] of node.reads) {
-        for (const earlier of this.#mustSee(node, key, clocks)) {
+        for (const earlier of this.#mustSee(node, key, clocks, readFrom)) {
           // It must come before the one that was read.
           if (earlier !== from && earlier !== node) earlier.edges.add(from)
         }
@@ -114,7 +115,12 @@ class Judge {
   }
 
   /** Of each session the last writer of a key that a transaction must see: those before it in the session follow from it. */
-  *#mustSee(node: Node, key: number, clocks: ReadonlyMap<Node, Clock> | undefined): Iterable<Node> {
+  *#mustSee(
+    node: Node,
+    key: number,
+    clocks: ReadonlyMap<Node, Clock> | undefined,
+    readFrom: ReadonlyMap<number, readonly Node[]>,
+  ): Iterable<Node> {
     const sessions = this.#writers.get(key) ?? []
     if (clocks !== undefined) {
       const clock = clocks.get(node)!
@@ -127,7 +133,7 @@ class Judge {
     const own = this.#writers.get(key)?.get(node.transaction.session)
     const before = own && lastBefore(own, node.place)
     if (before !== undefined) yield before
-    for (const [, from] of node.reads) if (from.writes.has(key)) yield from
+    yield* readFrom.get(key) ?? []
   }
 
   /** All transactions in an order that the edges allow; undefined, and told, if there is none. */
@@ -151,6 +157,16 @@ class Judge {
   #fault(what: string): void {
     if (this.#found.length < FOUND_MAX) this.#found.push(what)
   }
+}
+
+const NOBODY: ReadonlyMap<number, readonly Node[]> = new Map()
+
+/** Of each key that a transaction read, who wrote it of those that it read anything from. */
+function writersReadFrom({ reads }: Node): ReadonlyMap<number, readonly Node[]> {
+  const writers = new Map<number, Node[]>(reads.map(([key]) => [key, []]))
+  for (const from of new Set(reads.map(([, each]) => each)))
+    for (const key of from.writes.keys()) writers.get(key)?.push(from)
+  return writers
 }
 
 /** Of each session, how many of its transactions come before. */

@@ -27,6 +27,7 @@ export interface RunReport {
   readonly simulatedMs: number
   readonly events: number
   readonly transactions: Work['counts']
+  readonly mischief: Work['mischief']
   readonly mishaps: Readonly<Record<Mishap, number>>
   readonly storageFaults: Readonly<Record<FaultKind, number>>
   readonly traffic: Readonly<Traffic>
@@ -81,6 +82,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     simulatedMs: cluster.clock.monotonic(),
     events: cluster.clock.events,
     transactions: work.counts,
+    mischief: work.mischief,
     mishaps: nemesis.met,
     storageFaults: sumFaults(cluster),
     traffic: cluster.fabric.traffic,

@@ -1,5 +1,6 @@
 import { type TxnId, txnTimeMs } from '../../core/ids.js'
 import { DEFAULT_CONFIG, type NodeConfig } from '../../node/config.js'
+import type { Storage } from '../../ports/storage.js'
 import { createMemoryStorage } from '../../storage/memory.js'
 import type { Violation } from '../checkers/history.js'
 import { SimClock as Clock, type SimClock, seededRandom } from '../sim-clock.js'
@@ -16,6 +17,8 @@ import { Witness } from './witness.js'
 export interface SimClusterOptions extends PlanOptions {
   /** Keep the text of all events. */
   readonly keepLog?: boolean
+  /** What all nodes keep their data in. Default: memory. Tests hand in one that breaks its word. */
+  readonly engine?: () => Storage
 }
 
 const CALM_IPC: IpcFaults = { delayMsMax: 0.1, loss: 0 }
@@ -58,7 +61,12 @@ export class SimCluster {
     this.log = new EventLog(this.clock, options.keepLog === true)
     this.recorder = new Recorder(this.log)
     const mayForget = (txn: string): boolean => this.#mayForget(txn)
-    this.witness = new Witness(createMemoryStorage(), this.log, this.recorder, mayForget)
+    this.witness = new Witness(
+      options.engine?.() ?? createMemoryStorage(),
+      this.log,
+      this.recorder,
+      mayForget,
+    )
     this.fabric = new SimNetwork({
       clock: this.clock,
       random: this.dice.fork().random,

@@ -76,7 +76,10 @@ export class DagRun {
     this.#work.remember({ txn, mode, contexts: this.#work.dice.some(all, 2) })
     const committing = [this.#commit(leaves)]
     // The message that asks for the commit is delivered twice.
-    if (this.#work.dice.chance(0.15)) committing.push(this.#commit(leaves))
+    if (this.#work.dice.chance(0.15)) {
+      this.#work.mischief['commit asked for twice']++
+      committing.push(this.#commit(leaves))
+    }
     const outcomes = await Promise.allSettled(committing)
     const first = outcomes.find((outcome) => outcome.status === 'fulfilled') ?? outcomes[0]!
     if (first.status === 'rejected') throw first.reason
@@ -111,7 +114,10 @@ export class DagRun {
           // The message that started the function is delivered once more, and nobody waits for what comes of it.
           if (dice.chance(0.05) && upstream.length > 0) {
             const other = this.#work.executor()
-            if (other !== undefined) inside(other, () => this.#try(other, upstream)).catch(() => undefined)
+            if (other !== undefined) {
+              this.#work.mischief['context delivered twice']++
+              inside(other, () => this.#try(other, upstream)).catch(() => undefined)
+            }
           }
           return done
         } catch (error) {

@@ -70,8 +70,10 @@ export class User {
       case 'again':
         return this.#again(executor)
       case 'late':
+        this.#work.mischief['context delivered late']++
         return this.#late(executor)
       case 'lateAtBoot':
+        this.#work.mischief['context delivered to a node that just came up']++
         return this.#late(this.#work.executor(this.#work.cluster.lastUp) ?? executor)
       case 'ask':
         return this.#ask(executor, this.#pastOne())
@@ -109,6 +111,7 @@ export class User {
     this.#work.remember({ txn, mode: settings.mode, contexts: [] })
     const elsewhere = this.#work.cluster.machines.filter((machine) => machine !== executor.machine)
     const other = (elsewhere.length > 0 && this.#work.executor(this.#dice.pick(elsewhere))) || executor
+    this.#work.mischief['same transaction on two nodes at once']++
     const both = await Promise.allSettled([
       oneFunction(this.#work, executor, settings),
       oneFunction(this.#work, other, settings),
@@ -119,6 +122,7 @@ export class User {
   async #again(executor: Executor): Promise<void> {
     const past = this.#pastOne()
     if (past === undefined) return
+    this.#work.mischief['retry under an old id']++
     await oneFunction(this.#work, executor, {
       txn: past.txn,
       mode: past.mode,

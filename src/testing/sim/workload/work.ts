@@ -34,6 +34,15 @@ export class Work {
   readonly recorder: Recorder
   readonly dice: Dice
   readonly past: Past[] = []
+  /** What the callers of functions did that good ones never do. */
+  readonly mischief = {
+    'context delivered twice': 0,
+    'context delivered late': 0,
+    'context delivered to a node that just came up': 0,
+    'commit asked for twice': 0,
+    'same transaction on two nodes at once': 0,
+    'retry under an old id': 0,
+  }
   readonly counts = { transactions: 0, committed: 0, failed: 0, unknown: 0, functions: 0 }
 
   constructor(cluster: SimCluster) {
