@@ -6,6 +6,7 @@ import { recordedTransactions } from '../dist/testing/history/from-run.js'
 import { runSeed } from '../dist/testing/sim/run.js'
 import { describeFailure, describeShortest, shortestFailing } from '../dist/testing/sim/shrink.js'
 import { Totals } from '../dist/testing/sim/totals.js'
+import { took } from './stopwatch.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -60,9 +61,9 @@ for (let seed = from; seed < from + count; seed++) {
     await fail(report)
     if (!values.keep && values.seed === undefined) break
   }
-  if (totals.seeds % PROGRESS_EVERY_SEEDS === 0 && totals.seeds < count) print(totals.lines())
+  if (totals.seeds % PROGRESS_EVERY_SEEDS === 0 && totals.seeds < count) print(totals.lines(took()))
 }
-print(totals.lines())
+print(totals.lines(took()))
 process.exitCode = totals.failing.length + differing > 0 ? 1 : 0
 
 function print(lines) {

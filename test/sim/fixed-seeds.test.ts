@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { runSeed } from '../../src/testing/sim/run.js'
 import { Totals } from '../../src/testing/sim/totals.js'
-import { runClean } from './expect-clean.js'
+import { runClean, took } from './expect-clean.js'
 
 /** Each a cluster of its own: its size, its work, its mishaps. */
 const FIXED: readonly number[] = Array.from({ length: 150 }, (_, i) => i + 1)
@@ -40,5 +40,5 @@ test('another seed is another run', async () => {
 })
 
 afterAll(() => {
-  process.stdout.write(`${totals.lines().join('\n')}\n`)
+  process.stdout.write(`${totals.lines(took()).join('\n')}\n`)
 })

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { afterAll, test } from 'vitest'
 import { Totals } from '../../src/testing/sim/totals.js'
 import { givenSeed } from '../support/seed.js'
-import { runClean } from './expect-clean.js'
+import { runClean, took } from './expect-clean.js'
 
 const FRESH = 150
 const first = givenSeed() ?? randomInt(2 ** 31 - FRESH)
@@ -14,5 +14,5 @@ test.each(Array.from({ length: FRESH }, (_, i) => first + i))('fresh seed %i', a
 
 afterAll(() => {
   process.stdout.write(`fresh seeds from ${first} on: npm run sim -- --from ${first} --seeds ${FRESH}\n`)
-  process.stdout.write(`${totals.lines().join('\n')}\n`)
+  process.stdout.write(`${totals.lines(took()).join('\n')}\n`)
 })

@@ -3,6 +3,12 @@ import type { RunReport } from './run.js'
 const HOUR_MS = 3_600_000
 const FAILING_SHOWN_MAX = 20
 
+/** Real time, and that of one core. */
+export interface Took {
+  readonly seconds: number
+  readonly cpuSeconds: number
+}
+
 type Counts = Readonly<Record<string, number>>
 
 /** What many runs came to, in sum. */
@@ -13,8 +19,6 @@ export class Totals {
   decided = 0
   readonly failing: number[] = []
   readonly #sums = new Map<string, Map<string, number>>()
-  readonly #startedAtMs = performance.now()
-  readonly #cpuAtStart = process.cpuUsage()
 
   add(report: RunReport): void {
     this.seeds++
@@ -39,21 +43,18 @@ export class Totals {
   }
 
   /** What is printed as a long run goes on. */
-  lines(): string[] {
+  lines(took: Took): string[] {
     const groups = [...this.#sums].map(
       ([group, counts]) => `  ${group}: ${[...counts].map(([kind, count]) => `${kind} ${count}`).join(', ')}`,
     )
-    return [this.#first(), ...groups]
+    return [this.#first(took), ...groups]
   }
 
-  #first(): string {
-    const seconds = (performance.now() - this.#startedAtMs) / 1_000
-    const { user, system } = process.cpuUsage(this.#cpuAtStart)
-    const perCpuSecond = this.transactions / ((user + system) / 1e6)
+  #first({ seconds, cpuSeconds }: Took): string {
     const failing = this.failing.length === 0 ? '' : `: ${this.failing.slice(0, FAILING_SHOWN_MAX).join(' ')}`
     return [
       `${this.seeds} seeds in ${seconds.toFixed(1)} s: ${(this.simulatedMs / HOUR_MS).toFixed(2)} simulated hours`,
-      `${this.transactions} transactions (${(this.transactions / seconds).toFixed(0)} a second, ${perCpuSecond.toFixed(0)} a second of one core)`,
+      `${this.transactions} transactions (${(this.transactions / seconds).toFixed(0)} a second, ${(this.transactions / cpuSeconds).toFixed(0)} a second of one core)`,
       `${this.decided} decided`,
       `${this.failing.length} seeds failed${failing}`,
     ].join(', ')
