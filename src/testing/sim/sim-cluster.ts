@@ -45,7 +45,13 @@ export class SimCluster {
   readonly machines: readonly Machine[]
   /** What a node did not foresee, and said so. */
   readonly surprises: Violation[] = []
-  readonly counts = { starts: 0, startsFailed: 0, deathsAtStorage: 0, deathsAtMessages: 0 }
+  readonly counts = {
+    starts: 0,
+    startsFailed: 0,
+    deathsAtStorage: 0,
+    deathsAtMessages: 0,
+    durableContextsRefused: 0,
+  }
   /** What all nodes counted, over all their incarnations. */
   readonly counters: Record<string, number> = {}
   /** Whose node was the last to come up. */
