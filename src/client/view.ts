@@ -104,8 +104,10 @@ export class View {
         if (length < 0) return NOT_SEEN
         // The head tells of the entry only if both are of one batch. Mostly it was read before, in this turn.
         if (this.#headOf === this.#reader.batch && this.#head.moment >= snapshot.moment) {
-          if (!this.#showsAtOnce(snapshot)) return NOT_SEEN
-          return this.#find(key, length, snapshot.moment, snapshot.places)
+          if (this.#showsAtOnce(snapshot)) return this.#find(key, length, snapshot.moment, snapshot.places)
+          // The head was read for another snapshot. A closer look gets other records, so the entry is got again.
+          if (!this.#shows(snapshot)) return NOT_SEEN
+          continue
         }
         // What was looked at in this turn may be older than what the node told meanwhile.
         if (this.#headOf === this.#reader.batch) this.#reader.refresh()
