@@ -1,7 +1,12 @@
+import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
+import { judge } from '../../src/testing/history/consistency.js'
+import { exportHistory } from '../../src/testing/history/export.js'
+import { parseHistory } from '../../src/testing/history/parse.js'
+import type { HistoryRecorder } from '../../src/testing/history/recorded.js'
 import { Bank, type Books } from './bank.js'
-import { allConnected, startCluster } from './cluster-processes.js'
+import { allConnected, type ClusterNode, startCluster } from './cluster-processes.js'
 import { Dice } from './dice.js'
 
 export interface BankRun {
@@ -12,6 +17,8 @@ export interface BankRun {
   readonly calmMs: readonly [number, number]
   /** Fewer would be a bank that stands still. */
   readonly transfersMin: number
+  /** A file to write the history to, in the format of the public checkers. */
+  readonly historyPath?: string | undefined
 }
 
 const LEASE_MS = 2_000
@@ -20,16 +27,24 @@ const TRANSFERS_AT_ONCE = 12
 const HASTY = { connectTimeoutMs: 300, attemptsMax: 1 }
 
 /** Runs a bank on three nodes, one of which is always about to be killed, and settles its books. */
-export async function runBank({ books, seed, forMs, calmMs, transfersMin }: BankRun): Promise<string> {
+export async function runBank({
+  books,
+  seed,
+  forMs,
+  calmMs,
+  transfersMin,
+  historyPath,
+}: BankRun): Promise<string> {
   const dice = new Dice(seed)
   const { nodes } = await startCluster({ node: { leaseTtlMs: LEASE_MS, collectEveryMs: 500 } })
-  await books.open(nodes[0]!.virga)
+  const bank = new Bank(books, seed)
+  await bank.open({ node: nodes[0]!.id, virga: nodes[0]!.virga })
   // Before that there is no sum to audit.
   await books.close(nodes, [])
-  const bank = new Bank(books, seed)
-  const clients = await Promise.all(nodes.map((node) => node.client(HASTY)))
-  for (let i = 0; i < TRANSFERS_AT_ONCE; i++) bank.transfers(clients)
-  for (const node of nodes) bank.audit(await node.client(HASTY))
+  const teller = async (node: ClusterNode) => ({ node: node.id, virga: await node.client(HASTY) })
+  const tellers = await Promise.all(nodes.map(teller))
+  for (let i = 0; i < TRANSFERS_AT_ONCE; i++) bank.transfers(tellers)
+  for (const node of nodes) bank.audit(await teller(node))
   let kills = 0
   for (const end = performance.now() + forMs; performance.now() < end; kills++) {
     await sleep(dice.between(...calmMs))
@@ -46,5 +61,16 @@ export async function runBank({ books, seed, forMs, calmMs, transfersMin }: Bank
   expect(bank.acknowledged.length).toBeGreaterThan(transfersMin)
   expect(bank.audits).toBeGreaterThan(nodes.length)
   for (const node of nodes) expect(await node.count('internalErrors'), node.id).toBe(0)
-  return `${bank.acknowledged.length} transfers, ${bank.retries} retries, ${bank.audits} audits, ${kills} kills`
+  const judged = judgeHistory(bank.history, historyPath)
+  return `${bank.acknowledged.length} transfers, ${bank.retries} retries, ${bank.audits} audits, ${kills} kills; ${judged}`
+}
+
+/** The history, as public checkers would get it, is of their format, read atomic and causal. */
+function judgeHistory({ transactions }: HistoryRecorder, path: string | undefined): string {
+  const { text, ...counts } = exportHistory(transactions)
+  if (path !== undefined) writeFileSync(path, text)
+  const { history, faults } = parseHistory(text)
+  expect(faults).toEqual([])
+  for (const level of ['read-atomic', 'causal'] as const) expect(judge(history, level), level).toEqual([])
+  return `the history ${path === undefined ? '' : `in ${path} `}is causal: ${JSON.stringify(counts)}`
 }
