@@ -384,10 +384,10 @@ export class CacheNode {
 
   async #stop(): Promise<void> {
     const { clock, listener, network, storage, log } = this.#state.world
-    log.info({ origin: this.origin, open: this.#transactions.open }, 'stopping')
     this.#transactions.drain()
     // So that nothing begins there. What has begun may go on, and asks the node.
     this.#view.close()
+    log.info({ origin: this.origin, open: this.#transactions.open }, 'stopping')
     const until = clock.monotonic() + this.#state.config.drainMsMax
     while ((this.#transactions.open > 0 || this.#requests.deciding > 0) && clock.monotonic() < until) {
       await new Promise<void>((resolve) => clock.timer(DRAIN_LOOK_MS, resolve))
