@@ -99,6 +99,8 @@ export const MARKS = {
   'member.back-too-old': 'it comes back, and its snapshots are too old',
   'boot.from-a-peer': 'a node that starts takes the state of a peer',
   'boot.from-storage': 'a node that starts reads storage alone',
+  'boot.restored-otherwise':
+    'what the watermark sees was found in storage, and nobody could tell of its places',
   'boot.orders': 'a node that starts reads the order of a pinned cut',
   'boot.watermark': 'what peers told a node that starts is less than the watermark in force',
 

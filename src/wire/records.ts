@@ -63,7 +63,7 @@ const LEASE = new Struct({
   nowMs: uint,
   departed: uint,
 })
-const WATERMARK = new Struct({ cut, joins: uint })
+const WATERMARK = new Struct({ cut, joins: uint, restored: list(cut) })
 const COMPACTED_VECTOR = new Struct({ cut, horizon: hlc })
 const DEPARTED = new Struct({ last: uint, origins: list(tuple(origin, uint, uint, uint)) })
 const FORMAT = new Struct({ layout: uint })
@@ -275,15 +275,20 @@ export interface Watermark {
   readonly cut: Cut
   /** Grows whenever a node joins or returns, so that whoever computed a watermark without it fails to raise it. */
   readonly joins: number
+  /**
+   * Whoever sees all of one of these sees all that `cut` sees, by other places: nodes that were restored from storage alone,
+   * where nobody could tell any more what stood at the places of the dead, gave all that they found places of their own.
+   */
+  readonly restored: readonly Cut[]
 }
 
-export function encodeWatermark({ cut, joins }: Watermark): Uint8Array {
-  return encode('watermark', WATERMARK, { cut: packCut(cut), joins })
+export function encodeWatermark({ cut, joins, restored }: Watermark): Uint8Array {
+  return encode('watermark', WATERMARK, { cut: packCut(cut), joins, restored: restored.map(packCut) })
 }
 
 export function decodeWatermark(record: Uint8Array): Watermark {
-  const { cut, joins } = decode('watermark', WATERMARK, record)
-  return { cut: unpackCut(cut), joins }
+  const { cut, joins, restored } = decode('watermark', WATERMARK, record)
+  return { cut: unpackCut(cut), joins, restored: restored.map(unpackCut) }
 }
 
 /** How far collection has come. */

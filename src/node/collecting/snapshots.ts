@@ -3,6 +3,8 @@ import type { History } from '../../core/history.js'
 import type { TxnId } from '../../core/ids.js'
 import { mark } from '../../marks.js'
 import type { Clock } from '../../ports/clock.js'
+import type { Watermark } from '../../wire/records.js'
+import { floorBelow } from './join-watermark.js'
 
 /**
  * What other nodes hand over here, of transactions that they began within this time, is at or above what this node has promised
@@ -111,6 +113,11 @@ export class Snapshots {
   /** Whether a snapshot sees all that a cut does. What departed origins published is in every snapshot. */
   includes(snapshot: Cut, cut: Cut): boolean {
     return coversBut(snapshot, cut, (at) => this.#history.isInEveryCut(at))
+  }
+
+  /** Whether a snapshot sees all that a watermark does. */
+  includesWatermark(snapshot: Cut, watermark: Watermark): boolean {
+    return floorBelow(snapshot, watermark, (at) => this.#history.isInEveryCut(at)) !== undefined
   }
 
   /** Whether a snapshot is one that others wait for. */

@@ -1,7 +1,8 @@
-import { type Cut, covers, EMPTY_CUT, intersection, union } from '../../core/cut.js'
+import { type Cut, covers, intersection, union } from '../../core/cut.js'
 import { CLUSTER_WATERMARK } from '../../core/layout.js'
 import { mark } from '../../marks.js'
 import { decodeWatermark, encodeWatermark } from '../../wire/records.js'
+import { NO_WATERMARK } from './join-watermark.js'
 import type { CollectingParts, Permit } from './parts.js'
 import { hasExpired, type PinnedCuts } from './pinned-cuts.js'
 
@@ -39,7 +40,7 @@ export class WatermarkRounds {
     const { clock, storage } = state.world
     const startedAtMs = clock.monotonic()
     const [record] = await storage.get([CLUSTER_WATERMARK])
-    const stands = record === undefined ? NONE : decodeWatermark(record)
+    const stands = record === undefined ? NO_WATERMARK : decodeWatermark(record)
     await membership.look()
     const lows = membership.counted().map(({ lease }) => lease)
     const pins = await this.#pins.read()
@@ -53,7 +54,8 @@ export class WatermarkRounds {
     const low = lowest([...lows.map((lease) => lease.low), ...pinned])
     if (pinned.length > 0) mark('watermark.pinned')
     if (covers(stands.cut, low)) return stands.cut
-    const raised = { cut: union(stands.cut, low), joins: stands.joins }
+    const restored = stands.restored.map((cut) => union(cut, low))
+    const raised = { cut: union(stands.cut, low), joins: stands.joins, restored }
     const result = await storage.compareAndSwap(CLUSTER_WATERMARK, record, encodeWatermark(raised))
     if (result.swapped) {
       mark('watermark.raised')
@@ -65,8 +67,6 @@ export class WatermarkRounds {
     return result.current === undefined ? stands.cut : decodeWatermark(result.current).cut
   }
 }
-
-const NONE = { cut: EMPTY_CUT, joins: 0 }
 
 function lowest(cuts: readonly Cut[]): Cut {
   return cuts.reduce((low, cut) => (low === cut ? low : intersection(low, cut)))

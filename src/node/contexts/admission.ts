@@ -92,6 +92,6 @@ export class Admission {
 
   async #isInStorage(cut: Cut): Promise<boolean> {
     await this.#parts.membership.renew()
-    return this.#parts.snapshots.includes(cut, await joinWatermark(this.#parts.world.storage))
+    return this.#parts.snapshots.includesWatermark(cut, await joinWatermark(this.#parts.world.storage))
   }
 }

@@ -1,12 +1,12 @@
-import { type Cut, coversBut } from '../../core/cut.js'
+import type { Cut } from '../../core/cut.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import { CLUSTER_COMPACTED, orderBucket, pinBuckets } from '../../core/layout.js'
 import { mark } from '../../marks.js'
-import { decodeCompacted, decodeOrder, decodePin } from '../../wire/records.js'
+import { decodeCompacted, decodeOrder, decodePin, type Watermark } from '../../wire/records.js'
 import type { Peers } from '../cluster/peers.js'
 import type { Departures } from '../collecting/departures.js'
-import { joinWatermark } from '../collecting/join-watermark.js'
+import { floorBelow, type Joined, joinWatermark, tellRestored } from '../collecting/join-watermark.js'
 import type { Minutes } from '../collecting/minutes.js'
 import type { Bases } from '../reading/bases.js'
 import type { Adoption } from '../sharing/adoption.js'
@@ -50,7 +50,7 @@ export class CatchUp {
 
   async boot(mayHavePeers: boolean): Promise<Cut> {
     const { state, adoption } = this.#parts
-    const watermark = await joinWatermark(state.world.storage)
+    const joined = await joinWatermark(state.world.storage)
     await this.#parts.departures.learn()
     await this.#parts.minutes.refresh()
     const installed = mayHavePeers && (await this.#installFromPeer())
@@ -58,21 +58,22 @@ export class CatchUp {
     if (!installed) await this.#restore()
     // A node that left in peace may have been parted from the others: they do not know its last decisions yet.
     else await adoption.look(0)
-    await this.#reach(watermark, installed)
+    await this.#reach(joined, installed)
     await this.#restorePinnedOrders()
-    return watermark
+    return this.#floor(joined)
   }
 
   /**
-   * The lease was renewed after a lapse. Returns the watermark in force.
+   * The lease was renewed after a lapse. Returns a cut that sees what the watermark in force does, and that this node has.
    * @param low what this node's open snapshots all include: if the watermark is below, nothing that they need is gone
    */
   async return(low: Cut): Promise<Cut> {
     const { state, bases, minutes } = this.#parts
-    const watermark = await joinWatermark(state.world.storage)
-    if (coversBut(low, watermark, (at) => state.history.isInEveryCut(at))) {
+    const joined = await joinWatermark(state.world.storage)
+    const floor = floorBelow(low, joined, (at) => state.history.isInEveryCut(at))
+    if (floor !== undefined) {
       mark('member.back-unharmed')
-      return watermark
+      return floor
     }
     mark('member.back-too-old')
     // Before anything is dropped here on what others say.
@@ -80,12 +81,27 @@ export class CatchUp {
     bases.clear()
     await this.#parts.departures.learn()
     await minutes.refresh()
-    await this.#reach(watermark, true)
+    await this.#reach(joined, true)
     // What was read meanwhile may be older than what others collected meanwhile, of decisions that never came here.
     bases.clear()
     // And what began meanwhile does not see all of it.
     state.life.epoch++
-    return watermark
+    return this.#floor(joined)
+  }
+
+  /**
+   * What all that begins here from now on sees, and no less than the watermark. What that sees was found in storage where
+   * nobody could tell the places of the dead any more: then this node's own vector is it, and the record says so, so that what
+   * begins here can be told from what is too old after the next crash.
+   */
+  async #floor(joined: Joined): Promise<Cut> {
+    const { history, world } = this.#parts.state
+    const known = [joined.cut, ...joined.restored].find((cut) => history.covers(cut))
+    if (known !== undefined) return known
+    const here = history.cut()
+    await tellRestored(world.storage, joined, here)
+    mark('boot.restored-otherwise')
+    return here
   }
 
   /**
@@ -191,11 +207,12 @@ export class CatchUp {
     await minutes.advance(firstMinute, world.clock.now())
   }
 
-  async #reach(watermark: Cut, fromPeers: boolean): Promise<void> {
+  /** Afterwards all that the watermark sees is here. If by other places, all of storage was looked through. */
+  async #reach({ cut, restored }: Watermark, fromPeers: boolean): Promise<void> {
     const { state, repair } = this.#parts
-    if (state.history.covers(watermark)) return
+    if ([cut, ...restored].some((each) => state.history.covers(each))) return
     mark('boot.watermark')
-    if (fromPeers && (await repair.reach(watermark, REACH_MS))) return
+    if (fromPeers && (await repair.reach(cut, REACH_MS))) return
     // Nobody who lives has it: then it is in storage, as decisions or as bases.
     if (fromPeers) await this.#restore()
   }

@@ -21,7 +21,9 @@ async function promised(
 ): Promise<{ admission: Admission; snapshots: Snapshots; storage: FaultyStorage }> {
   const { clock, random } = simulate(1)
   const storage = createFaultyStorage(createMemoryStorage(), { clock, random })
-  await storage.put([{ ...CLUSTER_WATERMARK, value: encodeWatermark({ cut: inForce, joins: 0 }) }])
+  await storage.put([
+    { ...CLUSTER_WATERMARK, value: encodeWatermark({ cut: inForce, joins: 0, restored: [] }) },
+  ])
   const snapshots = new Snapshots(clock, { isInEveryCut: () => false, moment: 0 }, () => [])
   snapshots.low(NEW, true)
   const parts = {

@@ -146,7 +146,10 @@ describe('records', () => {
     const cuts = Object.entries(revived as object).filter(([name]) =>
       ['cut', 'low', 'applied'].includes(name),
     )
-    return { ...revived, ...Object.fromEntries(cuts.map(([name, cut]) => [name, new Map(cut)])) } as never
+    const { restored } = revived as { readonly restored?: readonly (readonly [string, number][])[] }
+    const lists = restored === undefined ? {} : { restored: restored.map((cut) => new Map(cut)) }
+    const maps = Object.fromEntries(cuts.map(([name, cut]) => [name, new Map(cut)]))
+    return { ...revived, ...maps, ...lists } as never
   }
   complete('records', file, (vector) => ({ hex: hexOf(codecs[vector.kind]![0](recordOf(vector))) }))
 

@@ -4,7 +4,7 @@ import { CLUSTER_WATERMARK, pinKey } from '../../../../src/core/layout.js'
 import { joinWatermark } from '../../../../src/node/collecting/join-watermark.js'
 import { PinnedCuts } from '../../../../src/node/collecting/pinned-cuts.js'
 import { WatermarkRounds } from '../../../../src/node/collecting/watermark.js'
-import { decodeWatermark, encodePin } from '../../../../src/wire/records.js'
+import { decodeWatermark, encodePin, type Watermark } from '../../../../src/wire/records.js'
 import { CollectingCluster, CollectingNode, LEASE_TTL_MS } from './collecting-cluster.js'
 
 const MAY = { check: () => undefined }
@@ -13,9 +13,9 @@ function rounds(node: CollectingNode): WatermarkRounds {
   return new WatermarkRounds(node.parts, new PinnedCuts(node.state.world.storage), MAY)
 }
 
-async function inForce(of: CollectingCluster): Promise<{ readonly cut: Cut; readonly joins: number }> {
+async function inForce(of: CollectingCluster): Promise<Watermark> {
   const [record] = await of.witness.get([CLUSTER_WATERMARK])
-  return record === undefined ? { cut: EMPTY_CUT, joins: 0 } : decodeWatermark(record)
+  return record === undefined ? { cut: EMPTY_CUT, joins: 0, restored: [] } : decodeWatermark(record)
 }
 
 async function two(): Promise<{ of: CollectingCluster; a: CollectingNode; b: CollectingNode }> {
@@ -35,7 +35,7 @@ describe('the watermark', () => {
     await of.settle()
     const cut = await of.until(rounds(a).raise())
     expect(cut).toEqual(reader.transaction.start.cut)
-    expect(await inForce(of)).toEqual({ cut, joins: 2 })
+    expect(await inForce(of)).toEqual({ cut, joins: 2, restored: [] })
     b.end(reader)
     await of.settle()
     expect(await of.until(rounds(b).raise())).toEqual(a.state.history.cut())
@@ -57,7 +57,7 @@ describe('the watermark', () => {
     await of.until(joinWatermark(of.witness))
     held.release()
     expect(await of.until(raising)).toEqual(before.cut)
-    expect(await inForce(of)).toEqual({ cut: before.cut, joins: before.joins + 1 })
+    expect(await inForce(of)).toEqual({ cut: before.cut, joins: before.joins + 1, restored: [] })
     await of.close()
   })
 
@@ -77,7 +77,7 @@ describe('the watermark', () => {
           const join = async (): Promise<Cut> => {
             await held.reached
             await late.membership.join(undefined)
-            const inForceThen = await joinWatermark(of.storage)
+            const { cut: inForceThen } = await joinWatermark(of.storage)
             held.release()
             return inForceThen
           }
