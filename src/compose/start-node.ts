@@ -60,12 +60,13 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
     const random = systemRandom()
     const network = openNetwork(settings, clock, random)
     opened.push(network)
+    const processes = systemProcesses()
     const world = {
       clock,
       random,
       network,
-      processes: systemProcesses(),
-      views: lmdbViews({ socket, bytesMax: config.viewBytesMax, random }),
+      processes,
+      views: lmdbViews({ socket, bytesMax: config.viewBytesMax, random, processes }),
       storage: engine,
       listener,
       log,

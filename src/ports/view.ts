@@ -16,8 +16,12 @@ export interface ViewWriter {
   write(batch: ViewBatch): void
   /** Frees what executors that died had kept from being used again. */
   releaseDead(): void
-  /** Removes it: who has it open keeps what was last written. Idempotent. */
-  close(): void
+  /**
+   * Removes it: who has it open keeps what was last written. Idempotent.
+   * @param last written before that, and also where `write` has no room; not into what somebody has damaged
+   * @returns whether that is what readers see now
+   */
+  close(last?: ViewBatch): boolean
 }
 
 /** Where a node puts views. */

@@ -12,3 +12,4 @@ export {
 } from './faulty-storage.js'
 export { type SimClock, type Simulation, seededRandom, simulate } from './sim-clock.js'
 export { type StorageFixture, type StorageSuiteOptions, storageSuite } from './storage-suite.js'
+export { type RemoteReader, type ViewFixture, type ViewSuiteOptions, viewSuite } from './view-suite.js'

@@ -22,6 +22,20 @@ type Records = ReadonlyMap<string, Uint8Array>
 class SimView {
   records: Records = new Map()
   readonly damaged = new Set<() => void>()
+  /** It must not be touched any more. */
+  isDamaged = false
+
+  write(batch: ViewBatch, bytesMax = Number.POSITIVE_INFINITY): void {
+    const records = new Map(this.records)
+    for (const [key, value] of batch) {
+      if (value === null) records.delete(key)
+      else records.set(key, new Uint8Array(value))
+    }
+    let bytes = 0
+    for (const [key, value] of records) bytes += key.length + value.length
+    if (bytes > bytesMax) throw new VirgaError('LimitExceeded', 'the view is full')
+    this.records = records
+  }
 }
 
 /**
@@ -52,13 +66,25 @@ export class SimViews implements Views, ViewOpener {
     const view = new SimView()
     view.damaged.add(onDamaged)
     this.#views.set(path, view)
+    const { capacityBytes = 1024 * 1024, writeFails } = this.#options
+    let isClosed = false
     return {
       path,
-      capacityBytes: this.#options.capacityBytes ?? 1024 * 1024,
-      write: (batch) => this.#write(view, batch),
+      capacityBytes,
+      write(batch) {
+        if (isClosed) throw new VirgaError('Closed', 'the view is closed')
+        if (writeFails?.()) throw new VirgaError('LimitExceeded', 'the view is full')
+        view.write(batch, capacityBytes)
+      },
       releaseDead() {},
-      close: () => {
+      close: (last) => {
+        if (isClosed) return false
+        isClosed = true
+        view.damaged.delete(onDamaged)
         this.#views.delete(path)
+        if (last === undefined || view.isDamaged || writeFails?.()) return false
+        view.write(last)
+        return true
       },
     }
   }
@@ -73,21 +99,13 @@ export class SimViews implements Views, ViewOpener {
 
   /** Somebody deletes, or overwrites, what is there. All who have it open hear of it. */
   damage(): void {
-    for (const { damaged } of this.#views.values()) {
+    for (const view of this.#views.values()) {
+      const { damaged } = view
+      view.isDamaged = true
       const told = [...damaged]
       damaged.clear()
       for (const tell of told) tell()
     }
-  }
-
-  #write(view: SimView, batch: ViewBatch): void {
-    if (this.#options.writeFails?.()) throw new VirgaError('LimitExceeded', 'the view is full')
-    const records = new Map(view.records)
-    for (const [key, value] of batch) {
-      if (value === null) records.delete(key)
-      else records.set(key, new Uint8Array(value))
-    }
-    view.records = records
   }
 }
 
@@ -99,6 +117,7 @@ class SimReader implements ViewReader {
   readonly #clock: Clock
   readonly #onDamaged: () => void
   #seen: Records | undefined
+  #isClosed = false
 
   constructor(view: SimView, clock: Clock, onDamaged: () => void) {
     this.#view = view
@@ -111,6 +130,7 @@ class SimReader implements ViewReader {
   }
 
   get(key: string): number {
+    if (this.#isClosed) return -1
     if (this.#seen === undefined) {
       const seen = this.#view.records
       this.#seen = seen
@@ -127,6 +147,7 @@ class SimReader implements ViewReader {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#view.damaged.delete(this.#onDamaged)
   }
 }

@@ -4,6 +4,8 @@ import { endianness } from 'node:os'
 
 export const DATA_FILE = 'data.mdb'
 export const LOCK_FILE = 'lock.mdb'
+/** Names the node's process: what it leaves behind is removed when it is dead. */
+export const OWNER_FILE = 'owner'
 
 /** In the first page, after its header. In the byte order of the machine. */
 const MAGIC_OFFSET = 24

@@ -1,6 +1,6 @@
 /** An executor's end of a view in LMDB. */
 import type { EventEmitter } from 'node:events'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
 import { VirgaError } from '../errors.js'
@@ -12,7 +12,8 @@ import { watchFile } from './watch.js'
 interface Shared {
   readonly db: RootDatabase<Buffer, string>
   readonly readers: Set<() => void>
-  readonly unwatch: () => void
+  readonly unwatch: readonly (() => void)[]
+  readonly lockBytes: number
   /** Counts the read transactions that were begun. */
   batch: number
 }
@@ -47,6 +48,9 @@ async function openReader(path: string, onDamaged: () => void): Promise<ViewRead
 function share(path: string, open: typeof import('lmdb').open): Shared {
   check(path)
   const readers = new Set<() => void>()
+  const tell = (): void => {
+    for (const one of [...readers]) one()
+  }
   const db = open<Buffer, string>({
     path,
     noSubdir: false,
@@ -55,16 +59,28 @@ function share(path: string, open: typeof import('lmdb').open): Shared {
     cache: false,
     readOnly: true,
   })
-  const unwatch = watchFile(join(path, DATA_FILE), () => {
-    for (const tell of [...readers]) tell()
-  })
-  const shared: Shared = { db, readers, unwatch, batch: 0 }
+  const shared: Shared = {
+    db,
+    readers,
+    unwatch: [DATA_FILE, LOCK_FILE].map((name) => watchFile(join(path, name), tell)),
+    lockBytes: statSync(join(path, LOCK_FILE)).size,
+    batch: 0,
+  }
   // lmdb-js renews its read transaction in a later turn, and in the turn of a timer that it had set before. It tells of each.
   ;(db as unknown as EventEmitter).on('begin-transaction', () => {
     shared.batch++
   })
   opened.set(path, shared)
   return shared
+}
+
+function isCutOff(file: string, bytes: number): boolean {
+  try {
+    return statSync(file).size < bytes
+  } catch {
+    // Deleted or renamed: it is whole.
+    return false
+  }
 }
 
 function check(path: string): void {
@@ -116,11 +132,12 @@ class LmdbReader implements ViewReader {
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    const { readers, unwatch, db } = this.#shared
+    const { readers, unwatch, db, lockBytes } = this.#shared
     readers.delete(this.#tell)
     if (readers.size > 0) return
-    unwatch()
+    for (const end of unwatch) end()
     opened.delete(this.#path)
-    db.close().catch(() => undefined)
+    // LMDB would clear its place in it: what is cut off would end this process.
+    if (!isCutOff(join(this.#path, LOCK_FILE), lockBytes)) db.close().catch(() => undefined)
   }
 }

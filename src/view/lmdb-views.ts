@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto'
-import { lstatSync, mkdirSync, readdirSync, statfsSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { VirgaError } from '../errors.js'
+import type { Processes, ProcessIdentity } from '../ports/processes.js'
 import type { Random } from '../ports/random.js'
 import type { Views } from '../ports/view.js'
+import { OWNER_FILE } from './lmdb-layout.js'
 import { openLmdbWriter, retireLmdb } from './lmdb-writer.js'
 
 const TMPFS = 0x01021994
 /** Two views never have one name. */
 const NAME_BYTES = 6
+const VIEW_NAME = /-[0-9a-f]{12}-[0-9a-f]{12}$/
 const SHARED_MEMORY = '/dev/shm'
 
 export interface LmdbViewsOptions {
@@ -17,16 +20,21 @@ export interface LmdbViewsOptions {
   readonly socket: string
   readonly bytesMax: number
   readonly random: Random
+  readonly processes: Processes
 }
 
 /**
  * Views in memory: beside the socket where that lies in memory, as in a runtime folder, and can be seen by containers that
- * mount it; else in /dev/shm; else beside the socket all the same. What an earlier node of this socket left is removed.
+ * mount it; else in /dev/shm; else beside the socket all the same. What dead nodes of other sockets left, which nobody
+ * may start again, is removed.
  */
-export function lmdbViews({ socket, bytesMax, random }: LmdbViewsOptions): Views {
+export function lmdbViews({ socket, bytesMax, random, processes }: LmdbViewsOptions): Views {
   const folder = placeOf(dirname(socket))
   const mark = createHash('sha256').update(socket).digest('hex').slice(0, 12)
   const prefix = `${basename(socket)}-${mark}-`
+  for (const name of namesIn(folder))
+    if (!name.startsWith(prefix) && isLeft(join(folder, name), processes))
+      rmSync(join(folder, name), { recursive: true, force: true })
   return {
     retire(key) {
       const left = namesIn(folder).filter((name) => name.startsWith(prefix))
@@ -35,8 +43,20 @@ export function lmdbViews({ socket, bytesMax, random }: LmdbViewsOptions): Views
     create(onDamaged) {
       makePrivate(folder)
       const name = prefix + Buffer.from(random.bytes(NAME_BYTES)).toString('hex')
-      return openLmdbWriter(join(folder, name), bytesMax, onDamaged)
+      return openLmdbWriter(join(folder, name), { bytesMax, owner: processes.self(), onDamaged })
     },
+  }
+}
+
+/** Of a node that is known to be dead. */
+function isLeft(path: string, processes: Processes): boolean {
+  if (!VIEW_NAME.test(path)) return false
+  try {
+    const owner = JSON.parse(readFileSync(join(path, OWNER_FILE), 'utf8')) as ProcessIdentity
+    return processes.isAlive(owner) === false
+  } catch {
+    // It is being made, or removed, or is none.
+    return false
   }
 }
 

@@ -7,12 +7,25 @@
  * it is filled in advance. And whoever truncates or overwrites it pulls the ground from under all who have it mapped: so
  * it may not be written through its name, and is watched. LMDB's own writes go through the map, which no watcher hears of.
  */
-import { chmodSync, closeSync, mkdirSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { VirgaError } from '../errors.js'
+import type { ProcessIdentity } from '../ports/processes.js'
 import type { ViewBatch, ViewWriter } from '../ports/view.js'
-import { DATA_FILE, isEnvironment, keyEncoder } from './lmdb-layout.js'
+import { DATA_FILE, isEnvironment, keyEncoder, LOCK_FILE, OWNER_FILE } from './lmdb-layout.js'
 import { watchFile } from './watch.js'
 
 const READERS_MAX = 1_024
@@ -20,17 +33,39 @@ const READERS_MAX = 1_024
 const SEED_BYTES = 256 * 1024
 const CHUNK_BYTES = 1024 * 1024
 const MIB = 1024 * 1024
-const CAPACITY_BYTES_MIN = 2 * MIB
+const FILE_BYTES_MIN = 2 * MIB
+/** Of the file. Records that come and go leave pages half empty. */
+const CAPACITY_PART = 0.8
+const PAGE_BYTES = 4_096
+/** Where LMDB's magic and version are. */
+const DATA_MARK = 24
+const LOCK_MARK = 0
+const MARK_BYTES = 8
+const RESERVED_PAGES = 32
+/** What a batch may take beside its records: the root, and the pages that tell which are free. */
+const BATCH_PAGES = 8
+/** A record's leaf and the branches above it, each copied, or split. */
+const RECORD_PAGES = 4
+
+export interface LmdbWriterOptions {
+  /** Of the file. */
+  readonly bytesMax: number
+  readonly owner: ProcessIdentity
+  readonly onDamaged: () => void
+}
 
 /** Makes an empty view in a folder that must not exist. Throws `StorageUnavailable`. */
-export function openLmdbWriter(path: string, bytesMax: number, onDamaged: () => void): ViewWriter {
+export function openLmdbWriter(path: string, { bytesMax, owner, onDamaged }: LmdbWriterOptions): ViewWriter {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
-    const capacityBytes = fill(path, bytesMax)
-    const db = openEnvironment(path, capacityBytes)
+    const bytes = fill(path, bytesMax)
+    writeFileSync(join(path, OWNER_FILE), JSON.stringify({ ...owner, bytes }), { mode: 0o600 })
+    // Not later: where a process closes a file, it loses the locks that it has on it, and LMDB's with them.
+    const lockLooks = looksOf(join(path, LOCK_FILE), LOCK_MARK)
+    const db = openEnvironment(path, bytes)
     // The node writes through the map that it has.
     chmodSync(join(path, DATA_FILE), 0o400)
-    return new LmdbWriter(path, capacityBytes, db, onDamaged)
+    return new LmdbWriter(path, bytes, lockLooks, db, onDamaged)
   } catch (cause) {
     rmSync(path, { recursive: true, force: true })
     if (VirgaError.is(cause)) throw cause
@@ -43,8 +78,11 @@ export function retireLmdb(path: string, key: string): void {
   const file = join(path, DATA_FILE)
   try {
     if (isEnvironment(file)) {
+      const { size } = statSync(file)
+      const { bytes } = JSON.parse(readFileSync(join(path, OWNER_FILE), 'utf8')) as { readonly bytes: number }
+      if (size !== bytes) throw new Error(`${size} bytes are left of ${bytes}`)
       chmodSync(file, 0o600)
-      const db = openEnvironment(path, statSync(file).size)
+      const db = openEnvironment(path, size)
       db.transactionSync(() => {
         // Not removed: lmdb-js ends the process when it takes the last record out.
         db.putSync(key, Buffer.alloc(0))
@@ -64,25 +102,33 @@ class LmdbWriter implements ViewWriter {
   readonly path: string
   readonly capacityBytes: number
   readonly #db: RootDatabase<Buffer, string>
-  readonly #unwatch: () => void
+  readonly #room: Room
+  readonly #lockLooks: string
+  readonly #dataLooks: string
+  readonly #unwatch: readonly (() => void)[]
   #isClosed = false
 
-  constructor(path: string, capacityBytes: number, db: RootDatabase<Buffer, string>, onDamaged: () => void) {
+  constructor(
+    path: string,
+    bytes: number,
+    lockLooks: string,
+    db: RootDatabase<Buffer, string>,
+    onDamaged: () => void,
+  ) {
     this.path = path
-    this.capacityBytes = capacityBytes
+    this.capacityBytes = Math.floor(bytes * CAPACITY_PART)
     this.#db = db
-    this.#unwatch = watchFile(join(path, DATA_FILE), onDamaged)
+    this.#room = new Room(db, bytes)
+    this.#lockLooks = lockLooks
+    this.#dataLooks = looksOf(join(path, DATA_FILE), DATA_MARK)
+    this.#unwatch = [DATA_FILE, LOCK_FILE].map((name) => watchFile(join(path, name), onDamaged))
   }
 
   write(batch: ViewBatch): void {
     if (this.#isClosed) throw new VirgaError('Closed', 'the view is closed')
+    if (!this.#room.take(batch)) throw new VirgaError('LimitExceeded', 'the view is full')
     try {
-      this.#db.transactionSync(() => {
-        for (const [key, value] of batch) {
-          if (value === null) this.#db.removeSync(key)
-          else this.#db.putSync(key, asBuffer(value))
-        }
-      })
+      this.#put(batch)
     } catch (cause) {
       throw new VirgaError('LimitExceeded', `the view can't be written: ${(cause as Error).message}`, {
         cause,
@@ -94,13 +140,91 @@ class LmdbWriter implements ViewWriter {
     if (!this.#isClosed) this.#db.readerCheck()
   }
 
-  close(): void {
-    if (this.#isClosed) return
+  close(last?: ViewBatch): boolean {
+    if (this.#isClosed) return false
     this.#isClosed = true
-    this.#unwatch()
-    // Whoever has it mapped keeps it until they let go.
-    rmSync(this.path, { recursive: true, force: true })
-    this.#db.close().catch(() => undefined)
+    for (const end of this.#unwatch) end()
+    try {
+      // What somebody has written over, or cut off, must not be touched: it would end this process.
+      if (!this.#isIntact()) return false
+      if (last !== undefined) this.#put(last)
+      this.#db.close().catch(() => undefined)
+      return last !== undefined
+    } catch {
+      return false
+    } finally {
+      // Whoever has it mapped keeps it until they let go.
+      rmSync(this.path, { recursive: true, force: true })
+    }
+  }
+
+  #isIntact(): boolean {
+    return (
+      isIntact(join(this.path, DATA_FILE), DATA_MARK, this.#dataLooks) &&
+      isIntact(join(this.path, LOCK_FILE), LOCK_MARK, this.#lockLooks)
+    )
+  }
+
+  #put(batch: ViewBatch): void {
+    this.#db.transactionSync(() => {
+      for (const [key, value] of batch) {
+        if (value === null) this.#db.removeSync(key)
+        else this.#db.putSync(key, asBuffer(value))
+      }
+    })
+  }
+}
+
+/** Of a file that only its map should be written through: its size, and bytes that LMDB never changes. Its time moves with the map. */
+function looksOf(path: string, markAt: number): string {
+  const mark = Buffer.alloc(MARK_BYTES)
+  const descriptor = openSync(path, 'r')
+  try {
+    readSync(descriptor, mark, 0, mark.length, markAt)
+    return `${fstatSync(descriptor).size} ${mark.toString('hex')}`
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** What was deleted or renamed is whole. */
+function isIntact(path: string, markAt: number, looks: string): boolean {
+  try {
+    return looksOf(path, markAt) === looks
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
+}
+
+/**
+ * The pages that are left. lmdb-js never says that a map is full: it makes the file larger, beyond what was asked for, and
+ * with holes in it. So a batch is refused that might need more pages than the file has. It is asked how many are in use
+ * when as many may have been taken since as there were left.
+ */
+class Room {
+  readonly #db: RootDatabase<Buffer, string>
+  readonly #pages: number
+  #left = 0
+
+  constructor(db: RootDatabase<Buffer, string>, bytes: number) {
+    this.#db = db
+    // The rest is for the last batch, which is not refused.
+    this.#pages = Math.floor(bytes / PAGE_BYTES) - RESERVED_PAGES
+  }
+
+  take(batch: ViewBatch): boolean {
+    let pages = BATCH_PAGES
+    for (const value of batch.values())
+      pages += RECORD_PAGES + (value === null ? 0 : Math.ceil(value.length / PAGE_BYTES))
+    if (pages > this.#left) this.#left = this.#pages - this.#lastPage()
+    if (pages > this.#left) return false
+    this.#left -= pages
+    return true
+  }
+
+  #lastPage(): number {
+    const { env } = this.#db as unknown as { readonly env: { info(): { readonly lastPageNumber: number } } }
+    return env.info().lastPageNumber
   }
 }
 
@@ -109,13 +233,25 @@ function fill(path: string, bytesMax: number): number {
   const seed = openEnvironment(path, SEED_BYTES)
   void seed.close()
   const file = join(path, DATA_FILE)
-  for (let bytes = bytesMax; bytes >= CAPACITY_BYTES_MIN; bytes = Math.floor(bytes / 2 / MIB) * MIB) {
+  for (const made of [file, join(path, LOCK_FILE)]) fillHoles(made)
+  for (let bytes = bytesMax; bytes >= FILE_BYTES_MIN; bytes = Math.floor(bytes / 2 / MIB) * MIB) {
     if (extend(file, bytes)) return bytes
   }
   throw new VirgaError(
     'StorageUnavailable',
-    `there is no room for a view of ${CAPACITY_BYTES_MIN} bytes in ${path}`,
+    `there is no room for a view of ${FILE_BYTES_MIN} bytes in ${path}`,
   )
+}
+
+/** What LMDB made, it only gave a size. */
+function fillHoles(file: string): void {
+  const bytes = readFileSync(file)
+  const descriptor = openSync(file, 'r+')
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at, bytes.length - at, at)
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 function extend(file: string, bytes: number): boolean {

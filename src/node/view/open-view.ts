@@ -98,14 +98,9 @@ export class OpenView {
     this.#parts.writer.releaseDead()
   }
 
-  /** Tells readers that it is over. Throws if it can't. */
-  end(): void {
-    this.#parts.writer.write(new Map([[META_KEY, this.#meta(false)]]))
-    this.#beatMs = Number.NEGATIVE_INFINITY
-  }
-
-  close(): void {
-    this.#parts.writer.close()
+  /** Tells readers that it is over. False: it can't, and they may take it for up to date until the lease ends. */
+  close(): boolean {
+    return this.#parts.writer.close(new Map([[META_KEY, this.#meta(false)]]))
   }
 
   /** What departed origins published is in every snapshot, whatever it says of them. */

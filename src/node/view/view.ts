@@ -225,7 +225,7 @@ export class View {
     const nowMs = state.world.clock.monotonic()
     if (nowMs < this.#notBeforeMs) throw busy('the view was given up a moment ago')
     this.#notBeforeMs = nowMs + AGAIN_MS
-    const writer = state.world.views.create(() => this.#giveUp('somebody else has changed its files', true))
+    const writer = state.world.views.create(() => this.#giveUp('somebody else has changed its files'))
     const open = new OpenView({ writer, state, values, bases, snapshots, origins: this.#origins })
     this.#open = open
     state.counters.viewsOpened++
@@ -247,21 +247,16 @@ export class View {
     }
   }
 
-  /** @param isDamaged it must not be touched any more */
-  #giveUp(why: string, isDamaged = false): void {
+  #giveUp(why: string): void {
     const open = this.#open
     this.#attached.clear()
     if (open === undefined) return
     this.#open = undefined
     const { log } = this.#parts.state.world
     log.info({ path: open.path, why }, 'the view is closed')
-    try {
-      if (!isDamaged) open.end()
-    } catch (error) {
-      log.warn({ err: error, path: open.path }, 'readers of the view could not be told that it is closed')
-    }
+    if (open.close()) return
+    log.warn({ path: open.path }, 'readers of the view could not be told that it is closed')
     this.#outdatedUntilMs = Math.max(this.#outdatedUntilMs, open.leasedUntilMs)
-    open.close()
   }
 
   /** What no executor is told of, others in the view are. */

@@ -1,0 +1,47 @@
+/** An executor's end of views in LMDB, in a process of its own. */
+import { VirgaError } from 'virga'
+import { lmdbOpener } from '../../dist/view/lmdb-opener.js'
+
+const opener = lmdbOpener()
+const readers = new Map()
+const OPS = {
+  async open(name, path) {
+    const made = { reader: undefined, damaged: undefined }
+    made.damaged = new Promise((resolve) => {
+      made.tell = resolve
+    })
+    made.reader = await opener.open(path, made.tell)
+    readers.set(name, made)
+  },
+  read(name, keys) {
+    const { reader } = readers.get(name)
+    reader.refresh()
+    // What is read is valid until the next.
+    return keys.map((key) => {
+      const bytes = reader.get(key)
+      return bytes && Uint8Array.from(bytes)
+    })
+  },
+  damaged: (name) => readers.get(name).damaged,
+  close: (name) => readers.get(name).reader.close(),
+  /** Looks, and goes on in the same turn only after a while: what it saw can't be used again meanwhile. */
+  holdFor(name, key, forMs) {
+    const { reader } = readers.get(name)
+    reader.refresh()
+    const before = Uint8Array.from(reader.get(key))
+    process.send({ holding: true })
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs)
+    return [before, Uint8Array.from(reader.get(key))]
+  },
+}
+
+process.on('disconnect', () => process.exit(0))
+process.on('message', async ({ request, op, args }) => {
+  try {
+    process.send({ request, value: await OPS[op](...args) })
+  } catch (error) {
+    const { code, outcome } = VirgaError.is(error) ? error : {}
+    process.send({ request, error: { code, outcome, message: `${error.stack}` } })
+  }
+})
+process.send({ ready: true })
