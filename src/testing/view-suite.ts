@@ -21,6 +21,8 @@ export interface ViewFixture {
   open(path: string): Promise<RemoteReader>
   /** Somebody else changes or removes what belongs to a view. */
   damage(path: string): void
+  /** Lets some time pass. */
+  pause(): Promise<void>
   /** After everything was closed, also when the test failed. */
   dispose(): Promise<void>
 }
@@ -86,19 +88,19 @@ function batches(check: Check): void {
     writer.write(batchOf({ a: null, never: null }))
     assert.deepEqual(await read('a', 'b', 'never'), [undefined, '2', undefined])
   })
-  check('a reader sees each batch whole, while others are written', async ({ writer, reader }) => {
+  check('a reader sees each batch whole, while others are written', async ({ fixture, writer, reader }) => {
     const keys = Array.from({ length: 40 }, (_, i) => `k${i}`)
     let isDone = false
     const write = (async () => {
       for (let n = 0; !isDone; n++) {
         writer.write(new Map(keys.map((key) => [key, text(String(n).padEnd(300, '.'))])))
-        if (n % 2 === 0) await new Promise((resolve) => setTimeout(resolve))
+        if (n % 2 === 0) await fixture.pause()
       }
     })()
     try {
       let last = -1
       for (let i = 0; i < 60; i++) {
-        await new Promise((resolve) => setTimeout(resolve))
+        await fixture.pause()
         const seen = new Set(
           (await reader.read(keys)).map((bytes) => bytes && new TextDecoder().decode(bytes)),
         )

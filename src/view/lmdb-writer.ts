@@ -34,18 +34,21 @@ const SEED_BYTES = 256 * 1024
 const CHUNK_BYTES = 1024 * 1024
 const MIB = 1024 * 1024
 const FILE_BYTES_MIN = 2 * MIB
-/** Of the file. Records that come and go leave pages half empty. */
+/** Of the file, the rest is for what records that come and go leave half empty, and for a batch beside what it replaces. */
 const CAPACITY_PART = 0.8
+const BATCHES_BYTES = MIB
 const PAGE_BYTES = 4_096
 /** Where LMDB's magic and version are. */
 const DATA_MARK = 24
 const LOCK_MARK = 0
 const MARK_BYTES = 8
 const RESERVED_PAGES = 32
-/** What a batch may take beside its records: the root, and the pages that tell which are free. */
-const BATCH_PAGES = 8
-/** A record's leaf and the branches above it, each copied, or split. */
-const RECORD_PAGES = 4
+/** What a batch may take beside its records: branches, and the pages that tell which are free. */
+const BATCH_PAGES = 16
+/** Of a new record: its leaf, copied and split. */
+const RECORD_PAGES = 2
+/** Long keys make more branches. */
+const KEY_PAGE_CHARS = 128
 
 export interface LmdbWriterOptions {
   /** Of the file. */
@@ -116,7 +119,7 @@ class LmdbWriter implements ViewWriter {
     onDamaged: () => void,
   ) {
     this.path = path
-    this.capacityBytes = Math.floor(bytes * CAPACITY_PART)
+    this.capacityBytes = Math.floor(bytes * CAPACITY_PART) - BATCHES_BYTES
     this.#db = db
     this.#room = new Room(db, bytes)
     this.#lockLooks = lockLooks
@@ -214,8 +217,10 @@ class Room {
 
   take(batch: ViewBatch): boolean {
     let pages = BATCH_PAGES
-    for (const value of batch.values())
-      pages += RECORD_PAGES + (value === null ? 0 : Math.ceil(value.length / PAGE_BYTES))
+    for (const [key, value] of batch) {
+      pages += 1 + Math.floor(key.length / KEY_PAGE_CHARS)
+      if (value !== null) pages += RECORD_PAGES - 1 + Math.floor(value.length / PAGE_BYTES)
+    }
     if (pages > this.#left) this.#left = this.#pages - this.#lastPage()
     if (pages > this.#left) return false
     this.#left -= pages

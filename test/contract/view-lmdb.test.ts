@@ -16,7 +16,8 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, describe, expect, onTestFinished, type TestContext, test } from 'vitest'
 import { systemProcesses } from '../../src/platform/processes.js'
 import { systemRandom } from '../../src/platform/random.js'
 import type { Views, ViewWriter } from '../../src/ports/view.js'
@@ -27,6 +28,7 @@ import { Child } from '../support/child.js'
 import { tempFolder } from '../support/temp.js'
 import { until } from '../support/until.js'
 
+const TMPFS = 0x01021994
 const MIB = 1024 * 1024
 const isRoot = process.getuid?.() === 0
 const processes = systemProcesses()
@@ -68,6 +70,7 @@ describe('the contract, with readers in other processes', () => {
           return openIn(child, path)
         },
         damage: (path) => unlinkSync(join(path, 'data.mdb')),
+        pause: () => sleep(1),
         dispose: async () => {
           await Promise.all(children.map((child) => child.kill()))
         },
@@ -88,7 +91,7 @@ async function open(): Promise<Damaged> {
   const writer = views().create(() => {
     isTold = true
   })
-  onTestFinished(() => writer.close())
+  onTestFinished(() => void writer.close())
   writer.write(new Map([['m', Buffer.from('head')]]))
   const child = await Child.start('view-reader.mjs', {})
   return { writer, child, reader: await openIn(child, writer.path), isTold: () => isTold }
@@ -119,7 +122,7 @@ describe('damage by hand is told to both ends, who live on', () => {
     expect(existsSync(writer.path)).toBe(false)
     // Both are alive, and go on with another.
     const other = views().create(() => undefined)
-    onTestFinished(() => other.close())
+    onTestFinished(() => void other.close())
     other.write(new Map([['m', Buffer.from('new')]]))
     const again = await openIn(child, other.path)
     expect(await again.read(['m'])).toEqual([Uint8Array.from(Buffer.from('new'))])
@@ -141,7 +144,7 @@ test('what is no view is not opened: the process lives, and is told StorageUnava
 
 test('its files can be written through their names by nobody, and opened by the user alone', () => {
   const writer = views().create(() => undefined)
-  onTestFinished(() => writer.close())
+  onTestFinished(() => void writer.close())
   const modeOf = (path: string): number => statSync(path).mode & 0o777
   expect(modeOf(writer.path)).toBe(0o700)
   expect(modeOf(join(writer.path, 'data.mdb'))).toBe(0o400)
@@ -151,7 +154,7 @@ test('its files can be written through their names by nobody, and opened by the 
 
 test('its file is filled in advance, and a pinned reader does not make it larger', async () => {
   const writer = views().create(() => undefined)
-  onTestFinished(() => writer.close())
+  onTestFinished(() => void writer.close())
   const file = join(writer.path, 'data.mdb')
   const before = statSync(file)
   expect(before.size).toBe(2 * MIB)
@@ -188,7 +191,7 @@ test('its file is filled in advance, and a pinned reader does not make it larger
 
 test('readers killed as they read leave nothing behind', async () => {
   const writer = views().create(() => undefined)
-  onTestFinished(() => writer.close())
+  onTestFinished(() => void writer.close())
   writer.write(new Map([['m', Buffer.from('1')]]))
   const value = Buffer.alloc(900)
   for (let kill = 0; kill < 6; kill++) {
@@ -213,9 +216,12 @@ describe('where views lie', () => {
   afterAll(() => {
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })
   })
-  const hasMemory = existsSync('/dev/shm') && statfsSync('/dev/shm').type === 0x01021994
+  const needsMemory = ({ skip }: TestContext): void => {
+    skip(!existsSync('/dev/shm') || statfsSync('/dev/shm').type !== TMPFS, 'no memory in /dev/shm here')
+  }
 
-  test.skipIf(!hasMemory)('beside the socket where that lies in memory', () => {
+  test('beside the socket where that lies in memory', (context) => {
+    needsMemory(context)
     const folder = folderIn('/dev/shm')
     const writer = viewsOf(join(folder, 's')).create(() => undefined)
     expect(writer.path.startsWith(`${folder}/s-`)).toBe(true)
@@ -223,42 +229,42 @@ describe('where views lie', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
-  test.skipIf(!hasMemory)('else in /dev/shm, in a folder of the user alone', () => {
-    if (statfsSync(tmpdir()).type === 0x01021994) return expect(tmpdir()).toBeTruthy()
+  test('else in /dev/shm, in a folder of the user alone', (context) => {
+    needsMemory(context)
+    context.skip(statfsSync(tmpdir()).type === TMPFS, 'the folder for temporary files lies in memory')
     const writer = views().create(() => undefined)
-    onTestFinished(() => writer.close())
+    onTestFinished(() => void writer.close())
     expect(writer.path.startsWith(`/dev/shm/virga-${process.getuid?.()}/`)).toBe(true)
   })
 
-  test.skipIf(!hasMemory)(
-    'what an earlier node of the socket left is removed, and what a dead one left',
-    () => {
-      const folder = folderIn('/dev/shm')
-      const name = (socket: string): string => join(folder, `${socket}-0123456789ab-0123456789ab`)
-      const leave = (socket: string, owner: object | string): string => {
-        mkdirSync(name(socket))
-        writeFileSync(join(name(socket), 'owner'), typeof owner === 'string' ? owner : JSON.stringify(owner))
-        return name(socket)
-      }
-      const self = processes.self()
-      const alive = leave('alive', self)
-      const elsewhere = leave('elsewhere', { ...self, namespace: 'pid:[1]' })
-      const unknown = leave('unknown', '')
-      const dead = leave('dead', { ...self, startedAt: '1' })
-      const former = viewsOf(join(folder, 's')).create(() => undefined)
-      viewsOf(join(folder, 's'))
-      expect([alive, elsewhere, unknown, dead, former.path].map(existsSync)).toEqual([
-        true,
-        true,
-        true,
-        false,
-        false,
-      ])
-      former.close()
-    },
-  )
+  test('what an earlier node of the socket left is removed, and what a dead one left', (context) => {
+    needsMemory(context)
+    const folder = folderIn('/dev/shm')
+    const name = (socket: string): string => join(folder, `${socket}-0123456789ab-0123456789ab`)
+    const leave = (socket: string, owner: object | string): string => {
+      mkdirSync(name(socket))
+      writeFileSync(join(name(socket), 'owner'), typeof owner === 'string' ? owner : JSON.stringify(owner))
+      return name(socket)
+    }
+    const self = processes.self()
+    const alive = leave('alive', self)
+    const elsewhere = leave('elsewhere', { ...self, namespace: 'pid:[1]' })
+    const unknown = leave('unknown', '')
+    const dead = leave('dead', { ...self, startedAt: '1' })
+    const former = viewsOf(join(folder, 's')).create(() => undefined)
+    viewsOf(join(folder, 's'))
+    expect([alive, elsewhere, unknown, dead, former.path].map(existsSync)).toEqual([
+      true,
+      true,
+      true,
+      false,
+      false,
+    ])
+    former.close()
+  })
 
-  test.skipIf(!hasMemory)('a folder that is open to others is refused', () => {
+  test('a folder that is open to others is refused', (context) => {
+    needsMemory(context)
     const folder = folderIn('/dev/shm')
     chmodSync(folder, 0o722)
     expect(() => viewsOf(join(folder, 's')).create(() => undefined)).toThrow(
@@ -267,33 +273,31 @@ describe('where views lie', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
-  test.skipIf(!isRoot || process.platform !== 'linux')(
-    'where there is little room it is as large as fits, or there is none (needs root, to mount)',
-    () => {
-      const mount = (size: string): string => {
-        const folder = folderIn(tmpdir())
-        execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=700`, 'tmpfs', folder])
-        onTestFinished(() => {
-          execFileSync('umount', ['-l', folder])
-        })
-        return folder
-      }
-      const some = viewsOf(join(mount('5m'), 's'), 64 * MIB).create(() => undefined)
-      expect(statSync(join(some.path, 'data.mdb')).size).toBe(4 * MIB)
-      for (let i = 0; i < 2_000; i++) some.write(new Map([[`k${i % 300}`, Buffer.alloc(1_000)]]))
-      some.close()
-      const little = mount('1m')
-      expect(() => viewsOf(join(little, 's'), 64 * MIB).create(() => undefined)).toThrow(
-        expect.objectContaining({ code: 'StorageUnavailable' }),
-      )
-      expect(readdirSync(little)).toEqual([])
-    },
-  )
+  test('where there is little room it is as large as fits, or there is none', (context) => {
+    context.skip(!isRoot || process.platform !== 'linux', 'only root can mount a small tmpfs')
+    const mount = (size: string): string => {
+      const folder = folderIn(tmpdir())
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=700`, 'tmpfs', folder])
+      onTestFinished(() => {
+        execFileSync('umount', ['-l', folder])
+      })
+      return folder
+    }
+    const some = viewsOf(join(mount('5m'), 's'), 64 * MIB).create(() => undefined)
+    expect(statSync(join(some.path, 'data.mdb')).size).toBe(4 * MIB)
+    for (let i = 0; i < 2_000; i++) some.write(new Map([[`k${i % 300}`, Buffer.alloc(1_000)]]))
+    some.close()
+    const little = mount('1m')
+    expect(() => viewsOf(join(little, 's'), 64 * MIB).create(() => undefined)).toThrow(
+      expect.objectContaining({ code: 'StorageUnavailable' }),
+    )
+    expect(readdirSync(little)).toEqual([])
+  })
 })
 
 test('connections of one process share what they have open, and close it when the last has closed', async () => {
   const writer = views().create(() => undefined)
-  onTestFinished(() => writer.close())
+  onTestFinished(() => void writer.close())
   writer.write(new Map([['m', Buffer.from('1')]]))
   const child = await Child.start('view-reader.mjs', {})
   const first = await openIn(child, writer.path)

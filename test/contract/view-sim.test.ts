@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'vitest'
 import { systemClock } from '../../src/platform/clock.js'
 import { SimViews } from '../../src/testing/sim-view.js'
@@ -19,12 +20,16 @@ viewSuite({
           damaged,
           async read(keys) {
             reader.refresh()
-            return keys.map((key) => reader.get(key))
+            return keys.map((key) => {
+              const length = reader.get(key)
+              return length < 0 ? undefined : reader.bytes.slice(0, length)
+            })
           },
           close: async () => reader.close(),
         }
       },
       damage: () => views.damage(),
+      pause: () => sleep(1),
       dispose: async () => undefined,
     }
   },

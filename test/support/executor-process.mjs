@@ -56,6 +56,12 @@ const OPS = {
     }
     return tookMs
   },
+  /** Reads a key of a transaction, or of a client's newest, and sleeps in the turn in which it has looked. */
+  async readAsleep(name, key, forMs) {
+    const value = name === undefined ? client('c').get(key) : tx(name).get(key)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs)
+    return value
+  },
   /** Reads that nobody waits for. */
   async ask(of, keys, times) {
     for (let i = 0; i < times; i++)

@@ -65,6 +65,10 @@ export class NodeProcess {
     this.#child = child
   }
 
+  get pid(): number {
+    return this.#child.pid
+  }
+
   /** SIGKILL. */
   kill(): Promise<void> {
     return this.#child.kill()

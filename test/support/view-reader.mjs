@@ -4,6 +4,13 @@ import { lmdbOpener } from '../../dist/view/lmdb-opener.js'
 
 const opener = lmdbOpener()
 const readers = new Map()
+
+/** What is found is valid until the next call. */
+function look(reader, key) {
+  const length = reader.get(key)
+  return length < 0 ? undefined : reader.bytes.slice(0, length)
+}
+
 const OPS = {
   async open(name, path) {
     const made = { reader: undefined, damaged: undefined }
@@ -16,11 +23,7 @@ const OPS = {
   read(name, keys) {
     const { reader } = readers.get(name)
     reader.refresh()
-    // What is read is valid until the next.
-    return keys.map((key) => {
-      const bytes = reader.get(key)
-      return bytes && Uint8Array.from(bytes)
-    })
+    return keys.map((key) => look(reader, key))
   },
   damaged: (name) => readers.get(name).damaged,
   close: (name) => readers.get(name).reader.close(),
@@ -28,10 +31,10 @@ const OPS = {
   holdFor(name, key, forMs) {
     const { reader } = readers.get(name)
     reader.refresh()
-    const before = Uint8Array.from(reader.get(key))
+    const before = look(reader, key)
     process.send({ holding: true })
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs)
-    return [before, Uint8Array.from(reader.get(key))]
+    return [before, look(reader, key)]
   },
 }
 

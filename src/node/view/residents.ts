@@ -23,6 +23,8 @@ const ITEMS_MAX = 8
 /** Larger values stand in records of their own, which are written once and not with each new version of the key. */
 const INLINE_BYTES_MAX = 1_024
 const PLACES_MAX = 255
+/** Keys that are filled in with one batch: it needs room beside what it replaces. */
+const WANTED_MAX = 64
 /** What LMDB needs for a record beside its bytes. A record that does not fit into half a page takes whole pages. */
 const RECORD_BYTES = 64
 const PAGE_BYTES = 4_096
@@ -128,9 +130,13 @@ export class Residents {
   /** What has changed since it was last taken. */
   take(): Map<string, Uint8Array | null> {
     for (const key of this.#changed) this.#write(key)
-    for (const key of this.#wanted) if (!this.#changed.has(key)) this.#write(key)
+    let wanted = 0
+    for (const key of this.#wanted) {
+      if (++wanted > WANTED_MAX) break
+      if (!this.#changed.has(key)) this.#write(key)
+      this.#wanted.delete(key)
+    }
     this.#changed.clear()
-    this.#wanted.clear()
     const batch = this.#batch
     this.#batch = new Map()
     return batch

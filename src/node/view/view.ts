@@ -267,6 +267,7 @@ export class View {
       this.#flushDeferred = false
       const open = this.#open
       if (open?.residents.hasWanted || open?.isBehind()) this.#write(open)
+      if (this.#open?.residents.hasWanted && this.#attached.sessions > 0) this.#flushLater()
     })
   }
 

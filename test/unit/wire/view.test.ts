@@ -35,7 +35,7 @@ const metas: fc.Arbitrary<ViewMeta> = fc.record({
   floorMoment: seqs,
   floorVersion: seqs,
   horizon: seqs as fc.Arbitrary<Hlc>,
-  beat: seqs,
+  beatMs: seqs,
   moment: seqs,
   epoch: seqs,
   vector: vectors,
@@ -59,6 +59,9 @@ const fewPlaces: fc.Arbitrary<Vector> = fc
   .uniqueArray(fc.tuple(fc.nat(2), fc.nat(4)), { selector: ([origin]) => origin })
   .map((pairs) => new Map(pairs))
 
+const dataOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+const snapshotOf = (bytes: Uint8Array): Uint8Array => MetaCursor.snapshotOf(bytes, bytes.length)
+
 interface Look {
   readonly found: number
   readonly bytes?: Uint8Array
@@ -67,7 +70,7 @@ interface Look {
 
 function look(bytes: Uint8Array, moment: number, places: Vector | undefined, horizon: number): Look {
   const cursor = new EntryCursor()
-  const found = cursor.find(bytes, moment, places, horizon)
+  const found = cursor.find(dataOf(bytes), bytes.length, moment, places, horizon)
   if (found === FOUND) return { found, bytes: new Uint8Array(bytes.subarray(cursor.start, cursor.end)) }
   return found === FOUND_APART ? { found, number: cursor.number } : { found }
 }
@@ -109,12 +112,12 @@ describe('the head', () => {
     fc.assert(
       fc.property(metas, (meta) => {
         const bytes = encodeMeta(meta)
-        cursor.read(bytes)
+        cursor.read(dataOf(bytes), bytes.length)
         const { vector, ...rest } = meta
         expect({ ...cursor }).toEqual(rest)
         const { moment, epoch } = meta
-        expect(decodeSnapshot(MetaCursor.snapshotOf(bytes))).toEqual({ moment, epoch, vector })
-        expect(encodeSnapshot({ moment, epoch, vector })).toEqual(MetaCursor.snapshotOf(bytes))
+        expect(decodeSnapshot(snapshotOf(bytes))).toEqual({ moment, epoch, vector })
+        expect(encodeSnapshot({ moment, epoch, vector })).toEqual(snapshotOf(bytes))
       }),
     )
   })
@@ -125,8 +128,8 @@ describe('the head', () => {
         const bytes = encodeMeta(meta)
         const short = bytes.subarray(0, cut % bytes.length)
         const read = refused(() => {
-          new MetaCursor().read(short)
-          return decodeSnapshot(MetaCursor.snapshotOf(short))
+          new MetaCursor().read(dataOf(short), short.length)
+          return decodeSnapshot(snapshotOf(short))
         })
         expect(read).toBeUndefined()
       }),
@@ -139,7 +142,9 @@ describe('the head', () => {
         fc.pre(format !== 1)
         const bytes = encodeMeta(meta)
         new DataView(bytes.buffer).setUint32(0, format, true)
-        expect(() => new MetaCursor().read(bytes)).toThrow(expect.objectContaining({ code: 'Malformed' }))
+        expect(() => new MetaCursor().read(dataOf(bytes), bytes.length)).toThrow(
+          expect.objectContaining({ code: 'Malformed' }),
+        )
       }),
     )
   })
