@@ -128,7 +128,7 @@ function batches(check: Check): void {
     async ({ writer, read }) => {
       writer.write(batchOf({ a: '1' }))
       const large = new Map<string, Uint8Array | null>([['a', text('2')]])
-      for (let i = 0; i * 64 * 1024 <= writer.capacityBytes * 2; i++)
+      for (let i = 0; i * 64 * 1024 <= writer.capacityBytes * 8; i++)
         large.set(`l${i}`, new Uint8Array(64 * 1024))
       assert.throws(() => writer.write(large), codeOf('LimitExceeded'))
       assert.deepEqual(await read('a', 'l0', 'l1'), ['1', undefined, undefined])

@@ -17,6 +17,7 @@ import {
   readSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -241,6 +242,8 @@ function fill(path: string, bytesMax: number): number {
   for (const made of [file, join(path, LOCK_FILE)]) fillHoles(made)
   for (let bytes = bytesMax; bytes >= FILE_BYTES_MIN; bytes = Math.floor(bytes / 2 / MIB) * MIB) {
     if (extend(file, bytes)) return bytes
+    // Others may need the room that is not enough.
+    truncateSync(file, SEED_BYTES)
   }
   throw new VirgaError(
     'StorageUnavailable',

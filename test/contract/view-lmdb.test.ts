@@ -183,9 +183,6 @@ test('its file is filled in advance, and a pinned reader does not make it larger
   expect(statSync(file).size).toBe(before.size)
   // It still reads what it read before.
   expect((await held).map((bytes) => Buffer.from(bytes).toString())).toEqual(['1', '1'])
-  // Its pages are free again.
-  await child.call('read', 'r', ['m'])
-  writer.write(new Map([['m', Buffer.from('after')]]))
   expect(statSync(file).size).toBe(before.size)
 })
 
@@ -252,7 +249,7 @@ describe('where views lie', () => {
     const unknown = leave('unknown', '')
     const dead = leave('dead', { ...self, startedAt: '1' })
     const former = viewsOf(join(folder, 's')).create(() => undefined)
-    viewsOf(join(folder, 's'))
+    viewsOf(join(folder, 's')).retire('m')
     expect([alive, elsewhere, unknown, dead, former.path].map(existsSync)).toEqual([
       true,
       true,
