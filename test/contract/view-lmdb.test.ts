@@ -31,6 +31,7 @@ import { until } from '../support/until.js'
 const TMPFS = 0x01021994
 const MIB = 1024 * 1024
 const isRoot = process.getuid?.() === 0
+const mayMount = isRoot && process.platform === 'linux'
 const processes = systemProcesses()
 
 function viewsOf(socket: string, bytesMax = 2 * MIB): Views {
@@ -214,7 +215,8 @@ describe('where views lie', () => {
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })
   })
   const needsMemory = ({ skip }: TestContext): void => {
-    skip(!existsSync('/dev/shm') || statfsSync('/dev/shm').type !== TMPFS, 'no memory in /dev/shm here')
+    const isMemory = existsSync('/dev/shm') && statfsSync('/dev/shm').type === TMPFS
+    skip(!isMemory, 'no memory in /dev/shm here')
   }
 
   test('beside the socket where that lies in memory', (context) => {
@@ -228,7 +230,8 @@ describe('where views lie', () => {
 
   test('else in /dev/shm, in a folder of the user alone', (context) => {
     needsMemory(context)
-    context.skip(statfsSync(tmpdir()).type === TMPFS, 'the folder for temporary files lies in memory')
+    const isMemory = statfsSync(tmpdir()).type === TMPFS
+    context.skip(isMemory, 'the folder for temporary files lies in memory')
     const writer = views().create(() => undefined)
     onTestFinished(() => void writer.close())
     expect(writer.path.startsWith(`/dev/shm/virga-${process.getuid?.()}/`)).toBe(true)
@@ -271,7 +274,7 @@ describe('where views lie', () => {
   })
 
   test('where there is little room it is as large as fits, or there is none', (context) => {
-    context.skip(!isRoot || process.platform !== 'linux', 'only root can mount a small tmpfs')
+    context.skip(!mayMount, 'only root can mount a small tmpfs')
     const mount = (size: string): string => {
       const folder = folderIn(tmpdir())
       execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=700`, 'tmpfs', folder])
