@@ -4,7 +4,7 @@ import { Totals } from '../../src/testing/sim/totals.js'
 import { givenSeed } from '../support/seed.js'
 import { runClean, took } from './expect-clean.js'
 
-const FRESH = 150
+const FRESH = 10
 const first = givenSeed() ?? randomInt(2 ** 31 - FRESH)
 const totals = new Totals()
 
