@@ -30,7 +30,7 @@ export async function orderPipeline(/** @type {import('../sections.mjs').Options
   const rows = []
   for (const inFlight of [1, 40]) {
     const rates = []
-    for (let round = 0; round < (quick ? 1 : 5); round++)
+    for (let round = 0; round < (quick ? 1 : 3); round++)
       rates.push(await throughput(inFlight, quick ? 50 : 1_000, order))
     rows.push({
       name: `order pipeline of 5 functions, LMDB, ${inFlight} in flight`,

@@ -39,7 +39,7 @@ const AXES = [
 /** What skew, the share of reads and the length of a transaction do to each system, at 40 concurrent. */
 export async function skew(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
   const contest = await startContest(quick ? QUICK_SYSTEMS : SYSTEMS, AFT_SHAPE)
-  const window = quick ? { leadMs: 30, ms: 70 } : { leadMs: 150, ms: 400 }
+  const window = quick ? { leadMs: 30, ms: 70 } : { leadMs: 120, ms: 330 }
   const axes = quick ? AXES.map((axis) => ({ ...axis, values: axis.values.slice(0, 2) })) : AXES
   const points = axes.flatMap((axis) => axis.values.map((value) => ({ axis, value })))
   /** @type {Map<string, number[]>} */

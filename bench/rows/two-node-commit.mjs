@@ -12,7 +12,7 @@ import { watchCommands } from '../redis-commands.mjs'
 /** Six values of 1 KiB: together more than travels inside a context, each small enough to stand in the decision. */
 const VALUES = 6
 const VALUE = 'v'.repeat(1024)
-const IDLE_MS = 10_000
+const IDLE_MS = 6_000
 
 /**
  * A commit of writes that stay on the node of the function that made them: through another node, which prepares them there,
