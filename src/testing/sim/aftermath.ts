@@ -1,6 +1,7 @@
 import type { Tag, Violation } from '../checkers/history.js'
 import { Order } from '../checkers/order.js'
 import { decideUnheard } from './last-gasp.js'
+import { loseTheLastWord } from './last-word.js'
 import { handOffToLast, takeUp } from './lasting.js'
 import { checkForgotten, checkLeftovers } from './leftovers.js'
 import type { Machine } from './machine.js'
@@ -20,6 +21,9 @@ export async function checkAftermath(cluster: SimCluster, work: Work): Promise<V
   await clock.advance(LATE_EFFECTS_MS)
   const converging = await checkConvergence(cluster, work, 'after the faults had stopped')
   if (converging.length > 0) return converging
+  await loseTheLastWord(cluster, work)
+  const unheard = await checkConvergence(cluster, work, 'after the last publication was lost')
+  if (unheard.length > 0) return unheard
   const lasting = await handOffToLast(cluster, work)
   // All that was acknowledged survives the end of every process.
   if (cluster.plan.rests) cluster.rest()

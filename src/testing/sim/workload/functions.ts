@@ -46,7 +46,7 @@ export async function act(work: Work, executor: Executor, tracked: Tracked, role
         break
       }
       case 'wait':
-        await executor.sleep(dice.chance(0.03) ? dice.wait(8_000) : dice.wait(30))
+        await executor.sleep(dice.chance(0.05) ? dice.wait(8_000) : dice.wait(30))
         break
       case 'fail':
         throw new FunctionFailed()

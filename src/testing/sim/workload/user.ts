@@ -21,10 +21,12 @@ const DOINGS = {
   cancelled: 0.8,
   crowd: 0.5,
   forge: 0.3,
+  relay: 0.5,
   peek: 2,
 } as const
 /** About as long as a function takes. */
 const CANCEL_AFTER_MS = 50
+const RELAY_LEGS_MAX = 15
 
 /** Someone who has one thing done after the other, and remembers the last commit. */
 export class User {
@@ -85,6 +87,8 @@ export class User {
         return this.#crowd()
       case 'forge':
         return this.#forge(executor)
+      case 'relay':
+        return this.#relay(executor)
       case 'peek':
         return this.#peek(executor)
     }
@@ -186,6 +190,13 @@ export class User {
     })
     const all = await Promise.allSettled(asking)
     for (const one of all) if (one.status === 'rejected') throw one.reason
+  }
+
+  /** One after the other on one node, without a pause: each may have read what the one before wrote. */
+  async #relay(executor: Executor): Promise<void> {
+    const settings = { mode: 'read-atomic', txn: undefined, after: undefined, writes: true } as const
+    for (let legs = this.#dice.between(5, RELAY_LEGS_MAX); legs > 0; legs--)
+      await oneFunction(this.#work, executor, settings)
   }
 
   /** Someone changes a context on its way: no node may take it up. */
