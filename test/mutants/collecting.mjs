@@ -36,13 +36,6 @@ export const COLLECTING = [
     put: 'joins: stands.joins',
   },
   {
-    name: 'watermark-not-reached',
-    what: 'a node begins without having applied the watermark in force',
-    file: 'node/starting/catch-up.ts',
-    find: 'if (state.history.covers(watermark)) return',
-    put: 'if (state.history.covers(watermark) || watermark) return',
-  },
-  {
     name: 'no-admission',
     what: 'a snapshot from another node is taken up without a look whether it is kept',
     file: 'node/contexts/admission.ts',
