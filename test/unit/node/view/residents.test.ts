@@ -1,0 +1,319 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { History } from '../../../../src/core/history.js'
+import { HLC_ZERO, type Hlc } from '../../../../src/core/hlc.js'
+import type { Origin, TxnId } from '../../../../src/core/ids.js'
+import type { Version } from '../../../../src/core/version.js'
+import type { Bases, CachedBase } from '../../../../src/node/reading/bases.js'
+import type { ValueCache } from '../../../../src/node/reading/value-cache.js'
+import { OriginNumbers } from '../../../../src/node/view/origin-numbers.js'
+import { Residents } from '../../../../src/node/view/residents.js'
+import {
+  EntryCursor,
+  entryKey,
+  FOUND,
+  FOUND_ABSENT,
+  FOUND_APART,
+  NOT_FOUND,
+  valueKey,
+} from '../../../../src/wire/view.js'
+
+const ORIGIN = 'n1@0640e0c2e7b000f0e1d2c3b4' as Origin
+const BYTES_MAX = 64 * 1024
+const VALUE_BYTES_MAX = 8_000
+
+/** What a node has in its chains and caches, as plain maps; and the records of the view, as the batches make them. */
+class World {
+  readonly chains = new Map<string, Version[]>()
+  readonly cachedBases = new Map<string, CachedBase>()
+  readonly bytes = new Map<Version, Uint8Array>()
+  readonly uses: string[] = []
+  readonly records = new Map<string, Uint8Array>()
+  readonly residents: Residents
+  moment = 0
+
+  constructor(bytesMax = BYTES_MAX) {
+    this.residents = new Residents({
+      history: { chainOf: (key: string) => this.chains.get(key) ?? [] } as unknown as History,
+      bases: {
+        glance: (key: string) => this.cachedBases.get(key),
+        touch: (key: string) => this.uses.push(key),
+      } as unknown as Bases,
+      values: {
+        glance: (version: Version) => this.bytes.get(version),
+        touch: (version: Version) => this.uses.push(version.key),
+      } as unknown as ValueCache,
+      origins: new OriginNumbers(),
+      bytesMax,
+      valueBytesMax: VALUE_BYTES_MAX,
+    })
+  }
+
+  /** null deletes. */
+  put(key: string, bytes: Uint8Array | null): void {
+    const moment = ++this.moment
+    const applied = {
+      txn: `t${moment}` as TxnId,
+      hlc: (moment * 10) as Hlc,
+      moment,
+      coordinates: [{ origin: ORIGIN, seq: moment }],
+    }
+    const version = {
+      key,
+      index: 0,
+      source: bytes === null ? 'tombstone' : 'inline',
+      applied,
+    } as unknown as Version
+    this.chains.set(key, [...(this.chains.get(key) ?? []), version])
+    if (bytes !== null) this.bytes.set(version, bytes)
+    this.residents.touched(key)
+  }
+
+  /** The oldest `count` versions leave the chain: the newest of them is the base. */
+  compact(key: string, count: number): void {
+    const chain = this.chains.get(key) ?? []
+    const last = chain[count - 1]
+    if (last === undefined) return
+    this.chains.set(key, chain.slice(count))
+    const bytes = last.source === 'tombstone' ? null : this.bytes.get(last)
+    const { hlc, txn } = last.applied
+    if (bytes === undefined) this.cachedBases.delete(key)
+    else this.cachedBases.set(key, { hlc, txn, bytes })
+    this.residents.touched(key)
+  }
+
+  noBase(key: string): void {
+    if (!this.cachedBases.has(key))
+      this.cachedBases.set(key, { hlc: HLC_ZERO, txn: '' as TxnId, bytes: null })
+  }
+
+  forget(key: string): void {
+    for (const version of this.chains.get(key) ?? []) this.bytes.delete(version)
+  }
+
+  /** Takes all that there is to write. */
+  write(): void {
+    do {
+      for (const [key, record] of this.residents.take()) {
+        if (record === null) this.records.delete(key)
+        else this.records.set(key, Uint8Array.from(record))
+      }
+    } while (this.residents.hasWanted || this.residents.hasChanged)
+  }
+
+  /** As a reader looks. Undefined: it has to ask the node. */
+  look(key: string, moment: number): Uint8Array | null | undefined {
+    const entry = this.records.get(entryKey(key))
+    if (entry === undefined) return undefined
+    const cursor = new EntryCursor()
+    const data = new DataView(entry.buffer, entry.byteOffset, entry.length)
+    switch (cursor.find(data, entry.length, moment, undefined, 0)) {
+      case FOUND:
+        return entry.slice(cursor.start, cursor.end)
+      case FOUND_ABSENT:
+        return null
+      case FOUND_APART:
+        return this.records.get(valueKey(cursor.number)) ?? fail(`no record ${cursor.number}`)
+      case NOT_FOUND:
+        return undefined
+      default:
+        return fail('an answer that there is not')
+    }
+  }
+
+  /** What a snapshot of a moment sees; `gone` if the base is newer than that. */
+  truth(key: string, moment: number): Uint8Array | null | 'gone' | 'unknown' {
+    const seen = (this.chains.get(key) ?? []).findLast(({ applied }) => applied.moment <= moment)
+    if (seen !== undefined) return seen.source === 'tombstone' ? null : (this.bytes.get(seen) ?? 'unknown')
+    const base = this.cachedBases.get(key)
+    if (base === undefined) return 'unknown'
+    return base.hlc > moment * 10 ? 'gone' : base.bytes
+  }
+}
+
+function fail(why: string): never {
+  throw new Error(why)
+}
+
+const value = (size: number, fill: number): Uint8Array => new Uint8Array(size).fill(fill)
+const apartRecords = (world: World): number =>
+  [...world.records.keys()].filter((key) => key.startsWith('v')).length
+const entries = (world: World): string[] =>
+  [...world.records.keys()].filter((key) => key.startsWith('k')).map((key) => key.slice(1))
+
+describe('over random histories', () => {
+  const keys = fc.nat(7).map((n) => `key${n}`)
+  const sizes = fc.constantFrom(0, 5, 1_024, 1_025, 3_000, VALUE_BYTES_MAX, VALUE_BYTES_MAX + 1)
+  const steps = fc.oneof(
+    {
+      weight: 20,
+      arbitrary: fc.record({ do: fc.constant('put' as const), key: keys, size: fc.option(sizes) }),
+    },
+    {
+      weight: 15,
+      arbitrary: fc.record({ do: fc.constantFrom('want', 'used', 'noBase', 'forget'), key: keys }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        do: fc.constant('compact' as const),
+        key: keys,
+        count: fc.integer({ min: 1, max: 3 }),
+      }),
+    },
+    { weight: 15, arbitrary: fc.record({ do: fc.constant('write' as const), key: keys }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const), key: keys }) },
+  )
+
+  function run(world: World, step: { do: string; key: string; size?: number | null; count?: number }): void {
+    const { key } = step
+    if (step.do === 'put') world.put(key, step.size == null ? null : value(step.size, world.moment & 255))
+    else if (step.do === 'want') world.residents.want(key)
+    else if (step.do === 'used') world.residents.used(key)
+    else if (step.do === 'noBase' && !world.chains.has(key)) world.noBase(key)
+    else if (step.do === 'forget') world.forget(key)
+    else if (step.do === 'compact') world.compact(key, step.count!)
+    else if (step.do === 'clear') world.residents.clear()
+    else world.write()
+  }
+
+  test.each([BYTES_MAX, 24 * 1024])(
+    'of %d bytes: what it answers is so, no record is left over, and all is within bounds',
+    (bytesMax) => {
+      fc.assert(
+        fc.property(fc.array(steps, { maxLength: 60 }), (all) => {
+          const world = new World(bytesMax)
+          for (const step of all) run(world, step)
+          world.write()
+          expect(world.residents.bytes).toBeLessThanOrEqual(bytesMax)
+          expect(entries(world).length).toBe(world.residents.keys)
+          for (const key of entries(world)) {
+            for (let moment = 0; moment <= world.moment; moment++) {
+              const seen = world.look(key, moment)
+              const truth = world.truth(key, moment)
+              // A base that the snapshot may not see is for the reader to refuse, by the floor.
+              if (seen !== undefined && truth !== 'gone' && truth !== 'unknown')
+                expect(seen, `${key} at ${moment}`).toEqual(truth)
+            }
+          }
+          const named = new Set<number>()
+          for (const key of entries(world))
+            for (const number of numbersIn(world.records.get(entryKey(key))!)) named.add(number)
+          expect(apartRecords(world)).toBe(named.size)
+          for (const number of named) expect(world.records.has(valueKey(number))).toBe(true)
+          world.residents.clear()
+          world.write()
+          expect([...world.records.keys()]).toEqual([])
+        }),
+        { numRuns: 400 },
+      )
+    },
+  )
+})
+
+/** Of the values that an entry names. */
+function numbersIn(entry: Uint8Array): number[] {
+  const data = new DataView(entry.buffer, entry.byteOffset, entry.length)
+  const numbers: number[] = []
+  let at = 2
+  for (let i = 0; i < data.getUint8(1); i++) {
+    const start = at + 17 + data.getUint8(at + 16) * 12
+    if (data.getUint8(start) === 2) numbers.push(data.getFloat64(start + 5, true))
+    at = start + 5 + data.getUint32(start + 1, true)
+  }
+  return numbers
+}
+
+test('what was used least lately is put out, by bytes', () => {
+  const world = new World(16 * 1024)
+  const names = ['a', 'b', 'c', 'd', 'e']
+  for (const key of names) world.put(key, value(1_000, 1))
+  for (const key of names) world.residents.want(key)
+  world.write()
+  expect(entries(world).sort()).toEqual(names)
+  world.residents.used('a')
+  world.residents.used('c')
+  expect(world.uses).toContain('a')
+  // 12 more of about 1.1 KiB: no room for those that nobody used.
+  for (let i = 0; i < 10; i++) {
+    world.put(`new${i}`, value(1_000, 2))
+    world.residents.want(`new${i}`)
+    world.write()
+    if (entries(world).length < i + 6) break
+  }
+  expect(entries(world)).not.toContain('b')
+  expect(entries(world)).toEqual(expect.arrayContaining(['a', 'c']))
+})
+
+test('an entry that grows larger than all that fits leaves the view, and comes back when it is small', () => {
+  const world = new World(6 * 1024)
+  world.noBase('a')
+  world.residents.want('a')
+  world.write()
+  for (let i = 0; i < 7; i++) world.put('a', value(1_020, i))
+  world.write()
+  expect([...world.records.keys()]).toEqual([])
+  world.compact('a', 7)
+  world.residents.want('a')
+  world.write()
+  expect(world.look('a', world.moment)).toEqual(value(1_020, 6))
+})
+
+test('of more versions than an entry holds, older ones are asked of the node', () => {
+  const world = new World()
+  world.noBase('a')
+  world.residents.want('a')
+  for (let i = 1; i <= 12; i++) world.put('a', value(1, i))
+  world.write()
+  const answered = Array.from({ length: 13 }, (_, moment) => world.look('a', moment))
+  expect(answered.slice(0, 5)).toEqual(new Array(5).fill(undefined))
+  expect(answered.slice(5)).toEqual(Array.from({ length: 8 }, (_, i) => value(1, 5 + i)))
+})
+
+test('a base that comes to be known completes the entry when its key is asked for again', () => {
+  const world = new World()
+  world.put('a', value(5, 1))
+  world.residents.want('a')
+  world.write()
+  expect(world.look('a', 0)).toBeUndefined()
+  expect(world.look('a', 1)).toEqual(value(5, 1))
+  world.noBase('a')
+  world.residents.want('a')
+  world.write()
+  expect(world.look('a', 0)).toBeNull()
+})
+
+test('a value that was not at hand is filled in when it is', () => {
+  const world = new World()
+  world.noBase('a')
+  world.put('a', value(5, 1))
+  const [version] = world.chains.get('a')!
+  world.forget('a')
+  world.residents.want('a')
+  world.write()
+  expect(world.look('a', 1)).toBeUndefined()
+  world.bytes.set(version!, value(5, 1))
+  world.residents.want('a')
+  world.write()
+  expect(world.look('a', 1)).toEqual(value(5, 1))
+})
+
+test('a value apart is written once, however many versions come after it', () => {
+  const world = new World()
+  world.noBase('a')
+  world.put('a', value(3_000, 1))
+  world.residents.want('a')
+  world.write()
+  expect(apartRecords(world)).toBe(1)
+  world.put('a', value(1, 2))
+  const batch = world.residents.take()
+  expect([...batch.keys()]).toEqual([entryKey('a')])
+})
+
+test('keys that many executors want at once come some at a time', () => {
+  const world = new World(1024 * 1024)
+  for (let i = 0; i < 200; i++) world.residents.want(`k${i}`)
+  const sizes: number[] = []
+  while (world.residents.hasWanted) sizes.push(world.residents.take().size)
+  expect(sizes).toEqual([64, 64, 64, 8])
+})
