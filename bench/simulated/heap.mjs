@@ -8,7 +8,7 @@ const collectGarbage = runInNewContext('gc')
 
 /** What JavaScript holds, bytes in buffers included, without garbage. */
 export async function heldBytes() {
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 2; i++) {
     await new Promise((resolve) => setImmediate(resolve))
     collectGarbage()
   }

@@ -10,32 +10,59 @@ import { windowOf } from './window.mjs'
 /** @typedef {Awaited<ReturnType<typeof measured>>} Measured */
 
 /** Commits a second of each node. */
-export const RATE = 5
-const IDLE_MS = 5_000
+export const RATE = 2
+const IDLE_MS = 3_000
 /** Collection runs some five seconds behind. */
-const WARM_MS = 6_000
-const STEADY_MS = 4_000
+const WARM_MS = 5_000
+const STEADY_MS = 3_000
 /** Decisions applied, over all nodes, in the window at saturation. */
-const BUSY_APPLIED = 60_000
+const BUSY_APPLIED = 30_000
 const BUSY_MS_MAX = 500
-const DRAIN_MS = 8_000
+/** Of load on processors that are charged: at more than they can do, what waits grows by a tenth of that and more. */
+const CHARGED_MS = 150
+const DRAIN_MS = 6_000
+/** Of three nodes, for long enough that all is compiled: commits a second, and how long. */
+const MANY = 400
+const MANY_MS = 3_000
 /** Shares of the saturating rate at which processors are charged. */
-export const SHARES = [0.25, 0.5, 0.75, 0.9, 1.1]
+export const SHARES = [0.25, 0.5, 0.75, 1, 1.25, 1.5]
+
+/**
+ * Milliseconds of the processor that collecting one commit takes, where there is much to collect. What is compiled on the way is
+ * not charged to what is measured next.
+ *
+ * @param {number} seed
+ */
+export async function collectedMsOf(seed) {
+  const cluster = new SimulatedCluster(seed)
+  await cluster.start(3)
+  const load = loadOf(cluster)
+  load.set(MANY)
+  await cluster.advance(MANY_MS)
+  load.set(0)
+  await cluster.advance(DRAIN_MS)
+  load.set(MANY)
+  const during = await windowOf(cluster, MANY_MS)
+  load.set(0)
+  const after = await windowOf(cluster, DRAIN_MS)
+  load.check()
+  return (during.spentMs.storage + after.spentMs.storage) / (during.commits + after.commits)
+}
 
 /**
  * One size of cluster: idle, under a steady load, and about as busy as it can be.
  *
- * @param {{ nodes: number, seed: number, isShort: boolean, charged: boolean }} options
+ * @param {{ nodes: number, seed: number, isShort: boolean, charged: boolean, collectedMs: number }} options
  */
-export async function measured({ nodes, seed, isShort, charged }) {
+export async function measured({ nodes, seed, ...options }) {
   const base = await heldBytes()
   const cluster = new SimulatedCluster(seed)
   await cluster.start(nodes)
-  return { nodes, ...(await figuresOf(cluster, { base, isShort, charged })) }
+  return { nodes, ...(await figuresOf(cluster, { base, ...options })) }
 }
 
-/** @param {SimulatedCluster} cluster @param {{ base: number, isShort: boolean, charged: boolean }} options */
-async function figuresOf(cluster, { base, isShort, charged }) {
+/** @param {SimulatedCluster} cluster @param {{ base: number, isShort: boolean, charged: boolean, collectedMs: number }} options */
+async function figuresOf(cluster, { base, isShort, charged, collectedMs }) {
   const nodes = cluster.nodes.length
   const idleBytes = ((await heldBytes()) - base) / nodes
   const idle = await windowOf(cluster, IDLE_MS)
@@ -49,7 +76,7 @@ async function figuresOf(cluster, { base, isShort, charged }) {
   const versions = cluster.nodes.reduce((sum, { node }) => sum + counter(node, 'versions'), 0) / nodes
   const steadyBytes = (await heldBytes()) - base - (await engineBytes(cluster))
   const common = { idleBytes, steadyBytes: steadyBytes / nodes, versions, idle, steady, anatomy }
-  let costs = costsOf(idle, steady)
+  let costs = costsOf(collectedMs, steady)
   /** @type {{ share: number, p50Ms: number, p99Ms: number }[]} */
   const shares = []
   if (!isShort) {
@@ -59,15 +86,15 @@ async function figuresOf(cluster, { base, isShort, charged }) {
     await cluster.advance(ms / 4)
     const busy = await windowOf(cluster, ms)
     load.set(0)
-    costs = costsOf(idle, steady, busy)
-    await cluster.advance(DRAIN_MS)
+    costs = costsOf(collectedMs, steady, busy)
     if (charged) {
+      await cluster.advance(DRAIN_MS)
       const prices = pricesOf(busy)
       for (const share of SHARES) {
         for (const { processor } of cluster.nodes) processor.pricesMs = prices
         load.set(share * saturatingRate(costs, nodes))
-        await cluster.advance(100)
-        const { visible } = await windowOf(cluster, 200)
+        await cluster.advance(CHARGED_MS / 2)
+        const { visible } = await windowOf(cluster, CHARGED_MS)
         load.set(0)
         for (const { processor } of cluster.nodes) processor.pricesMs = undefined
         await cluster.advance(DRAIN_MS)

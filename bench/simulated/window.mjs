@@ -14,12 +14,17 @@ export async function windowOf(cluster, ms) {
   const visible = timings()
   cluster.onVisible = (ms) => visible.add(ms)
   const before = sums(cluster)
+  const startedMs = performance.now()
+  const used = process.cpuUsage()
   await cluster.advance(ms)
+  const { user, system } = process.cpuUsage(used)
+  // Others on this machine may have had the processor for a part of the time.
+  const own = Math.min(1, (user + system) / 1_000 / (performance.now() - startedMs))
   const after = sums(cluster)
   cluster.onVisible = () => {}
   /** @param {(of: typeof before) => number} figure */
   const each = (figure) => (figure(after) - figure(before)) / cluster.nodes.length
-  const spentMs = Object.fromEntries(KINDS.map((kind) => [kind, each(({ spent }) => spent[kind].ms)]))
+  const spentMs = Object.fromEntries(KINDS.map((kind) => [kind, own * each(({ spent }) => spent[kind].ms)]))
   const events = Object.fromEntries(KINDS.map((kind) => [kind, each(({ spent }) => spent[kind].events)]))
   return {
     seconds: ms / 1_000,
