@@ -21,6 +21,8 @@ const BUSY_MS_MAX = 500
 /** Of load on processors that are charged: at more than they can do, what waits grows by a tenth of that and more. */
 const CHARGED_MS = 150
 const DRAIN_MS = 6_000
+/** Then everything decided is known everywhere. */
+const TOLD_MS = 1_000
 /** Of three nodes, for long enough that all is compiled: commits a second, and how long. */
 const MANY = 400
 const MANY_MS = 3_000
@@ -103,7 +105,7 @@ async function figuresOf(cluster, { base, isShort, charged, collectedMs }) {
     }
   }
   load.set(0)
-  await cluster.advance(DRAIN_MS)
+  await cluster.advance(TOLD_MS)
   load.check()
   return {
     ...common,
