@@ -1,9 +1,9 @@
 // Shows which checker of the simulator catches which deliberate defect, and after how many seeds: `npm run mutants`.
 // `--only NAME[,NAME…]`: these alone. `--seeds N`: give up after so many. `--from N`: the first seed. `--jobs N`: so many
-// at a time. `--list`: what there is. Fails if one is not caught.
+// at a time. `--open`: those that were never seen to be caught yet. `--list`: what there is. Fails if one is not caught.
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { MUTANTS } from '../test/mutants/all.mjs'
+import { MUTANTS, OPEN } from '../test/mutants/all.mjs'
 import { tryAll } from '../test/mutants/trials.mjs'
 import { openWorkshop } from '../test/mutants/workshop.mjs'
 
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '300' },
     from: { type: 'string', default: '1' },
     jobs: { type: 'string', default: String(availableParallelism()) },
+    open: { type: 'boolean' },
     list: { type: 'boolean' },
   },
 })
@@ -23,9 +24,10 @@ const whole = (name) => {
 }
 
 const names = values.only?.split(',')
-const unknown = names?.filter((name) => !MUTANTS.some((mutant) => mutant.name === name)) ?? []
+const all = [...MUTANTS, ...OPEN]
+const unknown = names?.filter((name) => !all.some((mutant) => mutant.name === name)) ?? []
 if (unknown.length > 0) throw new Error(`there is no mutant ${unknown.join(', ')}: see --list`)
-const mutants = MUTANTS.filter(({ name }) => names === undefined || names.includes(name))
+const mutants = names ? all.filter(({ name }) => names.includes(name)) : values.open ? OPEN : MUTANTS
 
 const NAME_WIDTH = Math.max(...mutants.map(({ name }) => name.length))
 const RULE_WIDTH = 24

@@ -10,3 +10,5 @@ export interface Mutant {
 }
 
 export const MUTANTS: readonly Mutant[]
+/** Those that no run was seen to show yet. */
+export const OPEN: readonly Mutant[]

@@ -15,13 +15,6 @@ export const COLLECTING = [
     put: '',
   },
   {
-    name: 'open-not-counted',
-    what: 'the low vector leaves out open transactions',
-    file: 'node/collecting/snapshots.ts',
-    find: 'const cuts = new Set<Cut>(this.#open())',
-    put: 'const cuts = new Set<Cut>([...this.#open()].slice(0, 0))',
-  },
-  {
     name: 'pins-not-counted',
     what: 'the watermark passes pinned cuts',
     file: 'node/collecting/watermark.ts',
@@ -29,25 +22,11 @@ export const COLLECTING = [
     put: 'const pinned = pins.filter((pin) => !hasExpired(pin, nowMs) && !pin).map(({ cut }) => cut)',
   },
   {
-    name: 'joins-not-counted',
-    what: 'the watermark is raised though a node joined since it was computed',
-    file: 'node/collecting/join-watermark.ts',
-    find: 'joins: stands.joins + 1',
-    put: 'joins: stands.joins',
-  },
-  {
     name: 'no-admission',
     what: 'a snapshot from another node is taken up without a look whether it is kept',
     file: 'node/contexts/admission.ts',
     find: 'if (snapshots.keeps(txn, cut)) {',
     put: 'if (snapshots.keeps(txn, cut) || txn) {',
-  },
-  {
-    name: 'zombie-goes-on',
-    what: 'a node that was taken for dead goes on with its snapshots',
-    file: 'node/cluster/membership.ts',
-    find: 'if (this.#isBehind) return false\n',
-    put: 'if (this.#isBehind || !this.#isBehind) return this.#serving\n',
   },
   {
     name: 'base-lowered',
@@ -88,14 +67,6 @@ export const COLLECTING = [
     put: 'if (compareStamps(base, { hlc, txn }) >= 0) garbage.push(blobKey(txn, blob))',
   },
   {
-    name: 'orphans-deleted-without-a-fence',
-    what: 'large values of an attempt that may yet commit are deleted, and it is not fenced',
-    file: 'node/collecting/orphan-values.ts',
-    find: 'if (this.#isOver(larges[0]!, nowMs)) orphans',
-    put: `if (nowMs > 0) orphans.push(...larges.map(({ place }) => place))
-      else if (this.#isOver(larges[0]!, nowMs)) orphans`,
-  },
-  {
     name: 'markers-deleted-early',
     what: 'markers are deleted within the idempotency window',
     file: 'node/collecting/retiring.ts',
@@ -110,13 +81,6 @@ export const COLLECTING = [
     put: 'history.foundCompacted(compacted.cut, HLC_ZERO)',
   },
   {
-    name: 'departed-before-compacted',
-    what: 'an origin departs while something of it is not in the bases',
-    file: 'node/collecting/departures.ts',
-    find: 'if (isLongDead && isCompacted && isKnownToAll && found.length < BATCH_MAX)',
-    put: 'if (isLongDead && (isCompacted || isKnownToAll || true) && found.length < BATCH_MAX)',
-  },
-  {
     name: 'minute-passed-with-a-decision',
     what: 'the checkpoint passes a minute that holds a decision which is not compacted',
     file: 'node/collecting/closing.ts',
@@ -129,12 +93,5 @@ export const COLLECTING = [
     file: 'node/collecting/closing.ts',
     find: 'if (isUnknown) await adopt()',
     put: 'if (isUnknown && adopt === undefined) return true',
-  },
-  {
-    name: 'dead-origins-not-compacted',
-    what: 'nobody compacts what a dead origin published',
-    file: 'node/collecting/compactor.ts',
-    find: 'return [own, ...dead]',
-    put: 'return [own, ...dead.slice(0, 0)]',
   },
 ]

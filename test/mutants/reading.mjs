@@ -43,13 +43,6 @@ export const READING = [
     put: 'void this.#horizon',
   },
   {
-    name: 'tombstone-taken-for-a-miss',
-    what: 'a cached tombstone is looked up in storage',
-    file: 'node/reading/reads.ts',
-    find: 'const bytes = cached === undefined ? await this.#values.load(version!) : cached',
-    put: 'const bytes = cached ?? (await this.#values.load(version!))',
-  },
-  {
     name: 'base-before-chain',
     what: 'the chain is looked at after the base was read',
     file: 'node/reading/reads.ts',
@@ -63,17 +56,6 @@ export const READING = [
     put: `    const base = this.#bases.peek(key) ?? (await this.#bases.load(key))
     const version = this.#history.read(key, from.cut)
 `,
-  },
-  {
-    name: 'base-cached-too-late',
-    what: 'a base that was read while a newer version left its chain is kept',
-    file: 'node/reading/bases.ts',
-    find: `    if (loading !== undefined) {
-      loading.isStale = true
-      this.#loading.delete(key)
-    }
-`,
-    put: '    if (loading !== undefined) this.#loading.delete(key)\n',
   },
   {
     name: 'cached-base-not-replaced',
