@@ -161,11 +161,12 @@ test('nothing of a refused frame is done, and its session goes on', async () => 
   const node = await testNode()
   const dealer = new RawDealer(node.socket)
   await dealer.hello()
-  const good = [2, 1, 1, newId(), false, null, null, null, false]
+  const good = [2, 1, 1, newId(), false, null, null, null, false, null]
   const bad: readonly (readonly unknown[])[] = [
     [65, 2], // an answer
     [73, 2, 'Busy', false, ''],
-    [15, 2], // no message
+    [99, 2], // no message
+    [15, 2, 1], // one with a field too many
     [3, 2, 1], // too few fields
     [3, 2, 1, [], []], // too many
     [3, 2, -1, []],

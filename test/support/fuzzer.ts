@@ -85,7 +85,9 @@ export class Fuzzer {
           : this.#pick(TEXTS)
         const after = this.#chance(0.9) ? null : this.#oneOf(this.#tokens)
         const deadlineMs = this.#chance(0.9) ? null : this.#pick([0, 1, 5_000, 2 ** 40, MAX])
-        return [2, request, handle, id, this.#chance(0.5), deadlineMs, consistency, after, this.#chance(0.3)]
+        const snapshot = this.#chance(0.9) ? null : this.#random(this.#pick([0, 16, 20, 32]))
+        const [keyed, lookup] = [this.#chance(0.5), this.#chance(0.3)]
+        return [2, request, handle, id, keyed, deadlineMs, consistency, after, lookup, snapshot]
       }
       case 3:
         return [3, request, handle, this.#keys()]
@@ -108,7 +110,13 @@ export class Fuzzer {
           ? [10, request, id]
           : [11, request, id, this.#pick([null, '1'.padEnd(24, 'f')])]
       case 11:
-        return this.#chance(0.5) ? [12, request] : [14, request]
+        return this.#pick([
+          [12, request],
+          [14, request],
+          [15, request],
+          [16, request, this.#keys(), this.#below(100)],
+          [17, request],
+        ])
       case 12:
         return [5, request, handle, this.#writes(), null]
       default:
@@ -178,7 +186,7 @@ export class Fuzzer {
   #oddMessages(): readonly unknown[] {
     return Array.from({ length: this.#below(5) }, () => {
       const number = this.#chance(0.8)
-        ? this.#pick([1, 2, 3, 4, 5, 7, 8, 64, 65, 73, 99])
+        ? this.#pick([1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 64, 65, 73, 99])
         : this.#pick(SCALARS)
       const fields = Array.from({ length: this.#below(9) }, () => this.#anything(3))
       return this.#chance(0.9) ? [number, this.#pick(SCALARS), ...fields] : this.#pick(SCALARS)
