@@ -19,11 +19,14 @@ interface Seen extends Member {
  */
 export class LeaseView {
   readonly #clock: Clock
+  readonly #ttlMs: number
   #seen: ReadonlyMap<string, Seen> = new Map()
   #lookedAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(clock: Clock) {
+  /** @param ttlMs of the observer, who looks several times in it */
+  constructor(clock: Clock, ttlMs: number) {
     this.#clock = clock
+    this.#ttlMs = ttlMs
   }
 
   /** Takes what a listing found. Returns the members whose incarnation ended since: they left, or came back as another. */
@@ -35,7 +38,8 @@ export class LeaseView {
     for (const [nodeId, record] of records) {
       const lease = decodeLease(record)
       const known = this.#seen.get(nodeId)
-      const hasLooked = sinceLastMs <= lease.ttlMs / 2
+      // Also a lease of a shorter time to live than it looks for, of a node that was started otherwise, must lapse.
+      const hasLooked = sinceLastMs <= Math.max(lease.ttlMs, this.#ttlMs) / 2
       const isSame =
         hasLooked && known?.lease.origin === lease.origin && known.lease.renewal === lease.renewal
       next.set(nodeId, { nodeId, lease, record, sinceMs: isSame ? known.sinceMs : nowMs })

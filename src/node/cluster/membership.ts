@@ -79,7 +79,7 @@ export class Membership {
     this.#config = config
     this.#origin = origin
     this.#events = events
-    this.#view = new LeaseView(world.clock)
+    this.#view = new LeaseView(world.clock, config.leaseTtlMs)
   }
 
   /**
@@ -242,7 +242,7 @@ export class Membership {
 
   /** The lease was not what this node last knew: an earlier renewal arrived after all, or another node has the id. */
   async #settle(current: Uint8Array | undefined, next: Uint8Array): Promise<void> {
-    const view = new LeaseView(this.#world.clock)
+    const view = new LeaseView(this.#world.clock, this.#config.leaseTtlMs)
     let stands = current
     for (;;) {
       if (stands !== undefined) {
