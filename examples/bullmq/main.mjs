@@ -15,7 +15,7 @@ import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { connect, transactionId } from 'virga'
 import { claim, event, heading, say, table } from '../demo/narrator.mjs'
-import { folder, kill, start, startTalking } from '../support/processes.mjs'
+import { folder, kill, killAll, start, startTalking } from '../support/processes.mjs'
 
 const url = process.argv[2] ?? process.env.REDIS_URL
 if (url === undefined)
@@ -89,6 +89,8 @@ claim('workers were killed half-way and after a commit', kills, 6)
 
 for (const node of nodes) await node.close()
 await queue.close()
+// Nodes and workers would go on writing there.
+await killAll()
 const redis = new Redis(url)
 for await (const keys of redis.scanStream({ match: `*${QUEUE}*` }))
   if (keys.length > 0) await redis.unlink(keys)

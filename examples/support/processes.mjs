@@ -48,6 +48,11 @@ export async function kill(child) {
   await ended
 }
 
+/** All that still run. */
+export async function killAll() {
+  for (const child of [...children]) await kill(child)
+}
+
 /** @param {ChildProcess} child */
 function keep(child) {
   children.add(child)
