@@ -124,7 +124,11 @@ export class Transaction implements AsyncDisposable, LateBegin {
     const sight = this.#sight()
     if (sight !== undefined && this.#written(key) === undefined) {
       const seen = look(sight, key)
-      if (seen !== NOT_SEEN) return seen as T | undefined
+      if (seen !== NOT_SEEN) {
+        const turn = sight.view.turn()
+        if (turn !== undefined) await turn
+        return seen as T | undefined
+      }
     }
     const [value] = await this.getMany<T>([key])
     return value
@@ -147,6 +151,8 @@ export class Transaction implements AsyncDisposable, LateBegin {
       } else if (written === undefined || written === 'ahead') asked.push(i)
       else values[i] = written === null ? undefined : (decodeValue(written) as T)
     }
+    const turn = sight?.view.turn()
+    if (turn !== undefined) await turn
     // Else the node would answer with what the transaction had not yet overwritten.
     if (asked.length > 0) await this.#settled()
     for (let done = 0; done < asked.length; ) {

@@ -27,6 +27,8 @@ const AHEAD_MS_MAX = 1_000
 /** One read in so many is told to the node, which keeps in the view what is read. */
 const SAMPLE_EVERY = 32
 const SAMPLE_KEYS = 16
+/** Reads and begins without a turn of the event loop: a few milliseconds of them. */
+const UNBROKEN_MAX = 512
 
 /** What is read at. Transactions that begin at one moment share it. */
 export interface ViewSnapshot {
@@ -61,6 +63,7 @@ export class View {
   /** The batch that the head was last read of. */
   #headOf = -1
   #reads = 0
+  #unbroken = 0
   #sample: string[] = []
   #isUnfit = false
 
@@ -131,6 +134,13 @@ export class View {
       this.#giveUp(error)
       return NOT_SEEN
     }
+  }
+
+  /** Reads wait for nothing: now and then, what else waits in this process has its turn. Undefined: not now. */
+  turn(): Promise<void> | undefined {
+    if (++this.#unbroken < UNBROKEN_MAX) return undefined
+    this.#unbroken = 0
+    return new Promise((resolve) => this.#clock.defer(resolve))
   }
 
   close(): void {

@@ -174,6 +174,8 @@ export class Virga implements AsyncDisposable {
     checkKey(key, this.#session.limits)
     const { view } = this.#attachment
     const seen = view === undefined ? NOT_SEEN : view.readNewest(key)
+    const turn = view?.turn()
+    if (turn !== undefined) await turn
     if (seen !== NOT_SEEN) return seen as T | undefined
     const reply = await this.#ask(() => ({ type: 'read', handle: 0, keys: [key] }), options.signal)
     const value = (reply as ReplyOf<'values'>).values[0] ?? null
@@ -224,6 +226,8 @@ export class Virga implements AsyncDisposable {
       throw new VirgaError('InvalidArgument', `deadlineMs is a positive whole number, got ${deadlineMs}`)
     }
     if (!this.#session.isUp || signal !== undefined) await this.#session.up(signal)
+    const turn = this.#attachment.view?.turn()
+    if (turn !== undefined) await turn
     const handle = ++this.#lastHandle
     const { epoch } = this.#session
     const begin = { type: 'begin', handle, id, keyed, deadlineMs, consistency, after, lookup } as const
