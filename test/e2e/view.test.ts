@@ -3,8 +3,9 @@ import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, statSync } fr
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Virga } from '../../src/index.js'
 import type { Child } from '../support/child.js'
-import { executorProcess, NodeProcess, storageUrl } from '../support/nodes.js'
+import { executorProcess, NodeProcess, storageUrl, testClient } from '../support/nodes.js'
 import { until } from '../support/until.js'
 
 const MIB = 1024 * 1024
@@ -107,6 +108,37 @@ test('cached reads, absent keys and deleted ones wait for no message; new, large
   expect(evicted.asked).toBeGreaterThan(0)
   expect(await node.count('viewBytes')).toBeLessThan(2 * MIB)
   expect(await node.count('viewReaders')).toBe(1)
+})
+
+test.each([
+  ['transactions', async (virga: Virga) => virga.transaction((tx) => tx.get('k'))],
+  ['single reads', async (virga: Virga) => virga.get('k')],
+])('a loop of %s that wait for no message lets timers have their turn', async (_, read) => {
+  const node = await nodeWith()
+  const virga = await testClient(node.socket)
+  await virga.transaction((tx) => tx.put('k', 1))
+  const keysRead = async (): Promise<number> => node.count('keysRead')
+  await until('the key is in the view', async () => {
+    const before = await keysRead()
+    await read(virga)
+    return (await keysRead()) === before
+  })
+  const before = await keysRead()
+  let ticks = 0
+  let reads = 0
+  const timer = setInterval(() => ticks++, 5)
+  const startedAt = performance.now()
+  // Without a turn it would never end: the time is looked at by a timer too.
+  let isOver = false
+  setTimeout(() => {
+    isOver = true
+  }, 300)
+  for (; !isOver && performance.now() - startedAt < 10_000; reads++) expect(await read(virga)).toBe(1)
+  clearInterval(timer)
+  expect(performance.now() - startedAt).toBeLessThan(10_000)
+  expect(ticks).toBeGreaterThan(5)
+  expect(reads).toBeGreaterThan(1_000)
+  expect(await keysRead()).toBe(before)
 })
 
 test("`view: 'off'` on either side: every read is asked of the node; status tells which way reads went", async () => {
