@@ -7,8 +7,11 @@ const RESTING_REQUESTS_MAX = 200
 /** So much more than is in use is worth a pause of some 20 ms. */
 const WORTH_BYTES = 16 * 1024 * 1024
 const WORTH_SHARE = 0.25
-/** The first takes out the garbage; only the next gives the space of young objects back. */
-const PASSES_MAX = 3
+/**
+ * After each pass as many looks are passed over as before it, and one more, up to so many: the first takes out the garbage, only the
+ * next gives the space of young objects back, and what collection is still to take out of the chains becomes garbage later.
+ */
+const LOOKS_BETWEEN_MAX = 31
 
 export interface Heap {
   readonly collect: () => void
@@ -24,17 +27,20 @@ export interface Heap {
  */
 export function giveBackGarbage(requests: () => number, heap: Heap = ownHeap()): void {
   let last = requests()
-  let passes = 0
+  let looksBetween = 0
+  let looksToPass = 0
   /** As it was after the last collection here: what is garbage of the rest is not known before the next. */
   let usedBytes = 0
   setInterval(() => {
     const now = requests()
     const isResting = now - last <= RESTING_REQUESTS_MAX
     last = now
-    if (!isResting) passes = 0
-    if (!isResting || passes >= PASSES_MAX) return
+    if (!isResting) looksBetween = looksToPass = 0
+    if (!isResting || looksToPass-- > 0) return
+    looksToPass = 0
     if (heap.usage().heapTotal <= usedBytes * (1 + WORTH_SHARE) + WORTH_BYTES) return
-    passes++
+    looksToPass = looksBetween
+    looksBetween = Math.min(LOOKS_BETWEEN_MAX, 2 * looksBetween + 1)
     heap.collect()
     usedBytes = heap.usage().heapUsed
   }, LOOK_MS).unref()

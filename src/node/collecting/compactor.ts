@@ -25,6 +25,9 @@ const READ_DECISIONS = 128
 const ROUND_DECISIONS_MAX = 50_000
 /** Records decoded, and markers encoded, before others have their turn: about a millisecond. */
 const STEPS_PER_TURN = 100
+/** With so many decisions waiting to be compacted it takes twice as long turns, and so on: else commits outrun it. */
+const WAITING_DECISIONS = 5_000
+const SHARE_MAX = 8
 /** Places that leave the chains at once: about a millisecond, too. */
 const DROPS_PER_TURN = 200
 
@@ -83,6 +86,9 @@ export class Compactor {
   async run(inForce: Cut): Promise<boolean> {
     const newest = new NewestAt(this.#parts.state.history, inForce)
     let left = ROUND_DECISIONS_MAX
+    const own = this.#parts.state.ledger.origin
+    const waiting = (inForce.get(own) ?? 0) - (this.#parts.state.history.compacted.get(own) ?? 0)
+    this.#turns.takeShare(Math.min(SHARE_MAX, 1 + Math.floor(waiting / WAITING_DECISIONS)))
     for (const origin of this.#origins()) {
       left -= await this.#compactOrigin(origin, inForce, newest, left)
       if (left <= 0) return true
