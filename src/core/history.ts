@@ -1,6 +1,6 @@
 import { VirgaError } from '../errors.js'
 import { mark } from '../marks.js'
-import { type Coordinates, type Cut, sees, union } from './cut.js'
+import { type Coordinates, type Cut, cutOf, departuresOf, sees, union } from './cut.js'
 import { HLC_ZERO, type Hlc } from './hlc.js'
 import type { Origin, TxnId } from './ids.js'
 import { Order } from './order.js'
@@ -55,6 +55,10 @@ export class History {
   /** Origins that have departed: of what they published nothing is in the chains here, nor will be. */
   readonly #departed = new Set<Origin>()
   readonly #lastOfDeparted = new Map<Origin, number>()
+  /** By their numbers, which rise. */
+  readonly #departures: { readonly origin: Origin; readonly last: number; readonly number: number }[] = []
+  /** Up to which number origins need not be named. */
+  #leftOut = 0
   /** Those that no cut need name any more. */
   readonly #unnamed = new Set<Origin>()
   #cut: Cut | undefined
@@ -66,7 +70,7 @@ export class History {
 
   /** The applied vector, as a cut that stays as it is. Shared by all who ask between two applications. */
   cut(): Cut {
-    this.#cut ??= new Map(this.#vector)
+    this.#cut ??= cutOf(this.#vector, this.#leftOut)
     return this.#cut
   }
 
@@ -125,24 +129,57 @@ export class History {
     return this.#departed
   }
 
+  /** Cuts do not name origins that departed under this number or a lower one. */
+  get leftOut(): number {
+    return this.#leftOut
+  }
+
+  /** Whether cuts do not name it any more. */
+  isLeftOut(origin: Origin): boolean {
+    return this.#unnamed.has(origin)
+  }
+
+  /**
+   * Whether a cut is so old that it does not see all of an origin that has departed since: the bases may hold what it does not
+   * see.
+   */
+  lacksDeparted(cut: Cut): boolean {
+    const seen = departuresOf(cut)
+    for (let i = this.#departures.length - 1; i >= 0; i--) {
+      const { origin, last, number } = this.#departures[i]!
+      if (number <= seen) return false
+      if ((cut.get(origin) ?? 0) < last) return true
+    }
+    return false
+  }
+
   /**
    * An origin is dead, and all that it ever published, up to a last place, is compacted: what a cut says of it makes no
    * difference any more. False: there is something here that stands at a place of this origin alone and is not compacted. It may be
    * so although it was looked for everywhere: told to this node alone, which was out of touch. It must be given another
    * place first.
+   * @param number of the departure: each is told here once, and in their order
    */
-  depart(origin: Origin, last: number, horizon: Hlc): boolean {
+  depart(origin: Origin, last: number, horizon: Hlc, number: number): boolean {
     this.foundCompacted(new Map([[origin, last]]), horizon)
     const order = this.#orders.get(origin)
     const left = order?.between(order.first, order.last).flatMap((txn) => this.#applied.get(txn) ?? [])
     if (left?.some(({ coordinates }) => coordinates.every((at) => at.origin === origin))) return false
     this.#departed.add(origin)
     this.#lastOfDeparted.set(origin, Math.max(last, this.seqOf(origin)))
+    this.#departures.push({ origin, last, number })
     return true
   }
 
-  /** Nobody's chains hold anything of these origins: cuts from now on leave them out. */
-  leaveOut(origins: Iterable<Origin>): void {
+  /**
+   * Nobody's chains hold anything of these origins: cuts from now on leave them out.
+   * @param through all that have departed under this number or a lower one are among them, or were left out by all before
+   */
+  leaveOut(origins: Iterable<Origin>, through: number): void {
+    if (through > this.#leftOut) {
+      this.#leftOut = through
+      this.#cut = undefined
+    }
     for (const origin of origins) {
       if (this.#unnamed.has(origin)) continue
       mark('depart.left-out')

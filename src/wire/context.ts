@@ -1,9 +1,10 @@
 import type { Context, WriteSet, WriteSetBody } from '../core/context.js'
+import { cutOf, departuresOf } from '../core/cut.js'
 import { CONSISTENCIES } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
 import { pack, unpack } from './msgpack.js'
 import { bool, type Infer, list, nullable, oneOf, Struct, text, tuple, uint } from './schema.js'
-import { attempt, cut, hlc, origin, packCut, txnId, unpackCut, writes } from './types.js'
+import { attempt, cut, hlc, origin, packCut, txnId, writes } from './types.js'
 
 /**
  * A context as text: base64url of a MessagePack array, the context version and its fields, followed by a message
@@ -32,6 +33,7 @@ const CONTEXT = new Struct({
   consistency: oneOf(...CONSISTENCIES),
   keyed: bool,
   cut,
+  departures: uint,
   sender: origin,
   heads: list(text),
   lineage: list(writeSet),
@@ -39,7 +41,11 @@ const CONTEXT = new Struct({
 
 export function encodeContext(context: Context, mac: Mac): string {
   const items: unknown[] = [CONTEXT_VERSION]
-  CONTEXT.write({ ...context, cut: packCut(context.cut), lineage: context.lineage.map(packWriteSet) }, items)
+  const { cut, lineage, ...rest } = context
+  CONTEXT.write(
+    { ...rest, cut: packCut(cut), departures: departuresOf(cut), lineage: lineage.map(packWriteSet) },
+    items,
+  )
   const payload = pack(items)
   const signed = Buffer.allocUnsafe(payload.length + MAC_BYTES)
   signed.set(payload)
@@ -61,8 +67,8 @@ export function decodeContext(encoded: string, mac: Mac): Context {
     const items = unpack(payload) as readonly unknown[]
     if (items[0] !== CONTEXT_VERSION)
       throw invalid(`it has version ${String(items[0])}; this node reads ${CONTEXT_VERSION}`)
-    const fields = CONTEXT.read(items, 1)
-    return { ...fields, cut: unpackCut(fields.cut), lineage: fields.lineage.map(unpackWriteSet) }
+    const { cut, departures, lineage, ...rest } = CONTEXT.read(items, 1)
+    return { ...rest, cut: cutOf(cut, departures), lineage: lineage.map(unpackWriteSet) }
   } catch (cause) {
     if (VirgaError.is(cause) && cause.code === 'ContextInvalid') throw cause
     throw invalid('it can not be read', cause)

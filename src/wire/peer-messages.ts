@@ -55,7 +55,7 @@ export const PEER_REQUESTS = {
   /** As `writeSets`, from who is about to decide: large values go to storage and come as names. */
   prepare: message(20, 'prepare', { txn: txnId, attempt, deadlineMs: uint, ids: list(text) }),
   /** Asks the sender of a context to keep its snapshot until the next lease of who asks tells of it. */
-  keep: message(21, 'keep', { txn: txnId, cut }),
+  keep: message(21, 'keep', { txn: txnId, cut, departures: uint }),
 } as const
 
 export const PEER_REPLIES = {

@@ -34,9 +34,11 @@ export interface DeparturesParts {
  * contexts would grow with every restart there ever was.
  *
  * An origin that is dead, and of which all that anyone has applied is compacted, is written down as departed, with a number. It
- * is in every snapshot, whatever a cut says of it. Each member, once nothing of the origin is in its chains, no longer looks
- * at what cuts say of it, and tells the number in its lease. When every member has told it, nobody names the origin in new
- * cuts: whoever gets such a cut is a member that has told, or starts later, and learns of the departures first.
+ * is in every snapshot that anybody waits for. Each member, once nothing of the origin is in its chains, need not find it in cuts
+ * any more, and tells the number in its lease. When every member has told it, nobody names the origin in new cuts, which say
+ * up to which number that is so: whoever gets such a cut is a member that has told, or starts later, and learns of the
+ * departures first. A cut that neither names the origin to its end nor has that number is of before: it is refused, since
+ * nobody waited for it, and the bases may be ahead of it.
  *
  * Nothing is ever inferred from silence: an origin departs only if another has its node's id, or its lease has been gone for
  * long. One that comes back all the same finds itself written down, and stops. A decision that it made in between is in
@@ -68,6 +70,8 @@ export class Departures {
     const [record, compacted] = await state.world.storage.get([CLUSTER_DEPARTED, CLUSTER_COMPACTED])
     if (record === undefined) return NOBODY
     const departed = decodeDeparted(record)
+    // Those that are forgotten were left out by all, long ago.
+    state.history.leaveOut([], (departed.departures[0]?.number ?? departed.last + 1) - 1)
     const horizon = compacted === undefined ? HLC_ZERO : decodeCompacted(compacted).horizon
     for (const departure of departed.departures) {
       if (departure.number <= this.#learned) continue
@@ -85,20 +89,23 @@ export class Departures {
     const { state, membership } = this.#parts
     const told = Math.min(...membership.counted().map(({ lease }) => lease.departed))
     const all = departed.departures.filter(({ number }) => number <= told)
-    state.history.leaveOut(all.map(({ origin }) => origin))
+    state.history.leaveOut(
+      all.map(({ origin }) => origin),
+      Math.min(told, departed.last),
+    )
     if (!membership.isPicked('departures')) return
     await membership.removeLapsed(state.config.departAfterMs)
     await this.#write(departed, told)
   }
 
-  #take({ origin, seq }: Departure, horizon: Hlc): boolean {
+  #take({ origin, seq, number }: Departure, horizon: Hlc): boolean {
     const { ledger } = this.#parts.state
     if (origin === ledger.origin) {
       mark('depart.self')
       this.#parts.onDeparted()
       throw new VirgaError('Closed', `${origin} was taken for dead, and has departed: it must start anew`)
     }
-    return ledger.depart(origin, seq, horizon)
+    return ledger.depart(origin, seq, horizon, number)
   }
 
   async #write(departed: Departed, told: number): Promise<void> {

@@ -51,7 +51,7 @@ export interface Floor {
  */
 export class Snapshots {
   readonly #clock: Clock
-  readonly #history: Pick<History, 'isInEveryCut' | 'moment'>
+  readonly #history: Pick<History, 'isInEveryCut' | 'lacksDeparted' | 'moment'>
   readonly #open: () => Iterable<Cut>
   readonly #held = new Set<Held>()
   readonly #handedOver = new Map<TxnId, HandedOver>()
@@ -60,7 +60,11 @@ export class Snapshots {
   #floor: Cut = EMPTY_CUT
   #limit: Floor = { cut: EMPTY_CUT, moment: 0 }
 
-  constructor(clock: Clock, history: Pick<History, 'isInEveryCut' | 'moment'>, open: () => Iterable<Cut>) {
+  constructor(
+    clock: Clock,
+    history: Pick<History, 'isInEveryCut' | 'lacksDeparted' | 'moment'>,
+    open: () => Iterable<Cut>,
+  ) {
     this.#clock = clock
     this.#history = history
     this.#open = open
@@ -110,13 +114,17 @@ export class Snapshots {
     return low
   }
 
-  /** Whether a snapshot sees all that a cut does. What departed origins published is in every snapshot. */
+  /** Whether a snapshot sees all that a cut does, and all that departed origins published. */
   includes(snapshot: Cut, cut: Cut): boolean {
-    return coversBut(snapshot, cut, (at) => this.#history.isInEveryCut(at))
+    return (
+      !this.#history.lacksDeparted(snapshot) &&
+      coversBut(snapshot, cut, (at) => this.#history.isInEveryCut(at))
+    )
   }
 
   /** Whether a snapshot sees all that a watermark does. */
   includesWatermark(snapshot: Cut, watermark: Watermark): boolean {
+    if (this.#history.lacksDeparted(snapshot)) return false
     return floorBelow(snapshot, watermark, (at) => this.#history.isInEveryCut(at)) !== undefined
   }
 

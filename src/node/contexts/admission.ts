@@ -1,9 +1,9 @@
 import type { Context } from '../../core/context.js'
-import type { Cut } from '../../core/cut.js'
+import { type Cut, cutOf, departuresOf } from '../../core/cut.js'
 import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
 import type { PeerReply, PeerRequestOf } from '../../wire/peer-messages.js'
-import { unpackCut } from '../../wire/types.js'
+import { packCut } from '../../wire/types.js'
 import type { Membership } from '../cluster/membership.js'
 import type { Peers } from '../cluster/peers.js'
 import { joinWatermark } from '../collecting/join-watermark.js'
@@ -52,7 +52,7 @@ export class Admission {
         return release
       }
       const peer = this.#parts.peers.byOrigin(sender)
-      const ask = { type: 'keep', txn, cut: [...cut] } as const
+      const ask = { type: 'keep', txn, cut: packCut(cut), departures: departuresOf(cut) } as const
       const kept = await peer?.ask(ask, ['kept']).catch((error: unknown) => {
         this.#parts.world.log.debug({ err: error, txn }, 'the sender of a context does not answer')
         return undefined
@@ -75,9 +75,9 @@ export class Admission {
   }
 
   /** Answers who took a context over. */
-  answer({ request, txn, cut: pairs }: PeerRequestOf<'keep'>): PeerReply {
+  answer({ request, txn, cut: places, departures }: PeerRequestOf<'keep'>): PeerReply {
     const { snapshots, membership, world, leaseTtlMs } = this.#parts
-    const cut = unpackCut(pairs)
+    const cut = cutOf(places, departures)
     if (!membership.isFresh() || !snapshots.keeps(txn, cut) || this.#kept >= KEPT_MAX) {
       return { type: 'kept', request, kept: false }
     }

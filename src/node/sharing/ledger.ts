@@ -125,7 +125,7 @@ export class Ledger {
    * An origin has departed: all that anyone knew of it, up to a place, is in the bases. What stands beyond, told to this node
    * alone before it was out of touch, gets places of this node's own. False: something of it is left here.
    */
-  depart(origin: Origin, last: number, horizon: Hlc): boolean {
+  depart(origin: Origin, last: number, horizon: Hlc, number: number): boolean {
     // What never came here may be newer than what is cached.
     if (this.#history.seqOf(origin) < last) this.#bases.clear()
     this.compact(origin, last)
@@ -138,7 +138,7 @@ export class Ledger {
       this.#placed(txn)
       this.#listener.onPublished(at, txn, placed)
     }
-    return this.#history.depart(origin, last, horizon)
+    return this.#history.depart(origin, last, horizon, number)
   }
 
   /** Where a commit stands, for whoever wants to see it elsewhere. What is compacted is seen by all: place 0. */

@@ -1,3 +1,4 @@
+import { cutOf } from '../../core/cut.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { ViewBatch, ViewWriter } from '../../ports/view.js'
 import { encodeMeta, encodeVector, FLOOR_KEY, META_KEY, VIEW_LEASE_MS } from '../../wire/view.js'
@@ -29,7 +30,7 @@ export class OpenView {
   #moment = -1
   #epoch = 0
   #horizon: Hlc = HLC_ZERO
-  #departed = 0
+  #leftOut = 0
   #limit: Floor | undefined
   #floorVersion = 0
   #beatMs = Number.NEGATIVE_INFINITY
@@ -58,7 +59,7 @@ export class OpenView {
       this.#moment !== history.moment ||
       this.#horizon !== history.horizon ||
       this.#limit !== this.#parts.snapshots.limit ||
-      this.#departed !== history.departed.size ||
+      this.#leftOut !== history.leftOut ||
       this.#epoch !== life.epoch ||
       this.residents.hasChanged
     )
@@ -80,9 +81,9 @@ export class OpenView {
     this.#horizon = history.horizon
     this.#epoch = life.epoch
     if (beatMs !== undefined) this.#beatMs = beatMs
-    if (this.#limit !== this.#parts.snapshots.limit || this.#departed !== history.departed.size) {
+    if (this.#limit !== this.#parts.snapshots.limit || this.#leftOut !== history.leftOut) {
       this.#limit = this.#parts.snapshots.limit
-      this.#departed = history.departed.size
+      this.#leftOut = history.leftOut
       this.#floorVersion++
       batch.set(FLOOR_KEY, this.#floor(this.#limit))
     }
@@ -103,11 +104,11 @@ export class OpenView {
     return this.#parts.writer.close(new Map([[META_KEY, this.#meta(false)]]))
   }
 
-  /** What departed origins published is in every snapshot, whatever it says of them. */
+  /** Origins that are left out of cuts are seen by snapshots that say so. Of others the node must be asked. */
   #floor({ cut }: Floor): Uint8Array {
     const { history } = this.#parts.state
-    const vector = [...cut].filter(([origin, seq]) => !history.isInEveryCut({ origin, seq }))
-    return encodeVector(this.#parts.origins.vector(new Map(vector)))
+    const places = [...cut].filter(([origin]) => !history.isLeftOut(origin))
+    return encodeVector(this.#parts.origins.vector(cutOf(places, history.leftOut)))
   }
 
   #meta(isLive: boolean): Uint8Array {

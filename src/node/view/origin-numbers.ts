@@ -1,9 +1,12 @@
-import type { Cut } from '../../core/cut.js'
+import { type Cut, cutOf, departuresOf } from '../../core/cut.js'
 import type { Origin } from '../../core/ids.js'
 import { VirgaError } from '../../errors.js'
 import type { Vector } from '../../wire/view.js'
 
-/** Numbers for origins within one view: its records name origins by them, millions of times. */
+/** Up to which number departed origins are seen though they are not named, in the place of an origin's number. */
+const DEPARTURES = 0
+
+/** Numbers for origins within one view, from 1: its records name origins by them, millions of times. */
 export class OriginNumbers {
   readonly #numbers = new Map<Origin, number>()
   readonly #origins: Origin[] = []
@@ -11,7 +14,7 @@ export class OriginNumbers {
   of(origin: Origin): number {
     let number = this.#numbers.get(origin)
     if (number === undefined) {
-      number = this.#origins.push(origin) - 1
+      number = this.#origins.push(origin)
       this.#numbers.set(origin, number)
     }
     return number
@@ -19,6 +22,7 @@ export class OriginNumbers {
 
   vector(cut: Cut): Vector {
     const vector = new Map<number, number>()
+    if (departuresOf(cut) > 0) vector.set(DEPARTURES, departuresOf(cut))
     for (const [origin, seq] of cut) vector.set(this.of(origin), seq)
     return vector
   }
@@ -27,10 +31,11 @@ export class OriginNumbers {
   cut(vector: Vector): Cut {
     const cut = new Map<Origin, number>()
     for (const [number, seq] of vector) {
-      const origin = this.#origins[number]
+      if (number === DEPARTURES) continue
+      const origin = this.#origins[number - 1]
       if (origin === undefined) throw new VirgaError('Malformed', `there is no origin ${number} in this view`)
       cut.set(origin, seq)
     }
-    return cut
+    return cutOf(cut, vector.get(DEPARTURES) ?? 0)
   }
 }

@@ -406,11 +406,14 @@ export class World {
       // What never came here is in the bases, and may be newer than what has left.
       if (node.history.seqOf(origin) < last) node.cache.clear()
       for (const { txn } of this.places.get(origin)!.slice(0, last)) node.visible.add(txn)
-      if (!node.history.depart(origin, last, this.horizon)) break
+      if (!node.history.depart(origin, last, this.horizon, node.learned + 1)) break
       node.learned++
     }
     const told = Math.min(...this.members().map(({ learned }) => learned), node.learned)
-    node.history.leaveOut(this.departures.slice(0, told).map(([origin]) => origin))
+    node.history.leaveOut(
+      this.departures.slice(0, told).map(([origin]) => origin),
+      told,
+    )
     if (told > 0) this.#count('left out')
   }
 

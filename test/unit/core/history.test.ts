@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Coordinates, coversBut, EMPTY_CUT } from '../../../src/core/cut.js'
+import { type Coordinates, coversBut, cutOf, EMPTY_CUT } from '../../../src/core/cut.js'
 import { History } from '../../../src/core/history.js'
 import type { Hlc } from '../../../src/core/hlc.js'
 import type { Origin, TxnId } from '../../../src/core/ids.js'
@@ -323,7 +323,7 @@ describe('an origin that has departed', () => {
     put(history, 't1', 1, { origin: A, seq: 1 })
     put(history, 't2', 2, { origin: B, seq: 1 })
     history.compact(A, 1)
-    expect(history.depart(A, 1, 1 as Hlc)).toBe(true)
+    expect(history.depart(A, 1, 1 as Hlc, 1)).toBe(true)
     return history
   }
 
@@ -339,23 +339,40 @@ describe('an origin that has departed', () => {
     ).toBe(true)
     expect(history.covers(new Map([[A, 2]]))).toBe(false)
     expect(history.covers(new Map([[B, 2]]))).toBe(false)
-    history.leaveOut([A])
+    history.leaveOut([A], 1)
     history.foundCompacted(new Map([[A, 1]]), 1 as Hlc)
-    expect(history.cut()).toEqual(new Map([[B, 1]]))
+    expect([...history.cut()]).toEqual([[B, 1]])
     expect(history.covers(new Map([[A, 1]]))).toBe(true)
     expect(history.covers(new Map([[A, 2]]))).toBe(false)
+  })
+
+  test('is lacked by a cut of before, and by none that names it to its end or says that it need not', () => {
+    const history = departed()
+    const before = new Map([[B, 1]])
+    expect(history.lacksDeparted(before)).toBe(true)
+    expect(history.lacksDeparted(cutOf(before, 0))).toBe(true)
+    expect(history.lacksDeparted(new Map([[A, 1]]))).toBe(false)
+    expect(history.lacksDeparted(history.cut())).toBe(false)
+    history.leaveOut([A], 1)
+    expect(history.cut()).toEqual(cutOf([[B, 1]], 1))
+    expect(history.lacksDeparted(history.cut())).toBe(false)
+    expect(history.lacksDeparted(before)).toBe(true)
+    expect(history.depart(C, 4, 1 as Hlc, 2)).toBe(true)
+    expect(history.lacksDeparted(cutOf([[B, 1]], 1))).toBe(true)
+    expect(history.lacksDeparted(cutOf([[B, 1]], 2))).toBe(false)
+    expect(history.lacksDeparted(history.cut())).toBe(false)
   })
 
   test('has not departed while something of it is not compacted', () => {
     const history = new History()
     for (const seq of [1, 2]) put(history, `t${seq}`, seq, { origin: A, seq })
     history.compact(A, 1)
-    expect(history.depart(A, 1, 1 as Hlc)).toBe(false)
+    expect(history.depart(A, 1, 1 as Hlc, 1)).toBe(false)
     expect(history.departed.has(A)).toBe(false)
     expect(readers(history)).toBe('t2')
     put(history, 't2', 2, { origin: B, seq: 1 })
     history.compact(B, 1)
-    expect(history.depart(A, 1, 1 as Hlc)).toBe(true)
+    expect(history.depart(A, 1, 1 as Hlc, 1)).toBe(true)
     expect(history.covers(new Map([[A, 2]]))).toBe(true)
   })
 
@@ -365,7 +382,7 @@ describe('an origin that has departed', () => {
     put(unaware, 't3', 3, { origin: C, seq: 1 })
     for (const isLeftOut of [false, true]) {
       const history = departed()
-      if (isLeftOut) history.leaveOut([A])
+      if (isLeftOut) history.leaveOut([A], 1)
       const { added } = history.install(unaware.state())
       expect(added.map(({ txn }) => txn)).toEqual(['t3'])
       expect(history.seqOf(A)).toBe(isLeftOut ? 0 : 1)

@@ -24,7 +24,11 @@ async function promised(
   await storage.put([
     { ...CLUSTER_WATERMARK, value: encodeWatermark({ cut: inForce, joins: 0, restored: [] }) },
   ])
-  const snapshots = new Snapshots(clock, { isInEveryCut: () => false, moment: 0 }, () => [])
+  const snapshots = new Snapshots(
+    clock,
+    { isInEveryCut: () => false, lacksDeparted: () => false, moment: 0 },
+    () => [],
+  )
   snapshots.low(NEW, true)
   const parts = {
     world: { clock, storage },

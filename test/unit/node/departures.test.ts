@@ -12,8 +12,10 @@ import { SimNetwork } from '../../../src/testing/sim-network.js'
 import { SimViews } from '../../../src/testing/sim-view.js'
 import { MemoryHub } from '../../../src/transport/memory.js'
 import { decodeDeparted, decodeStanding } from '../../../src/wire/records.js'
+import { thrown } from '../../support/thrown.js'
 
-test('cuts forget the origins of earlier starts, once every member has', async () => {
+/** A storage that outlives its nodes, which are started on it one by one. */
+function cluster() {
   const sim = simulate(7)
   const { clock, random } = sim
   const fabric = new SimNetwork(sim)
@@ -25,7 +27,6 @@ test('cuts forget the origins of earlier starts, once every member has', async (
     compareAndSwap: (key, expected, next) => storage.compareAndSwap(key, expected, next),
     delete: (keys) => storage.delete(keys),
     list: (bucket, options) => storage.list(bucket, options),
-    // It outlives its nodes.
     close: async () => undefined,
   }
   const processes = {
@@ -54,6 +55,11 @@ test('cuts forget the origins of earlier starts, once every member has', async (
     )
     return { node, virga: new Virga({ clock, random, processes, link: hub.link(), views }) }
   }
+  return { clock, storage, start }
+}
+
+test('cuts forget the origins of earlier starts, once every member has', async () => {
+  const { clock, storage, start } = cluster()
   const stays = await start('stays')
   for (let round = 0; round < 5; round++) {
     const guest = await start('guest')
@@ -92,5 +98,30 @@ test('cuts forget the origins of earlier starts, once every member has', async (
   const next = await clock.until(late.virga.step(root.context, (tx) => tx.get('k3')))
   expect(next.result).toBe(3)
   await clock.until(late.virga.commit(next.context))
+  await clock.until(Promise.all([stays.node.stop(), late.node.stop()]))
+})
+
+test('a snapshot of before an origin that has departed is refused: the bases may be ahead of it', async () => {
+  const { clock, storage, start } = cluster()
+  const stays = await start('stays')
+  const gone = await start('gone')
+  const begun = await clock.until(
+    gone.virga.step(undefined, (tx) => tx.get('k1'), { deadlineMs: 10 * 60_000 }),
+  )
+  expect(begun.result).toBe(undefined)
+  // Who would have waited for it is gone.
+  await clock.until(gone.node.stop())
+  const guest = await start('guest')
+  for (const key of ['k1', 'k2']) await clock.until(guest.virga.transaction((tx) => tx.put(key, 1)))
+  await clock.advance(3_000)
+  await clock.until(guest.node.stop())
+  await clock.advance(90_000)
+  const [record] = await storage.get([CLUSTER_DEPARTED])
+  expect(decodeDeparted(record!).departures.map(({ origin }) => origin)).toContain(guest.node.origin)
+  const late = await start('late')
+  for (const { virga } of [stays, late]) {
+    const tx = virga.resume(begun.context).then((resumed) => resumed.get('k2'))
+    expect((await clock.until(thrown(tx))).code).toBe('SnapshotTooOld')
+  }
   await clock.until(Promise.all([stays.node.stop(), late.node.stop()]))
 })

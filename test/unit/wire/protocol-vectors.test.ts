@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { Context } from '../../../src/core/context.js'
+import { cutOf } from '../../../src/core/cut.js'
 import type { Try } from '../../../src/core/decision.js'
 import type { HistoryState } from '../../../src/core/history.js'
 import type { TxnId } from '../../../src/core/ids.js'
@@ -249,13 +250,13 @@ describe('contexts and tokens', () => {
   const mac = (payload: Uint8Array): Uint8Array =>
     createHmac('sha256', bytesOf(file.clusterKey)).update(payload).digest()
   const contextOf = (json: unknown): Context => {
-    const context = revive(json) as Context
+    const { departures, ...context } = revive(json) as Context & { readonly departures: number }
     const lineage = context.lineage.map((writeSet) => {
       const { body } = writeSet
       if (body.kind !== 'inline') return writeSet
       return { ...writeSet, body: { ...body, writes: new Map(body.writes) } }
     })
-    return { ...context, cut: new Map(context.cut), lineage }
+    return { ...context, cut: cutOf(context.cut, departures), lineage }
   }
   complete('contexts', file, ({ context }) => ({ text: encodeContext(contextOf(context), mac) }))
 
