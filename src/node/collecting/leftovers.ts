@@ -16,8 +16,9 @@ const CLEAN_EVERY_MS = 60_000
  * orders that every cut sees anyhow, guards that nobody needs.
  *
  * A stretch may go when it ends at or below what is compacted of its origin: whoever restores a pinned cut begins above
- * that. One that reaches beyond it stays while its origin lives: a cut that needs it may come to be pinned. Of an origin that has
- * been dead for long, whose last decisions others may have adopted as their own, it may go when no pinned cut reaches into it.
+ * that. One that reaches beyond it stays while its origin lives, or any member has applied what stands there: a cut that needs it may
+ * come to be pinned, by who relies on its being there. Of an origin that has been dead for long, whose last decisions others
+ * may have adopted as their own, what nobody has applied may go when no pinned cut reaches into it.
  * A pin may go when nobody may resume its context any more. All of it is deletion of what nobody reads, so a crash leaves
  * the rest for the next time.
  */
@@ -71,7 +72,9 @@ export class Leftovers {
 
   async #cleanOrder(origin: Origin, isDead: boolean): Promise<void> {
     const { world, counters, history } = this.#parts.state
-    const needed = isDead ? this.#pins.highest(origin) : Number.POSITIVE_INFINITY
+    const needed = isDead
+      ? Math.max(this.#pins.highest(origin), this.#highestApplied(origin))
+      : Number.POSITIVE_INFINITY
     const through = history.compacted.get(origin) ?? 0
     const bucket = orderBucket(origin)
     const dead: Place[] = []
@@ -87,6 +90,12 @@ export class Leftovers {
     counters.ordersDeleted += dead.length
     // Last, so that a crash leaves it to be found again.
     if (isEmpty && isDead) await world.storage.delete([orderedKey(origin)])
+  }
+
+  #highestApplied(origin: Origin): number {
+    const { membership, state } = this.#parts
+    const told = membership.counted().map(({ lease }) => lease.applied.get(origin) ?? 0)
+    return Math.max(state.history.seqOf(origin), ...told)
   }
 
   #isLongDead(origin: Origin): boolean {

@@ -68,8 +68,9 @@ export class Handoffs {
   readonly #flush: () => void
   readonly #mac: Mac
   #sealed = 0
-  /** Up to where each origin's order is in storage, as far as this node has put it there. */
+  /** Up to where each origin's order is in storage, as far as this node has put it there since it was last out of touch. */
   readonly #ordered = new Map<Origin, number>()
+  #orderedEpoch = 0
 
   constructor(parts: HandoffsParts) {
     this.#state = parts.state
@@ -236,7 +237,12 @@ export class Handoffs {
     const { txn, attempt, deadlineMs, cut } = context
     entries.push({ ...pinKey({ txn, attempt }), value: encodePin({ attempt, deadlineMs, cut }) })
     entries.push(...this.#missingOrders(cut))
+    const { epoch } = this.#state.life
     await this.#state.world.storage.put(entries)
+    // What was needed by nobody who is in touch may have been deleted meanwhile.
+    if (this.#state.life.epoch !== epoch) {
+      throw new VirgaError('SnapshotTooOld', `the node was out of touch while ${context.txn} was handed off`)
+    }
     // Only after it is durable: a concurrent handoff writes the stretches again rather than rely on some that may fail.
     for (const [origin, seq] of cut) this.#ordered.set(origin, Math.max(seq, this.#ordered.get(origin) ?? 0))
     return made
@@ -244,7 +250,9 @@ export class Handoffs {
 
   /** The stretches of publication orders that a cut needs and storage may lack. What is compacted every cut sees anyhow. */
   #missingOrders(cut: Cut): readonly StorageEntry[] {
-    const { history } = this.#state
+    const { history, life } = this.#state
+    if (this.#orderedEpoch !== life.epoch) this.#ordered.clear()
+    this.#orderedEpoch = life.epoch
     return [...cut].flatMap(([origin, last]) => {
       const first = Math.max(history.firstOf(origin), (this.#ordered.get(origin) ?? 0) + 1)
       if (first > last) return []

@@ -253,6 +253,24 @@ test('stretches of orders go when what is compacted covers them, and when their 
   await of.close()
 })
 
+test('stretches of a dead origin stay while what stands there is in chains: a handoff may rely on them (seed 5000756)', async () => {
+  const { cluster: of, a } = await cluster()
+  const dead = await of.boot('dead', a)
+  const old = a.snapshot()
+  const txns = [await of.until(dead.commit({ x: '1' })), await of.until(dead.commit({ y: '1' }))]
+  await put(of, orderedKey(dead.origin), new Uint8Array(0))
+  await put(of, orderKey(dead.origin, 1, 2), encodeOrder({ first: 1, txns }))
+  await put(of, orderKey(dead.origin, 3, 9), encodeOrder({ first: 3, txns }))
+  dead.life.die()
+  await pass(of, a, 60 * MINUTE_MS)
+  expect(a.state.history.compacted.get(dead.origin)).toBe(undefined)
+  expect([...(await of.stored.list(orderBucket(dead.origin))).keys()]).toEqual(['1-2'])
+  a.end(old)
+  await pass(of, a, 60 * MINUTE_MS)
+  expect((await of.stored.list(orderBucket(dead.origin))).size).toBe(0)
+  await of.close()
+})
+
 describe('a sweep that dies at any of its storage operations is finished by the next node', () => {
   const FATES: readonly Fate[] = ['before', 'during', 'after']
 
