@@ -1,4 +1,4 @@
-import { type Coordinates, type Cut, coversBut, EMPTY_CUT } from '../../core/cut.js'
+import { type Coordinates, type Cut, coversBut, EMPTY_CUT, sameCut } from '../../core/cut.js'
 import { CLUSTER_WATERMARK } from '../../core/layout.js'
 import type { Storage } from '../../ports/storage.js'
 import { decodeWatermark, encodeWatermark, type Watermark } from '../../wire/records.js'
@@ -41,8 +41,16 @@ export function floorBelow(
  * A node has looked through all of storage since it joined, so this cut of its own sees all that the watermark does. If
  * somebody has raised that meanwhile it may see less: then nothing is told. A crash before it is told leaves it so as well.
  */
-export async function tellRestored(storage: Storage, { record, ...joined }: Joined, cut: Cut): Promise<void> {
-  const restored = [cut, ...joined.restored].slice(0, RESTORED_MAX)
-  const next = encodeWatermark({ ...joined, joins: joined.joins + 1, restored })
-  await storage.compareAndSwap(CLUSTER_WATERMARK, record, next)
+export async function tellRestored(storage: Storage, joined: Joined, cut: Cut): Promise<void> {
+  let stands: Watermark = joined
+  let record: Uint8Array | undefined = joined.record
+  while (sameCut(stands.cut, joined.cut)) {
+    const restored = [cut, ...stands.restored].slice(0, RESTORED_MAX)
+    const next = encodeWatermark({ cut: stands.cut, joins: stands.joins + 1, restored })
+    const result = await storage.compareAndSwap(CLUSTER_WATERMARK, record, next)
+    if (result.swapped) return
+    // Others have joined meanwhile, or told of theirs.
+    record = result.current
+    stands = record === undefined ? NO_WATERMARK : decodeWatermark(record)
+  }
 }

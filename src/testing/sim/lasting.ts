@@ -1,6 +1,4 @@
-import { VirgaError } from '../../errors.js'
 import type { Violation } from '../checkers/history.js'
-import { hasLostPlaces } from './lost-places.js'
 import type { Executor, Machine } from './machine.js'
 import type { SimCluster } from './sim-cluster.js'
 import { Tracked } from './workload/tracked.js'
@@ -51,7 +49,7 @@ export async function handOffToLast({ clock }: SimCluster, work: Work): Promise<
 
 /** Takes it up where all that was in memory is gone, reads what it read, and commits. */
 export async function takeUp(
-  { clock, counts, witness }: SimCluster,
+  { clock }: SimCluster,
   work: Work,
   lasting: Lasting,
 ): Promise<readonly Violation[]> {
@@ -59,7 +57,6 @@ export async function takeUp(
   const { execution } = lasting.tracked
   await clock.advance(COLLECTED_MS)
   let trouble = 'nobody was there to take it up'
-  let isTooOld = false
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const executor = executorOf(work)
     try {
@@ -72,14 +69,9 @@ export async function takeUp(
         return []
       }
     } catch (error) {
-      isTooOld = VirgaError.is(error) && error.code === 'SnapshotTooOld'
       trouble = error instanceof Error ? error.message : String(error)
     }
     await clock.advance(PAUSE_MS)
-  }
-  if (isTooOld && (await hasLostPlaces(witness))) {
-    counts.durableContextsRefused++
-    return []
   }
   return [{ rule: 'I5 durable contexts', what: `${execution.snapshot.txn} can not go on: ${trouble}` }]
 }

@@ -50,7 +50,6 @@ export class SimCluster {
     startsFailed: 0,
     deathsAtStorage: 0,
     deathsAtMessages: 0,
-    durableContextsRefused: 0,
   }
   /** What all nodes counted, over all their incarnations. */
   readonly counters: Record<string, number> = {}

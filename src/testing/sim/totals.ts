@@ -18,7 +18,6 @@ export class Totals {
   transactions = 0
   decided = 0
   /** See `hasLostPlaces`. */
-  durableContextsRefused = 0
   readonly failing: number[] = []
   readonly #sums = new Map<string, Map<string, number>>()
 
@@ -27,7 +26,6 @@ export class Totals {
     this.simulatedMs += report.simulatedMs
     this.transactions += report.transactions.transactions
     this.decided += report.decided
-    this.durableContextsRefused += report.nodes.durableContextsRefused
     if (report.violations.length > 0) this.failing.push(report.seed)
     const { transactions, codes, counters, marks } = report
     for (const [group, counts] of Object.entries({
@@ -59,7 +57,6 @@ export class Totals {
       `${this.seeds} seeds in ${seconds.toFixed(1)} s: ${(this.simulatedMs / HOUR_MS).toFixed(2)} simulated hours`,
       `${this.transactions} transactions (${(this.transactions / seconds).toFixed(0)} a second, ${(this.transactions / cpuSeconds).toFixed(0)} a second of one core)`,
       `${this.decided} decided`,
-      `${this.durableContextsRefused} durable contexts refused over lost places`,
       `${this.failing.length} seeds failed${failing}`,
     ].join(', ')
   }

@@ -36,6 +36,16 @@ test('what a restored node begins sees the watermark by other places, and the ne
   expect(floorBelow(cut([first, 3]), again, never)).toBeUndefined()
 })
 
+test('that others join or tell of their own meanwhile does not keep it from being told (seed 6000039)', async () => {
+  const storage = await inForce(cut([dead, 6]))
+  const [one, other] = [await joinWatermark(storage), await joinWatermark(storage)]
+  await tellRestored(storage, one, cut([first, 4]))
+  await tellRestored(storage, other, cut([second, 9]))
+  const { restored, joins } = await joinWatermark(storage)
+  expect(restored).toEqual([cut([second, 9]), cut([first, 4])])
+  expect(joins).toBe(7)
+})
+
 test('nothing is told if the watermark was raised since the node joined', async () => {
   const storage = await inForce(cut([dead, 6]))
   const joined = await joinWatermark(storage)
