@@ -6,6 +6,8 @@ import { AFT_SHAPE } from '../workload/plan.mjs'
 const IN_FLIGHT = 10
 /** What a slow system gets done in it must do. */
 const MS_MAX = 12_000
+/** Writes what clients did to a file for each system, for checkers of histories. */
+const { VIRGA_HISTORY } = process.env
 /** They promise no snapshot. */
 const MAY_HAVE_SOME = new Set(['Redis, no guarantee', 'PostgreSQL, read committed'])
 
@@ -21,7 +23,9 @@ export async function anomalies(/** @type {import('../sections.mjs').Options} */
     await contest.inTurn(name, true, async (ask) => {
       // Every value then is of a writer that is known.
       await contest.reload(name)
-      counted.set(name, await ask({ kind: 'anomalies', seed: dice.below(2 ** 31), ...shape }))
+      const historyPath = VIRGA_HISTORY && `${VIRGA_HISTORY}.${name.toLowerCase().replace(/\W+/g, '-')}`
+      const seed = dice.below(2 ** 31)
+      counted.set(name, await ask({ kind: 'anomalies', seed, ...shape, ...(historyPath && { historyPath }) }))
     })
   }
   const of = (/** @type {string} */ name) => /** @type {Counted} */ (counted.get(name))

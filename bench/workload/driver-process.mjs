@@ -4,6 +4,7 @@ import { monotonicMs, pause } from '../clock.mjs'
 import { diceOf } from '../dice.mjs'
 import { openSystem } from '../systems/system.mjs'
 import { countAnomalies } from './anomalies.mjs'
+import { HistoryLog } from './history.mjs'
 import { keyOf, planner } from './plan.mjs'
 import { recorded, unrecorded } from './run-plan.mjs'
 import { tagged } from './tag.mjs'
@@ -16,7 +17,7 @@ const system = await openSystem(kind, JSON.parse(target))
 /** @typedef {{ kind: 'load', keys: number, valueBytes: number }} Load */
 /** @typedef {{ kind: 'closed', shape: Shape, seed: number, inFlight: number, leadMs: number, ms: number }} Closed */
 /** @typedef {{ kind: 'open', shape: Shape, seed: number, perSecond: number, leadMs: number, ms: number }} Open */
-/** @typedef {{ kind: 'anomalies', shape: Shape, seed: number, inFlight: number, count: number, msMax: number }} Anomalies */
+/** @typedef {{ kind: 'anomalies', shape: Shape, seed: number, inFlight: number, count: number, msMax: number, historyPath?: string }} Anomalies */
 
 /** @param {Load} task */
 async function load({ keys, valueBytes }) {
@@ -98,21 +99,23 @@ async function open({ shape, seed, perSecond, leadMs, ms }) {
 }
 
 /** So many transactions, or as many as a slow system gets done in time. @param {Anomalies} task */
-async function anomalies({ shape, seed, inFlight, count, msMax }) {
+async function anomalies({ shape, seed, inFlight, count, msMax, historyPath }) {
   const next = planner(shape, diceOf(seed))
   /** @type {import('./anomalies.mjs').Witnessed[]} */
   const all = []
+  const log = historyPath === undefined ? undefined : new HistoryLog()
   const untilMs = monotonicMs() + msMax
   let begun = 0
   let attempts = 0
   const worker = async () => {
     while (begun < count && monotonicMs() < untilMs) {
-      const { start, ended } = recorded(shape, next(), ++begun, system.atOnce)
+      const { start, ended } = recorded(shape, next(), ++begun, system.atOnce, log)
       attempts += await system.transaction(start)
       all.push(ended())
     }
   }
   await Promise.all(Array.from({ length: inFlight }, worker))
+  if (historyPath !== undefined) await log?.save(historyPath)
   return { ...countAnomalies(all), attempts: attempts / begun }
 }
 
