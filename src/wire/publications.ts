@@ -4,6 +4,7 @@ import type { Origin, TxnId } from '../core/ids.js'
 import type { Placed, SharedValue, SharedWrite } from '../core/publication.js'
 import { VirgaError } from '../errors.js'
 import { pack, unpack } from './msgpack.js'
+import { sameText } from './origins.js'
 import type { PeerReplyOf } from './peer-messages.js'
 import { bytes, type Infer, list, nullable, oneOf, Struct, text, tuple, uint } from './schema.js'
 import { hlc, origin, txnId } from './types.js'
@@ -50,7 +51,7 @@ export function unpackStretch({ origin, first, origins, placed }: PackedStretch)
   }
   const cuts = new CutUnpacker(origins)
   return {
-    origin,
+    origin: sameText(origin),
     first,
     placed: placed.map(([txn, kind, hlc, pairs, writes], i): Placed => {
       if (kind === 'compacted') {
@@ -162,7 +163,8 @@ export function packState(state: HistoryState): Uint8Array {
 export function unpackState(packed: Uint8Array): HistoryState {
   const items = unpack(packed, STATE_VALUES_MAX)
   if (!Array.isArray(items)) throw malformed('a state that is no array')
-  const { origins, txns, keys, horizon, ...fields } = STATE.read(items, 0)
+  const { txns, keys, horizon, ...fields } = STATE.read(items, 0)
+  const origins = fields.origins.map(sameText)
   if (new Set(txns).size !== txns.length) throw malformed('a transaction that is told of twice')
   const unpacker = new CutUnpacker(origins)
   const cuts = fields.cuts.map((cut) => unpacker.unpack(cut))
@@ -260,7 +262,7 @@ class CutUnpacker {
   /** Throws `Malformed`. */
   constructor(origins: readonly Origin[]) {
     if (new Set(origins).size !== origins.length) throw malformed('an origin that is named twice')
-    this.#origins = origins
+    this.#origins = origins.map(sameText)
   }
 
   unpack(packed: PackedCut): Cut {

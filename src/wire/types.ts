@@ -1,13 +1,14 @@
 import type { Cut } from '../core/cut.js'
 import type { Hlc } from '../core/hlc.js'
-import { type Attempt, isAttempt, isOrigin, isTxnId, type Origin, type TxnId } from '../core/ids.js'
+import { type Attempt, isAttempt, isTxnId, type Origin, type TxnId } from '../core/ids.js'
+import { isOriginText, sameText } from './origins.js'
 import { bytes, type Infer, list, nullable, type Type, text, textLike, tuple, uint } from './schema.js'
 
 /** Types of the domain, as they stand on the wire and in storage. */
 
 export const txnId: Type<TxnId> = textLike('txn id', isTxnId)
 export const attempt: Type<Attempt> = textLike('attempt', isAttempt)
-export const origin: Type<Origin> = textLike('origin', isOrigin)
+export const origin: Type<Origin> = textLike('origin', isOriginText)
 export const hlc = uint as Type<number> as Type<Hlc>
 export const cut = list(tuple(origin, uint))
 /** Key and encoded value; nil deletes. */
@@ -18,5 +19,5 @@ export function packCut(of: Cut): Infer<typeof cut> {
 }
 
 export function unpackCut(pairs: Infer<typeof cut>): Cut {
-  return new Map(pairs)
+  return new Map(pairs.map(([origin, seq]) => [sameText(origin), seq]))
 }
