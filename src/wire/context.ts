@@ -1,10 +1,10 @@
 import type { Context, WriteSet, WriteSetBody } from '../core/context.js'
-import { cutOf, departuresOf } from '../core/cut.js'
+import { departuresOf } from '../core/cut.js'
 import { CONSISTENCIES } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
 import { pack, unpack } from './msgpack.js'
 import { bool, type Infer, list, nullable, oneOf, Struct, text, tuple, uint } from './schema.js'
-import { attempt, cut, hlc, origin, packCut, txnId, writes } from './types.js'
+import { attempt, cut, hlc, origin, packCut, txnId, unpackCut, writes } from './types.js'
 
 /**
  * A context as text: base64url of a MessagePack array, the context version and its fields, followed by a message
@@ -68,7 +68,7 @@ export function decodeContext(encoded: string, mac: Mac): Context {
     if (items[0] !== CONTEXT_VERSION)
       throw invalid(`it has version ${String(items[0])}; this node reads ${CONTEXT_VERSION}`)
     const { cut, departures, lineage, ...rest } = CONTEXT.read(items, 1)
-    return { ...rest, cut: cutOf(cut, departures), lineage: lineage.map(unpackWriteSet) }
+    return { ...rest, cut: unpackCut(cut, departures), lineage: lineage.map(unpackWriteSet) }
   } catch (cause) {
     if (VirgaError.is(cause) && cause.code === 'ContextInvalid') throw cause
     throw invalid('it can not be read', cause)

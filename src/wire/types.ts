@@ -1,4 +1,4 @@
-import type { Cut } from '../core/cut.js'
+import { type Cut, cutOf } from '../core/cut.js'
 import type { Hlc } from '../core/hlc.js'
 import { type Attempt, isAttempt, isTxnId, type Origin, type TxnId } from '../core/ids.js'
 import { isOriginText, sameText } from './origins.js'
@@ -18,6 +18,10 @@ export function packCut(of: Cut): Infer<typeof cut> {
   return [...of]
 }
 
-export function unpackCut(pairs: Infer<typeof cut>): Cut {
-  return new Map(pairs.map(([origin, seq]) => [sameText(origin), seq]))
+/** @param departures up to which number it need not name those who departed */
+export function unpackCut(pairs: Infer<typeof cut>, departures = 0): Cut {
+  return cutOf(
+    pairs.map(([origin, seq]) => [sameText(origin), seq]),
+    departures,
+  )
 }

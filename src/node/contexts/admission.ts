@@ -1,9 +1,9 @@
 import type { Context } from '../../core/context.js'
-import { type Cut, cutOf, departuresOf } from '../../core/cut.js'
+import { type Cut, departuresOf } from '../../core/cut.js'
 import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
 import type { PeerReply, PeerRequestOf } from '../../wire/peer-messages.js'
-import { packCut } from '../../wire/types.js'
+import { packCut, unpackCut } from '../../wire/types.js'
 import type { Membership } from '../cluster/membership.js'
 import type { Peers } from '../cluster/peers.js'
 import { joinWatermark } from '../collecting/join-watermark.js'
@@ -77,7 +77,7 @@ export class Admission {
   /** Answers who took a context over. */
   answer({ request, txn, cut: places, departures }: PeerRequestOf<'keep'>): PeerReply {
     const { snapshots, membership, world, leaseTtlMs } = this.#parts
-    const cut = cutOf(places, departures)
+    const cut = unpackCut(places, departures)
     if (!membership.isFresh() || !snapshots.keeps(txn, cut) || this.#kept >= KEPT_MAX) {
       return { type: 'kept', request, kept: false }
     }
