@@ -1,10 +1,10 @@
 // @ts-check
-import { createHmac } from 'node:crypto'
 import {
   CacheNode,
   createMemoryStorage,
   DEFAULT_CONFIG,
   MemoryHub,
+  macOf,
   SimClock,
   SimNetwork,
   SimViews,
@@ -175,7 +175,7 @@ export class SimulatedCluster {
         viewBytesMax: 0,
         nodeId: name,
       }),
-      (key) => (payload) => createHmac('sha256', key).update(payload).digest(),
+      macOf,
     )
     this.decidedAtMs.set(node.origin, decidedAtMs)
     return { node, virga: this.#client(hub), processor, accounts, traffic, use }
@@ -205,6 +205,7 @@ export class SimulatedCluster {
         random: seededRandom(this.seed()),
         processes: PROCESSES,
         views: new SimViews({ clock }),
+        macOf,
         link: {
           open: (handlers) =>
             link.open({

@@ -14,6 +14,8 @@ export const { Virga } = await built('client/virga.js')
 export const { CacheNode } = await built('node/node.js')
 /** @type {typeof import('../../src/node/config.js')} */
 export const { DEFAULT_CONFIG } = await built('node/config.js')
+/** @type {typeof import('../../src/platform/mac.js')} */
+export const { macOf } = await built('platform/mac.js')
 /** @type {typeof import('../../src/storage/memory.js')} */
 export const { createMemoryStorage } = await built('storage/memory.js')
 /** @type {typeof import('../../src/transport/memory.js')} */

@@ -2,6 +2,7 @@ import { toHex } from '../core/bytes.js'
 import { VirgaError } from '../errors.js'
 import { DEFAULT_LIMITS, type Limits } from '../limits.js'
 import type { Timer } from '../ports/clock.js'
+import type { Mac } from '../wire/context.js'
 import { replyFrames, requestFrames } from '../wire/frames.js'
 import type { Reply, ReplyOf, Request } from '../wire/messages.js'
 import type { ClientOptions } from './options.js'
@@ -51,6 +52,7 @@ export class Session {
   #greeting = false
   #closed = false
   #welcome: ReplyOf<'welcome'> | undefined
+  #sealOf: Mac | undefined
   #waitingForUp: ((error?: VirgaError) => void)[] = []
   #ping: Timer | undefined
 
@@ -74,6 +76,11 @@ export class Session {
 
   get isUp(): boolean {
     return this.#isUp
+  }
+
+  /** What the node puts on the contexts that it hands off. Undefined before it has greeted. */
+  get sealOf(): Mac | undefined {
+    return this.#sealOf
   }
 
   get limits(): Limits {
@@ -213,6 +220,7 @@ export class Session {
 
   #welcomed(welcome: ReplyOf<'welcome'>): void {
     this.#welcome = welcome
+    this.#sealOf = this.#world.macOf(welcome.sealKey)
     this.#epoch++
     this.#isUp = true
     this.#pending.settle(welcome)

@@ -43,9 +43,11 @@ export interface TransactionState {
   readonly epoch: number
   readonly keyed: boolean
   readonly signal: AbortSignal | undefined
-  /** Known once the node has answered the begin. Undefined: it was not told yet, and `begin` tells it. */
-  readonly begun: Promise<{ readonly attempt: Attempt }> | undefined
-  readonly begin: (() => Promise<{ readonly attempt: Attempt }>) | undefined
+  /** Settles when the node has answered the begin. Undefined: it was not told yet, and `begin` tells it. */
+  readonly begun: Promise<Begun> | undefined
+  readonly begin: (() => Promise<Begun>) | undefined
+  /** Undefined: the node's answer tells it. */
+  readonly attempt: Attempt | undefined
   /** What it reads in without asking the node. Undefined: it asks. */
   readonly sight: Sight | undefined
   /** What was written upstream: the encoded value, null for a deletion, `ahead` if the node must be asked. */
@@ -55,6 +57,12 @@ export interface TransactionState {
   /** Other nodes may keep what its functions need, until they hear that it has ended. */
   readonly resumed: boolean
 }
+
+/** The attempt that goes on here; or the decision that stands, where contexts can't be served any more. */
+type Begun =
+  | { readonly type?: undefined; readonly attempt: Attempt }
+  | ReplyOf<'begun'>
+  | ReplyOf<'committed'>
 
 /** What a transaction reads in the view. */
 export interface Sight {
@@ -77,7 +85,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
   readonly #writes: WriteBuffer
   readonly #ahead: Promise<Reply>[] = []
   readonly #lateBegins: LateBegins
-  #begun: Promise<unknown> | undefined
+  #begun: Promise<Begun> | undefined
   #attempt: Attempt | undefined
   #isOpen = true
 
@@ -93,6 +101,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
     this.#world = world
     this.#options = options
     this.#state = state
+    this.#attempt = state.attempt
     this.#writes = new WriteBuffer(session.limits)
     this.#lateBegins = lateBegins
     if (state.begun !== undefined) this.#beginsBy(state.begun)
@@ -220,8 +229,10 @@ export class Transaction implements AsyncDisposable, LateBegin {
     const { id, handle, keyed, upstream, complete, resumed, signal } = this.#state
     if (this.#writes.isEmpty && upstream.size === 0 && complete && !keyed && result === null) {
       // Nothing hangs on the answer: every read was of one snapshot. A commit is told to other nodes, an end is not.
-      if (resumed) this.#session.post({ type: 'commit', handle, writes: [], result })
-      else this.#letGo()
+      if (resumed) {
+        this.register()
+        this.#session.post({ type: 'commit', handle, writes: [], result })
+      } else this.#letGo()
       return undefined
     }
     let isSent = false
@@ -256,11 +267,11 @@ export class Transaction implements AsyncDisposable, LateBegin {
   }
 
   /** A begin that fails is told to whoever uses the transaction next. */
-  #beginsBy(begun: Promise<{ readonly attempt: Attempt }>): void {
+  #beginsBy(begun: Promise<Begun>): void {
     this.#begun = begun
     begun.then(
-      ({ attempt }) => {
-        this.#attempt = attempt
+      ({ type, attempt }) => {
+        if (type !== 'committed') this.#attempt = attempt
       },
       () => undefined,
     )
@@ -332,9 +343,11 @@ export class Transaction implements AsyncDisposable, LateBegin {
     try {
       return await this.#session.request(message, { timeoutMs, signal })
     } catch (error) {
-      // Says only that it did not begin. The begin, which was answered before, says why.
-      if (VirgaError.is(error) && error.code === 'TransactionUnknown') await this.#begun
-      throw error
+      // Says only that it did not begin, or that contexts can't be served any more. The answer to the begin says why.
+      const begun = VirgaError.is(error) && NOT_BEGUN.has(error.code) ? await this.#begun : undefined
+      if (begun?.type !== 'committed') throw error
+      if (message.type === 'commit') return begun
+      throw new VirgaError('AlreadyCommitted', `the DAG of ${this.id} has committed`)
     }
   }
 
@@ -348,6 +361,15 @@ export class Transaction implements AsyncDisposable, LateBegin {
     this.#isOpen = false
   }
 }
+
+/** What a request is told whose begin or resume did not come to a transaction, for one of these reasons. */
+const NOT_BEGUN: ReadonlySet<string> = new Set([
+  'TransactionUnknown',
+  'WriteSetLost',
+  'SnapshotUnavailable',
+  'SnapshotTooOld',
+  'DeadlineExceeded',
+])
 
 function look({ view, snapshot }: Sight, key: string): unknown {
   return snapshot === undefined ? view.readNewest(key) : view.read(snapshot, key)

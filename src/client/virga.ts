@@ -7,6 +7,7 @@ import { decodeValue, encodeValue } from '../wire/value.js'
 import { Attachment } from './attachment.js'
 import { AttemptResults } from './attempt-results.js'
 import { pause } from './backoff.js'
+import { carriedBy } from './carried.js'
 import { LateBegins } from './late-begins.js'
 import { type ClientOptions, DEFAULT_CLIENT_OPTIONS } from './options.js'
 import { Session, type Unnumbered } from './session.js'
@@ -242,6 +243,7 @@ export class Virga implements AsyncDisposable {
         signal,
         begun: undefined,
         begin: () => this.#session.request({ ...begin, snapshot }, { signal }) as Promise<ReplyOf<'begun'>>,
+        attempt: undefined,
         sight,
         upstream: NOTHING,
         complete: true,
@@ -263,6 +265,7 @@ export class Virga implements AsyncDisposable {
       signal,
       begun,
       begin: undefined,
+      attempt: undefined,
       sight: undefined,
       upstream: NOTHING,
       complete: true,
@@ -297,12 +300,14 @@ export class Virga implements AsyncDisposable {
     if (contexts.length === 0 || contexts.some((text) => typeof text !== 'string')) {
       throw new VirgaError('InvalidArgument', 'resume takes a context, or a list of one or more')
     }
+    const known = contexts.length === 1 ? await this.#takeUp(contexts[0]!, options) : undefined
+    if (known !== undefined) return known
     let handle = 0
     let epoch = 0
     const ask = this.#ask(() => {
       handle = ++this.#lastHandle
       epoch = this.#session.epoch
-      return { type: 'resume', handle, contexts, onBranchConflict }
+      return { type: 'resume', handle, contexts, onBranchConflict, brief: false }
     }, signal)
     const reply = await ask.catch((error: unknown) => this.#giveUp(handle, error))
     if (reply.type === 'committed') return reply
@@ -318,12 +323,43 @@ export class Virga implements AsyncDisposable {
       signal,
       begun: Promise.resolve({ attempt }),
       begin: undefined,
+      attempt,
       sight:
         view === undefined || snapshot === null
           ? undefined
           : { view, snapshot: View.snapshot(snapshot), deadlineMs },
       upstream,
       complete,
+      resumed: true,
+    })
+  }
+
+  /** Goes on from a context without a message, where this node has made it: it is told along with what follows. */
+  async #takeUp(
+    context: string,
+    { signal, onBranchConflict = 'latest' }: ResumeOptions,
+  ): Promise<Transaction | undefined> {
+    if (!this.#session.isUp || signal !== undefined) await this.#session.up(signal)
+    const { sealOf, epoch } = this.#session
+    const carried = sealOf && carriedBy(context, sealOf, this.#world.clock.now())
+    if (carried === undefined) return undefined
+    const handle = ++this.#lastHandle
+    const resume = { type: 'resume', handle, contexts: [context], onBranchConflict, brief: true } as const
+    const { id, keyed, attempt, deadlineMs, snapshot, upstream } = carried
+    const { view } = this.#attachment
+    return this.#transaction({
+      id,
+      handle,
+      epoch,
+      keyed,
+      signal,
+      begun: undefined,
+      begin: () =>
+        this.#session.request(resume, { signal }) as Promise<ReplyOf<'begun'> | ReplyOf<'committed'>>,
+      attempt,
+      sight: view === undefined || snapshot === undefined ? undefined : { view, snapshot, deadlineMs },
+      upstream,
+      complete: true,
       resumed: true,
     })
   }

@@ -3,6 +3,7 @@ import type { Processes } from '../ports/processes.js'
 import type { Random } from '../ports/random.js'
 import type { Link } from '../ports/transport.js'
 import type { ViewOpener } from '../ports/view.js'
+import type { MacFactory } from '../wire/context.js'
 
 /** All that a client touches outside itself. */
 export interface ClientWorld {
@@ -11,4 +12,5 @@ export interface ClientWorld {
   readonly processes: Processes
   readonly link: Link
   readonly views: ViewOpener
+  readonly macOf: MacFactory
 }

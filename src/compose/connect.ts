@@ -2,6 +2,7 @@ import type { ClientOptions } from '../client/options.js'
 import { Virga } from '../client/virga.js'
 import { DEFAULT_LIMITS } from '../limits.js'
 import { systemClock } from '../platform/clock.js'
+import { macOf } from '../platform/mac.js'
 import { systemProcesses } from '../platform/processes.js'
 import { systemRandom } from '../platform/random.js'
 import { checkSocketPath, defaultSocketPath } from '../platform/socket-path.js'
@@ -29,6 +30,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Virga> {
     processes: systemProcesses(),
     link,
     views: lmdbOpener(),
+    macOf,
   }
   const virga = new Virga(world, rest)
   try {

@@ -1,10 +1,10 @@
-import { createHmac } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { VirgaError } from '../errors.js'
 import { CacheNode } from '../node/node.js'
 import { systemClock } from '../platform/clock.js'
 import { acquireLock, type Lock } from '../platform/lock.js'
+import { macOf } from '../platform/mac.js'
 import { systemProcesses } from '../platform/processes.js'
 import { systemRandom } from '../platform/random.js'
 import { checkSocketPath, defaultSocketPath, makeSocketFolder } from '../platform/socket-path.js'
@@ -105,10 +105,6 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
       ? error
       : new VirgaError('Internal', `the node did not start: ${String(error)}`, { cause: error })
   }
-}
-
-function macOf(key: Uint8Array): (payload: Uint8Array) => Uint8Array {
-  return (payload) => createHmac('sha256', key).update(payload).digest()
 }
 
 /** The host name, as far as a node id may hold it. */

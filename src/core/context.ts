@@ -10,9 +10,9 @@ export type WriteSetBody =
   /** Small: they travel in the context. */
   | { readonly kind: 'inline'; readonly writes: Writes }
   /** In the memory of the node incarnation that sealed it. */
-  | { readonly kind: 'held'; readonly origin: Origin }
-  /** In storage, as the blob of this name. */
-  | { readonly kind: 'durable'; readonly blob: string }
+  | { readonly kind: 'held'; readonly origin: Origin; readonly keys?: readonly string[] }
+  /** In storage, as the blob of this name. `keys` names what is written there, if that is not too long. */
+  | { readonly kind: 'durable'; readonly blob: string; readonly keys?: readonly string[] }
 
 /** What one function execution wrote, sealed at its handoff. */
 export interface WriteSet {
@@ -37,6 +37,8 @@ export interface Context {
   readonly cut: Cut
   /** The node that handed it over, which serves this cut as long as it lives. */
   readonly sender: Origin
+  /** The cut, as executors beside the sender read at it in its view. Absent: they must ask. */
+  readonly snapshot?: Uint8Array
   /** Write sets that no other write set of the lineage has as a parent. */
   readonly heads: readonly string[]
   /** All upstream write sets, by `(hlc, id)`: upstream before downstream. */

@@ -5,6 +5,7 @@ import { ATTEMPT_ENTROPY_BYTES, isNodeId, makeOrigin, type Origin, type TxnId } 
 import { VirgaError } from '../errors.js'
 import type { Timer } from '../ports/clock.js'
 import type { NodeAddress } from '../ports/network.js'
+import { ContextKeys, type MacFactory } from '../wire/context.js'
 import { Membership } from './cluster/membership.js'
 import { PeerServer } from './cluster/peer-server.js'
 import { Peers } from './cluster/peers.js'
@@ -44,9 +45,6 @@ import { checkFormat, clusterKey } from './starting/cluster-records.js'
 import type { NodeState } from './state.js'
 import { View } from './view/view.js'
 import type { World } from './world.js'
-
-/** Makes the authentication code of contexts, from the cluster's key. */
-export type MacFactory = (key: Uint8Array) => (payload: Uint8Array) => Uint8Array
 
 const DRAIN_LOOK_MS = 10
 
@@ -104,7 +102,7 @@ export class CacheNode {
       config.clockSkewMsMax,
       config.idempotencyWindowMs,
     )
-    const node = new CacheNode(world, config, macOf(key), minutes)
+    const node = new CacheNode(world, config, new ContextKeys(key, macOf), minutes)
     try {
       await node.#boot()
     } catch (error) {
@@ -114,12 +112,7 @@ export class CacheNode {
     return node
   }
 
-  private constructor(
-    world: World,
-    config: NodeConfig,
-    mac: (payload: Uint8Array) => Uint8Array,
-    minutes: Minutes,
-  ) {
+  private constructor(world: World, config: NodeConfig, keys: ContextKeys, minutes: Minutes) {
     const { clock, random, storage } = world
     this.ended = new Promise((resolve) => {
       this.#end = resolve
@@ -275,7 +268,8 @@ export class CacheNode {
       admission,
       reach,
       flush: () => this.#publisher.flush(),
-      mac,
+      recordOf: (cut) => this.#view.recordOf(cut),
+      keys,
     })
     this.#transactions = new Transactions({
       state,
@@ -322,6 +316,7 @@ export class CacheNode {
       type: 'welcome',
       node: config.nodeId,
       origin: this.origin,
+      sealKey: keys.sealKeyOf(this.origin),
       sessionTimeoutMs: config.sessionTimeoutMs,
       requestsMax: config.requestsPerSessionMax,
       ...config.limits,

@@ -1,20 +1,54 @@
 import type { Context, WriteSet, WriteSetBody } from '../core/context.js'
 import { departuresOf } from '../core/cut.js'
+import type { Origin } from '../core/ids.js'
 import { CONSISTENCIES } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
 import { pack, unpack } from './msgpack.js'
-import { bool, type Infer, list, nullable, oneOf, Struct, text, tuple, uint } from './schema.js'
+import { bool, bytes, type Infer, list, nullable, oneOf, Struct, text, tuple, uint } from './schema.js'
 import { attempt, cut, hlc, origin, packCut, txnId, unpackCut, writes } from './types.js'
 
 /**
  * A context as text: base64url of a MessagePack array, the context version and its fields, followed by a message
- * authentication code of `MAC_BYTES` over it. Only nodes read and make contexts; to everyone else they are opaque.
+ * authentication code of `MAC_BYTES` over it, and a seal of `SEAL_BYTES` over both. Only nodes make contexts. Executors have
+ * the key of their own node's seal: so they can read what it has handed off, and be sure of it, without asking.
  */
 const CONTEXT_VERSION = 1
 export const MAC_BYTES = 32
+export const SEAL_BYTES = 16
 
-/** Computes the authentication code: HMAC-SHA-256 under the cluster's key. */
+/** HMAC-SHA-256 under some key. */
 export type Mac = (payload: Uint8Array) => Uint8Array
+export type MacFactory = (key: Uint8Array) => Mac
+
+/** Whose seals are known at once. Another one costs as much as its context. */
+const SEALS_MAX = 256
+
+/** The keys of a cluster, by which its nodes sign contexts. Seals have one for each origin, made of the cluster's. */
+export class ContextKeys {
+  readonly mac: Mac
+  readonly #macOf: MacFactory
+  readonly #seals = new Map<Origin, Mac>()
+
+  constructor(clusterKey: Uint8Array, macOf: MacFactory) {
+    this.#macOf = macOf
+    this.mac = macOf(clusterKey)
+  }
+
+  /** For the executors of an origin. No context begins with these bytes. */
+  sealKeyOf(sender: Origin): Uint8Array {
+    return this.mac(Buffer.from(`seal ${sender}`))
+  }
+
+  sealOf(sender: Origin): Mac {
+    let seal = this.#seals.get(sender)
+    if (seal === undefined) {
+      seal = this.#macOf(this.sealKeyOf(sender))
+      if (this.#seals.size >= SEALS_MAX) this.#seals.clear()
+      this.#seals.set(sender, seal)
+    }
+    return seal
+  }
+}
 
 const writeSet = tuple(
   text,
@@ -24,6 +58,7 @@ const writeSet = tuple(
   nullable(writes),
   nullable(origin),
   nullable(text),
+  nullable(list(text)),
 )
 
 const CONTEXT = new Struct({
@@ -35,40 +70,88 @@ const CONTEXT = new Struct({
   cut,
   departures: uint,
   sender: origin,
+  snapshot: nullable(bytes),
   heads: list(text),
   lineage: list(writeSet),
 })
 
-export function encodeContext(context: Context, mac: Mac): string {
+export function encodeContext(context: Context, keys: ContextKeys): string {
   const items: unknown[] = [CONTEXT_VERSION]
-  const { cut, lineage, ...rest } = context
+  const { cut, lineage, snapshot = null, ...rest } = context
   CONTEXT.write(
-    { ...rest, cut: packCut(cut), departures: departuresOf(cut), lineage: lineage.map(packWriteSet) },
+    {
+      ...rest,
+      cut: packCut(cut),
+      departures: departuresOf(cut),
+      lineage: lineage.map(packWriteSet),
+      snapshot,
+    },
     items,
   )
   const payload = pack(items)
-  const signed = Buffer.allocUnsafe(payload.length + MAC_BYTES)
-  signed.set(payload)
-  signed.set(mac(payload), payload.length)
-  return signed.toString('base64url')
+  const sealedBytes = payload.length + MAC_BYTES
+  const text = Buffer.allocUnsafe(sealedBytes + SEAL_BYTES)
+  text.set(payload)
+  text.set(keys.mac(payload), payload.length)
+  const seal = keys.sealOf(context.sender)(text.subarray(0, sealedBytes))
+  text.set(seal.subarray(0, SEAL_BYTES), sealedBytes)
+  return text.toString('base64url')
 }
 
-/** Throws `ContextInvalid` for text that no node with the same key has made, and for other versions. */
-export function decodeContext(encoded: string, mac: Mac): Context {
-  const signed = Buffer.from(encoded, 'base64url')
-  // A decoder of base64 passes over what it doesn't know; what it passed over was not signed.
-  if (signed.length <= MAC_BYTES || signed.toString('base64url') !== encoded)
-    throw invalid('it is no context')
-  const payload = signed.subarray(0, signed.length - MAC_BYTES)
-  if (!constantTimeEqual(mac(payload), signed.subarray(payload.length))) {
-    throw invalid('it was changed, cut short, or made by another cluster')
+/** Throws `ContextInvalid` for text that no node with the same keys has made, and for other versions. */
+export function decodeContext(encoded: string, keys: ContextKeys): Context {
+  const { payload, mac, sealed, seal } = partsOf(encoded)
+  if (!constantTimeEqual(keys.mac(payload), mac)) throw changed()
+  const context = read(payload)
+  if (!isSealed(keys.sealOf(context.sender), sealed, seal)) throw changed()
+  return context
+}
+
+/** For executors: what their own node has handed off. Undefined: another node has, or nobody has, and theirs must be asked. */
+export function decodeSealed(encoded: string, sealOf: Mac): Context | undefined {
+  try {
+    const { payload, sealed, seal } = partsOf(encoded)
+    return isSealed(sealOf, sealed, seal) ? read(payload) : undefined
+  } catch (error) {
+    if (VirgaError.is(error) && error.code === 'ContextInvalid') return undefined
+    throw error
   }
+}
+
+interface Parts {
+  readonly payload: Uint8Array
+  readonly mac: Uint8Array
+  /** Both of these. */
+  readonly sealed: Uint8Array
+  readonly seal: Uint8Array
+}
+
+function partsOf(encoded: string): Parts {
+  const bytes = Buffer.from(encoded, 'base64url')
+  const sealedBytes = bytes.length - SEAL_BYTES
+  const payloadBytes = sealedBytes - MAC_BYTES
+  // A decoder of base64 passes over what it doesn't know; what it passed over was not signed.
+  if (payloadBytes <= 0 || bytes.toString('base64url') !== encoded) throw invalid('it is no context')
+  return {
+    payload: bytes.subarray(0, payloadBytes),
+    mac: bytes.subarray(payloadBytes, sealedBytes),
+    sealed: bytes.subarray(0, sealedBytes),
+    seal: bytes.subarray(sealedBytes),
+  }
+}
+
+function isSealed(sealOf: Mac, sealed: Uint8Array, seal: Uint8Array): boolean {
+  return constantTimeEqual(sealOf(sealed).subarray(0, SEAL_BYTES), seal)
+}
+
+function read(payload: Uint8Array): Context {
   try {
     const items = unpack(payload) as readonly unknown[]
     if (items[0] !== CONTEXT_VERSION)
       throw invalid(`it has version ${String(items[0])}; this node reads ${CONTEXT_VERSION}`)
-    const { cut, departures, lineage, ...rest } = CONTEXT.read(items, 1)
-    return { ...rest, cut: unpackCut(cut, departures), lineage: lineage.map(unpackWriteSet) }
+    const { cut, departures, lineage, snapshot, ...rest } = CONTEXT.read(items, 1)
+    const context = { ...rest, cut: unpackCut(cut, departures), lineage: lineage.map(unpackWriteSet) }
+    return snapshot === null ? context : { ...context, snapshot }
   } catch (cause) {
     if (VirgaError.is(cause) && cause.code === 'ContextInvalid') throw cause
     throw invalid('it can not be read', cause)
@@ -78,16 +161,19 @@ export function decodeContext(encoded: string, mac: Mac): Context {
 function packWriteSet({ id, hlc, parents, body }: WriteSet): Infer<typeof writeSet> {
   switch (body.kind) {
     case 'inline':
-      return [id, hlc, parents, 'inline', [...body.writes], null, null]
+      return [id, hlc, parents, 'inline', [...body.writes], null, null, null]
     case 'held':
-      return [id, hlc, parents, 'held', null, body.origin, null]
+      return [id, hlc, parents, 'held', null, body.origin, null, body.keys ?? null]
     case 'durable':
-      return [id, hlc, parents, 'durable', null, null, body.blob]
+      return [id, hlc, parents, 'durable', null, null, body.blob, body.keys ?? null]
   }
 }
 
-function unpackWriteSet([id, at, parents, kind, inline, holder, blob]: Infer<typeof writeSet>): WriteSet {
-  return { id, hlc: at, parents, body: unpackBody(kind, inline, holder, blob) }
+function unpackWriteSet([id, at, parents, kind, inline, holder, blob, keys]: Infer<
+  typeof writeSet
+>): WriteSet {
+  const body = unpackBody(kind, inline, holder, blob)
+  return { id, hlc: at, parents, body: body.kind === 'inline' || keys === null ? body : { ...body, keys } }
 }
 
 function unpackBody(
@@ -108,6 +194,10 @@ function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
   let difference = 0
   for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!
   return difference === 0
+}
+
+function changed(): VirgaError {
+  return invalid('it was changed, cut short, or made by another cluster')
 }
 
 function invalid(why: string, cause?: unknown): VirgaError {

@@ -36,6 +36,8 @@ export const REQUESTS = {
     handle: uint,
     contexts: list(text),
     onBranchConflict: oneOf('latest', 'error'),
+    /** The executor has read the context itself: it is answered `begun`. */
+    brief: bool,
   }),
   status: message(9, 'status', { id: txnId }),
   cancel: message(10, 'cancel', { id: txnId }),
@@ -54,6 +56,8 @@ export const REPLIES = {
   welcome: message(64, 'welcome', {
     node: text,
     origin,
+    /** The key of this node's seal: contexts that have it can be read without asking. */
+    sealKey: bytes,
     sessionTimeoutMs: uint,
     keyBytesMax: uint,
     valueBytesMax: uint,

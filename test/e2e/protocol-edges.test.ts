@@ -117,9 +117,11 @@ test('one context a thousand times is one context; more branches than may be are
   const [, handed] = client.askTogether(begin(1), ['handoff', 1, [['a', toValue(1)]], false])
   const [context] = await handed!
   const startedAt = performance.now()
-  await client.ask('resume', 2, Array(1_000).fill(context), 'error')
+  await client.ask('resume', 2, Array(1_000).fill(context), 'error', false)
   expect(performance.now() - startedAt).toBeLessThan(1_000)
-  expect(await refusalOf(client.ask('resume', 3, Array(1_001).fill(context), 'error'))).toBe('LimitExceeded')
+  expect(await refusalOf(client.ask('resume', 3, Array(1_001).fill(context), 'error', false))).toBe(
+    'LimitExceeded',
+  )
   expect(await refusalOf(client.ask('resume', 4, [], 'latest'))).toBe('InvalidArgument')
 })
 

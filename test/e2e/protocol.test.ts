@@ -74,12 +74,12 @@ test('hands off and takes up again, in another client', async () => {
     [10, 'b'],
     [11, 'c'],
   ] as const) {
-    const resumed = await other.ask('resume', handle, [root[0]], 'error')
+    const resumed = await other.ask('resume', handle, [root[0]], 'error', false)
     expect(resumed).toMatchObject({ type: RESUMED, 0: id, 3: true, 4: true, 5: [['a', true, toValue(1)]] })
     const [context] = await other.ask('handoff', handle, [[key, toValue(handle)]], handle === 11)
     branches.push(context)
   }
-  await one.ask('resume', 20, branches, 'error')
+  await one.ask('resume', 20, branches, 'error', false)
   expect(await one.ask('commit', 20, [], null)).toMatchObject({ type: COMMITTED, 3: false })
   const [values] = await other.ask('read', 0, ['a', 'b', 'c'])
   expect((values as unknown[]).map(fromValue)).toEqual([1, 10, 11])
@@ -104,7 +104,7 @@ test('is told what was wrong, and what follows a failed begin is told the same',
     type: BEGUN,
   })
   expect(await refusalOf(client.ask('read', 99, ['a']))).toBe('TransactionUnknown')
-  expect(await refusalOf(client.ask('resume', 2, ['bm8gY29udGV4dA'], 'latest'))).toBe('ContextInvalid')
+  expect(await refusalOf(client.ask('resume', 2, ['bm8gY29udGV4dA'], 'latest', false))).toBe('ContextInvalid')
   expect(await client.ask('bye')).toMatchObject({ type: 65 })
   expect(await refusalOf(client.ask('ping'))).toBe('SessionLost')
 })

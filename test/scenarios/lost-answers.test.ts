@@ -4,6 +4,7 @@ import type { ClientOptions } from '../../src/client/options.js'
 import { Virga } from '../../src/client/virga.js'
 import { transactionId } from '../../src/compose/transaction-id.js'
 import { systemClock } from '../../src/platform/clock.js'
+import { macOf } from '../../src/platform/mac.js'
 import { systemProcesses } from '../../src/platform/processes.js'
 import { systemRandom } from '../../src/platform/random.js'
 import type { Link, LinkHandlers } from '../../src/ports/transport.js'
@@ -78,6 +79,7 @@ async function lossyClient(
     processes: systemProcesses(),
     link,
     views: lmdbOpener(),
+    macOf,
   }
   const virga = new Virga(world, options)
   onTestFinished(() => virga.close())

@@ -1,8 +1,8 @@
-import { createHmac } from 'node:crypto'
 import type { ClientOptions } from '../../src/client/options.js'
 import { Virga } from '../../src/client/virga.js'
 import { DEFAULT_CONFIG, type NodeConfig } from '../../src/node/config.js'
 import { CacheNode } from '../../src/node/node.js'
+import { macOf } from '../../src/platform/mac.js'
 import type { Clock } from '../../src/ports/clock.js'
 import { type Log, SILENT } from '../../src/ports/log.js'
 import type { Processes, ProcessIdentity } from '../../src/ports/processes.js'
@@ -95,7 +95,7 @@ export class Cluster {
     const starting = CacheNode.start(
       mortal(world, own, onCall),
       { ...DEFAULT_CONFIG, nodeId: 'n1', ...config },
-      (key) => (payload) => createHmac('sha256', key).update(payload).digest(),
+      macOf,
     )
     // A node that dies while it boots would leave its starter waiting for ever.
     const node = await Promise.race([starting, own.death])
@@ -132,7 +132,7 @@ export class Cluster {
     const pid = ++this.#pids
     this.#alive.set(pid, true)
     const { clock, random } = this.#sim
-    const world = { clock, random, processes: this.#processes(pid), link, views: this.views }
+    const world = { clock, random, processes: this.#processes(pid), link, views: this.views, macOf }
     const virga = new Virga(world, options)
     this.#clients.push(virga)
     return virga

@@ -16,7 +16,7 @@ import { WriteSetBuilder, type Writes } from '../../core/write-set.js'
 import { VirgaError } from '../../errors.js'
 import { limitExceeded } from '../../limits.js'
 import type { StorageEntry } from '../../ports/storage.js'
-import { decodeContext, encodeContext, type Mac } from '../../wire/context.js'
+import { type ContextKeys, decodeContext, encodeContext } from '../../wire/context.js'
 import { encodeOrder, encodePin, encodeWriteSet } from '../../wire/records.js'
 import type { Snapshots } from '../collecting/snapshots.js'
 import { deadlineExceeded, type OpenTransaction, type TransactionStart } from '../executors/transaction.js'
@@ -28,6 +28,10 @@ import type { WriteSets } from './write-sets.js'
 
 /** Branches joined at once. Each pair of them is compared. More can be joined in stages. */
 const CONTEXTS_MAX = 1_000
+
+/** Keys of a write set that a context names without their values. */
+const TOLD_KEYS_MAX = 64
+const TOLD_KEYS_CHARS_MAX = 1_024
 
 export type OnBranchConflict = 'latest' | 'error'
 
@@ -47,7 +51,9 @@ export interface HandoffsParts {
   readonly reach: (cut: Cut, hint: Origin) => Promise<boolean>
   /** Publishes at once what waits for others to share its frame. */
   readonly flush: () => void
-  readonly mac: Mac
+  /** What executors here read at in the view, at a cut; null: they must ask. */
+  readonly recordOf: (cut: Cut) => Uint8Array | null
+  readonly keys: ContextKeys
 }
 
 /**
@@ -66,7 +72,8 @@ export class Handoffs {
   readonly #admission: Admission
   readonly #reach: HandoffsParts['reach']
   readonly #flush: () => void
-  readonly #mac: Mac
+  readonly #recordOf: HandoffsParts['recordOf']
+  readonly #keys: ContextKeys
   #sealed = 0
   /** Up to where each origin's order is in storage, as far as this node has put it there since it was last out of touch. */
   readonly #ordered = new Map<Origin, number>()
@@ -81,7 +88,8 @@ export class Handoffs {
     this.#admission = parts.admission
     this.#reach = parts.reach
     this.#flush = parts.flush
-    this.#mac = parts.mac
+    this.#recordOf = parts.recordOf
+    this.#keys = parts.keys
   }
 
   /** Ends a function's part. Returns the context for its downstream functions. */
@@ -93,6 +101,7 @@ export class Handoffs {
     const lineage =
       sealed === undefined ? start.upstream.lineage : [...start.upstream.lineage, sealed.writeSet]
     const heads = sealed === undefined ? start.upstream.heads : [sealed.writeSet.id]
+    const snapshot = start.mode.keepsCut ? this.#recordOf(start.cut) : null
     let context: Context = {
       txn: start.txn,
       attempt: start.attempt,
@@ -103,18 +112,19 @@ export class Handoffs {
       sender: this.#state.ledger.origin,
       heads,
       lineage: [...lineage].sort(compareWriteSets),
+      ...(snapshot === null ? {} : { snapshot }),
     }
     // Whoever resumes it elsewhere relies on this node until it is registered there.
     this.#snapshots.handedOver(start.txn, start.cut, start.deadlineMs)
     if (durable) context = await this.#makeDurable(context, sealed)
-    return encodeContext(context, this.#mac)
+    return encodeContext(context, this.#keys)
   }
 
   /** Reads contexts. Throws `ContextInvalid` for what no node of this cluster has signed. */
   read(encoded: readonly string[]): readonly Context[] {
     if (encoded.length > CONTEXTS_MAX)
       throw limitExceeded('a resume', encoded.length, CONTEXTS_MAX, 'contexts')
-    return [...new Set(encoded)].map((text) => decodeContext(text, this.#mac))
+    return [...new Set(encoded)].map((text) => decodeContext(text, this.#keys))
   }
 
   /** Takes up contexts. Throws whatever keeps them from being served here. */
@@ -207,7 +217,7 @@ export class Handoffs {
     if (!travels && !durable) this.#held.keep(start.txn, id, writes, own.bytes, start.deadlineMs)
     const body: WriteSetBody = travels
       ? { kind: 'inline', writes }
-      : { kind: 'held', origin: this.#state.ledger.origin }
+      : { kind: 'held', origin: this.#state.ledger.origin, ...keysOf(writes) }
     const hlc = this.#state.clock.tick(this.#state.world.clock.now())
     return { writeSet: { id, hlc, parents: start.upstream.heads, body }, writes }
   }
@@ -230,7 +240,7 @@ export class Handoffs {
       if (writeSet.body.kind !== 'held') return writeSet
       const blob = blobName(context.attempt, `w${writeSet.id}`)
       entries.push({ ...blobKey(context.txn, blob), value: encodeWriteSet(bodies.get(writeSet.id)!) })
-      return { ...writeSet, body: { kind: 'durable', blob } }
+      return { ...writeSet, body: { kind: 'durable', blob, ...keysOf(bodies.get(writeSet.id)!) } }
     })
     const made = { ...context, lineage }
     await this.#pins.reserve(made)
@@ -263,6 +273,13 @@ export class Handoffs {
       ]
     })
   }
+}
+
+/** What an executor may know of writes that do not travel along: for any other key it need not ask. */
+function keysOf(writes: Writes): { readonly keys?: readonly string[] } {
+  if (writes.size > TOLD_KEYS_MAX) return {}
+  const keys = [...writes.keys()]
+  return keys.reduce((sum, key) => sum + key.length, 0) > TOLD_KEYS_CHARS_MAX ? {} : { keys }
 }
 
 /** For each key that was written upstream, the write that counts. */

@@ -181,7 +181,7 @@ export class Sessions {
       return
     }
     if (!(answer instanceof Promise)) {
-      // Nobody waits for the answer to a begin that had nothing to wait for itself: it goes with the next one.
+      // Nobody waits for the answer to a begin that had nothing to look up: it goes with the next one.
       if (answer.type === 'begun') session.replies.push(answer)
       else this.#reply(session, answer)
       return
@@ -190,7 +190,9 @@ export class Sessions {
     answer.then(
       (reply) => {
         session.underWay--
-        this.#reply(session, reply)
+        if (reply.type === 'begun' && request.type === 'resume' && !session.closed)
+          session.replies.push(reply)
+        else this.#reply(session, reply)
       },
       (error: unknown) => {
         session.underWay--

@@ -98,6 +98,7 @@ export class Transactions {
       this.end(session, request.handle)
       return committedReply(request.request, committed)
     }
+    if (request.brief) return begunReply(request.request, transaction)
     const { txn, attempt, deadlineMs, keyed, upstream } = transaction.start
     const entries: [string, boolean, Uint8Array | null][] = []
     let bytes = 0
@@ -357,7 +358,12 @@ export class Transactions {
 }
 
 /** Why a context can't be served any more. */
-const GONE: ReadonlySet<string> = new Set(['WriteSetLost', 'SnapshotUnavailable', 'DeadlineExceeded'])
+const GONE: ReadonlySet<string> = new Set([
+  'WriteSetLost',
+  'SnapshotUnavailable',
+  'SnapshotTooOld',
+  'DeadlineExceeded',
+])
 
 /** Holds the place of a handle until its begin has come to something. Made once: an error records its stack. */
 const NOT_BEGUN = new VirgaError('TransactionUnknown', 'the transaction did not begin')

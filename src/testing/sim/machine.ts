@@ -1,7 +1,7 @@
-import { createHmac } from 'node:crypto'
 import { Virga } from '../../client/virga.js'
 import { DEFAULT_CONFIG, type NodeConfig } from '../../node/config.js'
 import { CacheNode } from '../../node/node.js'
+import { macOf } from '../../platform/mac.js'
 import type { Log } from '../../ports/log.js'
 import type { Processes, ProcessIdentity } from '../../ports/processes.js'
 import type { Listener } from '../../ports/transport.js'
@@ -199,6 +199,7 @@ export class Machine {
       processes: this.#processes(pid),
       link,
       views: this.#views,
+      macOf,
     }
     const executor: Executor = {
       name: `${this.name}/${pid}`,
@@ -287,8 +288,4 @@ export class Machine {
       isAlive: ({ pid: of, namespace }) => (namespace === this.name ? this.#alivePids.has(of) : undefined),
     }
   }
-}
-
-function macOf(key: Uint8Array): (payload: Uint8Array) => Uint8Array {
-  return (payload) => createHmac('sha256', key).update(payload).digest()
 }

@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
@@ -13,7 +12,14 @@ import type { Cut } from '../../../src/core/cut.js'
 import type { Hlc } from '../../../src/core/hlc.js'
 import { type Attempt, makeAttempt, makeOrigin, makeTxnId } from '../../../src/core/ids.js'
 import type { Writes } from '../../../src/core/write-set.js'
-import { decodeContext, encodeContext, MAC_BYTES } from '../../../src/wire/context.js'
+import { macOf } from '../../../src/platform/mac.js'
+import {
+  ContextKeys,
+  decodeContext,
+  decodeSealed,
+  encodeContext,
+  SEAL_BYTES,
+} from '../../../src/wire/context.js'
 
 const TXN = makeTxnId(1_760_000_000_000, new Uint8Array(10))
 const ATTEMPT = makeAttempt(5 as Hlc, new Uint8Array(5))
@@ -31,7 +37,8 @@ const ROOT: Context = {
   lineage: [],
 }
 const KEYS = ['x', 'y', 'z']
-const mac = (payload: Uint8Array): Uint8Array => createHmac('sha256', 'key').update(payload).digest()
+const keys = new ContextKeys(Buffer.from('key'), macOf)
+const others = new ContextKeys(Buffer.from('other'), macOf)
 const writesOf = ({ body }: WriteSet): Writes => (body.kind === 'inline' ? body.writes : new Map())
 
 /** One function of a random DAG: which earlier ones it resumes, what it writes, how far its clock moved. */
@@ -222,40 +229,59 @@ const body: fc.Arbitrary<WriteSet['body']> = fc.oneof(
     )
     .map((writes) => ({ kind: 'inline' as const, writes: new Map(writes) })),
   fc.constant({ kind: 'held' as const, origin: ORIGIN }),
+  fc.array(fc.string()).map((keys) => ({ kind: 'held' as const, origin: ORIGIN, keys })),
   fc.string({ minLength: 1 }).map((blob) => ({ kind: 'durable' as const, blob })),
+  fc.record({ kind: fc.constant('durable' as const), blob: fc.string(), keys: fc.array(fc.string()) }),
 )
 const uint = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
-const context: fc.Arbitrary<Context> = fc.record({
-  txn: fc
-    .tuple(fc.integer({ min: 0, max: 2 ** 48 - 1 }), fc.uint8Array({ minLength: 10, maxLength: 10 }))
-    .map(([ms, entropy]) => makeTxnId(ms, entropy)),
-  attempt: fc
-    .tuple(uint, fc.uint8Array({ minLength: 5, maxLength: 5 }))
-    .map(([at, entropy]): Attempt => makeAttempt(at as Hlc, entropy)),
-  deadlineMs: uint,
-  consistency: fc.constantFrom('read-atomic' as const, 'parallel-snapshot' as const, 'lww' as const),
-  keyed: fc.boolean(),
-  cut: fc.uniqueArray(uint, { maxLength: 4 }).map((seqs): Cut => {
-    return new Map(seqs.map((seq, i) => [makeOrigin(`n${i}`, seq as Hlc, new Uint8Array(5)), seq]))
-  }),
-  sender: fc.constant(ORIGIN),
-  heads: fc.array(fc.string(), { maxLength: 3 }),
-  lineage: fc.array(
-    fc.record({ id: fc.string(), hlc: uint.map((n) => n as Hlc), parents: fc.array(fc.string()), body }),
-    { maxLength: 4 },
-  ),
-})
+const context: fc.Arbitrary<Context> = fc.record(
+  {
+    txn: fc
+      .tuple(fc.integer({ min: 0, max: 2 ** 48 - 1 }), fc.uint8Array({ minLength: 10, maxLength: 10 }))
+      .map(([ms, entropy]) => makeTxnId(ms, entropy)),
+    attempt: fc
+      .tuple(uint, fc.uint8Array({ minLength: 5, maxLength: 5 }))
+      .map(([at, entropy]): Attempt => makeAttempt(at as Hlc, entropy)),
+    deadlineMs: uint,
+    consistency: fc.constantFrom('read-atomic' as const, 'parallel-snapshot' as const, 'lww' as const),
+    keyed: fc.boolean(),
+    cut: fc.uniqueArray(uint, { maxLength: 4 }).map((seqs): Cut => {
+      return new Map(seqs.map((seq, i) => [makeOrigin(`n${i}`, seq as Hlc, new Uint8Array(5)), seq]))
+    }),
+    sender: fc.constant(ORIGIN),
+    snapshot: fc.uint8Array(),
+    heads: fc.array(fc.string(), { maxLength: 3 }),
+    lineage: fc.array(
+      fc.record({ id: fc.string(), hlc: uint.map((n) => n as Hlc), parents: fc.array(fc.string()), body }),
+      { maxLength: 4 },
+    ),
+  },
+  {
+    requiredKeys: [
+      'txn',
+      'attempt',
+      'deadlineMs',
+      'consistency',
+      'keyed',
+      'cut',
+      'sender',
+      'heads',
+      'lineage',
+    ],
+  },
+)
 
 describe('contexts as text', () => {
   test('come back as they went', () => {
     fc.assert(
       fc.property(context, (before) => {
-        const text = encodeContext(before, mac)
+        const text = encodeContext(before, keys)
         expect(text).toMatch(/^[A-Za-z0-9_-]+$/)
-        const after = decodeContext(text, mac)
+        const after = decodeContext(text, keys)
         const plain = (of: Context) => ({
           ...of,
           cut: [...of.cut],
+          snapshot: of.snapshot && [...of.snapshot],
           lineage: of.lineage.map(({ body, ...rest }) => ({
             ...rest,
             body:
@@ -273,7 +299,7 @@ describe('contexts as text', () => {
     const refused = expect.objectContaining({ code: 'ContextInvalid', retryable: false })
     fc.assert(
       fc.property(context, fc.nat(), fc.nat(7), (before, place, bit) => {
-        const text = encodeContext(before, mac)
+        const text = encodeContext(before, keys)
         const signed = Buffer.from(text, 'base64url')
         const flipped = Buffer.from(signed)
         flipped[place % signed.length]! ^= 1 << bit
@@ -286,10 +312,13 @@ describe('contexts as text', () => {
           `${text}=`,
           text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1),
         ]
-        for (const each of bad) expect(() => decodeContext(each, mac)).toThrow(refused)
-        expect(() => decodeContext(text, (p) => createHmac('sha256', 'other').update(p).digest())).toThrow(
-          refused,
-        )
+        for (const each of bad) expect(() => decodeContext(each, keys)).toThrow(refused)
+        expect(() => decodeContext(text, others)).toThrow(refused)
+        const sealOf = keys.sealOf(ORIGIN)
+        expect(decodeSealed(text, sealOf)).toEqual(decodeContext(text, keys))
+        for (const each of bad) expect(decodeSealed(each, sealOf)).toBeUndefined()
+        expect(decodeSealed(text, others.sealOf(ORIGIN))).toBeUndefined()
+        expect(decodeSealed(text, keys.sealOf(makeOrigin('n2', 1 as Hlc, new Uint8Array(5))))).toBeUndefined()
       }),
     )
   })
@@ -297,7 +326,7 @@ describe('contexts as text', () => {
   test('are refused, whatever text it is, unless a node made it', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: 'binary' })), (text) => {
-        expect(() => decodeContext(text, mac)).toThrow(expect.objectContaining({ code: 'ContextInvalid' }))
+        expect(() => decodeContext(text, keys)).toThrow(expect.objectContaining({ code: 'ContextInvalid' }))
       }),
     )
   })
@@ -305,9 +334,11 @@ describe('contexts as text', () => {
   test('are refused if they are signed and yet no context', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (payload) => {
-        const text = Buffer.concat([payload, mac(payload)]).toString('base64url')
-        expect(Buffer.from(text, 'base64url').length).toBe(payload.length + MAC_BYTES)
-        expect(() => decodeContext(text, mac)).toThrow(expect.objectContaining({ code: 'ContextInvalid' }))
+        const signed = Buffer.concat([payload, keys.mac(payload)])
+        const seal = keys.sealOf(ORIGIN)(signed).subarray(0, SEAL_BYTES)
+        const text = Buffer.concat([signed, seal]).toString('base64url')
+        expect(() => decodeContext(text, keys)).toThrow(expect.objectContaining({ code: 'ContextInvalid' }))
+        expect(decodeSealed(text, keys.sealOf(ORIGIN))).toBeUndefined()
       }),
     )
   })

@@ -1,9 +1,9 @@
-import { createHmac } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { Virga } from '../../../src/client/virga.js'
 import { CLUSTER_DEPARTED, decisionBuckets, minuteAt } from '../../../src/core/layout.js'
 import { DEFAULT_CONFIG } from '../../../src/node/config.js'
 import { CacheNode } from '../../../src/node/node.js'
+import { macOf } from '../../../src/platform/mac.js'
 import { SILENT } from '../../../src/ports/log.js'
 import type { Storage } from '../../../src/ports/storage.js'
 import { createMemoryStorage } from '../../../src/storage/memory.js'
@@ -47,13 +47,9 @@ function cluster() {
       log: SILENT,
     }
     const node = await clock.until(
-      CacheNode.start(
-        world,
-        { ...DEFAULT_CONFIG, nodeId: name, departAfterMs: 20_000 },
-        (key) => (payload) => createHmac('sha256', key).update(payload).digest(),
-      ),
+      CacheNode.start(world, { ...DEFAULT_CONFIG, nodeId: name, departAfterMs: 20_000 }, macOf),
     )
-    return { node, virga: new Virga({ clock, random, processes, link: hub.link(), views }) }
+    return { node, virga: new Virga({ clock, random, processes, link: hub.link(), views, macOf }) }
   }
   return { clock, storage, start }
 }

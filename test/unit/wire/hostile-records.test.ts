@@ -1,9 +1,10 @@
-import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { History } from '../../../src/core/history.js'
+import type { Origin } from '../../../src/core/ids.js'
 import { VirgaError } from '../../../src/errors.js'
-import { decodeContext, MAC_BYTES } from '../../../src/wire/context.js'
+import { macOf } from '../../../src/platform/mac.js'
+import { ContextKeys, decodeContext, MAC_BYTES, SEAL_BYTES } from '../../../src/wire/context.js'
 import {
   FRAME_MESSAGES_MAX,
   peerReplyFrames,
@@ -208,11 +209,13 @@ test('a frame of more messages than may be is refused', () => {
 })
 
 describe('contexts', () => {
+  /** Of the vectors. */
+  const SENDER = 'node-1@0640e0c2e7b000f0e1d2c3b4' as Origin
   const key = Buffer.from(
     (JSON.parse(readProtocolFile('vectors/contexts.json')!) as { clusterKey: string }).clusterKey,
     'hex',
   )
-  const mac = (payload: Uint8Array): Uint8Array => createHmac('sha256', key).update(payload).digest()
+  const keys = new ContextKeys(key, macOf)
   const known = vectors('contexts').map(({ text }) => text!)
 
   test('any text, and any change to a good one, is ContextInvalid', () => {
@@ -222,7 +225,7 @@ describe('contexts', () => {
       .filter((text) => !known.includes(text))
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.base64String(), changed), (text) => {
-        expect(codeOf(() => void decodeContext(text, mac))).toBe('ContextInvalid')
+        expect(codeOf(() => void decodeContext(text, keys))).toBe('ContextInvalid')
       }),
       RUNS,
     )
@@ -231,19 +234,23 @@ describe('contexts', () => {
   test('any bytes that are rightly signed are read, or ContextInvalid: a newer node may have made them', () => {
     const payloads = fc.oneof(
       plain.map(pack),
-      fc.constantFrom(...known.map((text) => Buffer.from(text, 'base64url').subarray(0, -MAC_BYTES))),
+      fc.constantFrom(
+        ...known.map((text) => Buffer.from(text, 'base64url').subarray(0, -MAC_BYTES - SEAL_BYTES)),
+      ),
     )
     fc.assert(
       fc.property(hostile(payloads), (payload) => {
-        const text = Buffer.concat([payload, mac(payload)]).toString('base64url')
-        expect([undefined, 'ContextInvalid']).toContain(codeOf(() => void decodeContext(text, mac)))
+        const signed = Buffer.concat([payload, keys.mac(payload)])
+        const seal = keys.sealOf(SENDER)(signed).subarray(0, SEAL_BYTES)
+        const text = Buffer.concat([signed, seal]).toString('base64url')
+        expect([undefined, 'ContextInvalid']).toContain(codeOf(() => void decodeContext(text, keys)))
       }),
       RUNS,
     )
   })
 
   test('one of another cluster is ContextInvalid', () => {
-    const other = (payload: Uint8Array): Uint8Array => createHmac('sha256', 'other').update(payload).digest()
+    const other = new ContextKeys(Buffer.from('other'), macOf)
     for (const text of known) expect(codeOf(() => void decodeContext(text, other))).toBe('ContextInvalid')
   })
 })

@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { Context } from '../../../src/core/context.js'
 import { cutOf } from '../../../src/core/cut.js'
@@ -6,7 +5,8 @@ import type { Try } from '../../../src/core/decision.js'
 import type { HistoryState } from '../../../src/core/history.js'
 import type { TxnId } from '../../../src/core/ids.js'
 import * as layout from '../../../src/core/layout.js'
-import { decodeContext, encodeContext } from '../../../src/wire/context.js'
+import { macOf } from '../../../src/platform/mac.js'
+import { ContextKeys, decodeContext, decodeSealed, encodeContext } from '../../../src/wire/context.js'
 import {
   peerReplyFrames,
   peerRequestFrames,
@@ -37,6 +37,7 @@ interface Vector {
 interface VectorFile<V extends Vector> {
   version?: number
   readonly clusterKey?: string
+  readonly sealKey?: string
   readonly vectors: readonly V[]
 }
 
@@ -247,8 +248,7 @@ describe('states', () => {
 
 describe('contexts and tokens', () => {
   const file = load<Vector & { readonly context: unknown }>('contexts')
-  const mac = (payload: Uint8Array): Uint8Array =>
-    createHmac('sha256', bytesOf(file.clusterKey)).update(payload).digest()
+  const keys = new ContextKeys(bytesOf(file.clusterKey), macOf)
   const contextOf = (json: unknown): Context => {
     const { departures, ...context } = revive(json) as Context & { readonly departures: number }
     const lineage = context.lineage.map((writeSet) => {
@@ -258,11 +258,14 @@ describe('contexts and tokens', () => {
     })
     return { ...context, cut: cutOf(context.cut, departures), lineage }
   }
-  complete('contexts', file, ({ context }) => ({ text: encodeContext(contextOf(context), mac) }))
+  complete('contexts', file, ({ context }) => ({ text: encodeContext(contextOf(context), keys) }))
 
   test.each(file.vectors)('a context $name', ({ context, text = '' }) => {
-    expect(encodeContext(contextOf(context), mac)).toBe(text)
-    expect(normal(decodeContext(text, mac))).toEqual(contextOf(context))
+    expect(encodeContext(contextOf(context), keys)).toBe(text)
+    expect(normal(decodeContext(text, keys))).toEqual(contextOf(context))
+    const { sender } = contextOf(context)
+    expect(hexOf(keys.sealKeyOf(sender))).toBe(file.sealKey)
+    expect(normal(decodeSealed(text, keys.sealOf(sender)))).toEqual(contextOf(context))
   })
 
   const tokens = load<Vector & { readonly token: SessionToken }>('tokens')
