@@ -41,6 +41,7 @@ export const MARKS = {
   'cancel.met-a-commit': 'who cancels finds a decision',
   'begin.replayed': 'a decision stands when its transaction begins again',
   'begin.expired': 'an id is older than the idempotency window',
+  'resume.at-once': 'a context of this node is taken up without waiting',
   'resume.replayed': 'a context can not be served any more, since its transaction has committed',
 
   // Committing: claims

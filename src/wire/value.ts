@@ -17,6 +17,8 @@ const OPTIONS: Options & { readonly skipValues: readonly unknown[] } = {
   copyBuffers: true,
 }
 const packr = new Packr(OPTIONS)
+/** As in msgpack.ts. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024)
 
 /** Throws `InvalidArgument` for what can't be carried: undefined, functions, symbols, cycles, too large integers. -0 becomes 0. */
 export function encodeValue(value: unknown): Uint8Array {
@@ -28,6 +30,7 @@ export function encodeValue(value: unknown): Uint8Array {
   refuseUncarried(value, 0)
   let packed: Uint8Array
   try {
+    packr.useBuffer(scratch)
     packed = packr.pack(value)
   } catch (cause) {
     throw new VirgaError('InvalidArgument', 'a value that MessagePack does not carry', { cause })

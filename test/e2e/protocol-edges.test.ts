@@ -122,7 +122,7 @@ test('one context a thousand times is one context; more branches than may be are
   expect(await refusalOf(client.ask('resume', 3, Array(1_001).fill(context), 'error', false))).toBe(
     'LimitExceeded',
   )
-  expect(await refusalOf(client.ask('resume', 4, [], 'latest'))).toBe('InvalidArgument')
+  expect(await refusalOf(client.ask('resume', 4, [], 'latest', false))).toBe('InvalidArgument')
 })
 
 test('a read of ten thousand keys is answered, one of more is refused', async () => {

@@ -35,7 +35,7 @@ export class TinyClient {
 
   /** Says who it is. Liveness by words alone: no process is named, so the node gives up after a silence. */
   async hello() {
-    const [node, origin, sessionTimeoutMs] = await this.ask(
+    const [node, origin, , sessionTimeoutMs] = await this.ask(
       'hello',
       randomBytes(12).toString('hex'),
       0,

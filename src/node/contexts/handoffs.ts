@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import {
   type Context,
   compareWriteSets,
@@ -15,6 +16,7 @@ import type { AllWrites } from '../../core/placement.js'
 import { WriteSetBuilder, type Writes } from '../../core/write-set.js'
 import { VirgaError } from '../../errors.js'
 import { limitExceeded } from '../../limits.js'
+import { mark } from '../../marks.js'
 import type { StorageEntry } from '../../ports/storage.js'
 import { type ContextKeys, decodeContext, encodeContext } from '../../wire/context.js'
 import { encodeOrder, encodePin, encodeWriteSet } from '../../wire/records.js'
@@ -28,6 +30,10 @@ import type { WriteSets } from './write-sets.js'
 
 /** Branches joined at once. Each pair of them is compared. More can be joined in stages. */
 const CONTEXTS_MAX = 1_000
+
+/** Contexts that were handed off here are known by their texts: characters of all, and of one. */
+const KNOWN_CHARS_MAX = 2 * 1024 * 1024
+const KNOWN_CONTEXT_CHARS_MAX = 16 * 1024
 
 /** Keys of a write set that a context names without their values. */
 const TOLD_KEYS_MAX = 64
@@ -74,6 +80,11 @@ export class Handoffs {
   readonly #flush: () => void
   readonly #recordOf: HandoffsParts['recordOf']
   readonly #keys: ContextKeys
+  readonly #known = new LRUCache<string, Context>({
+    maxSize: KNOWN_CHARS_MAX,
+    maxEntrySize: KNOWN_CONTEXT_CHARS_MAX,
+    sizeCalculation: (_, text) => text.length,
+  })
   #sealed = 0
   /** Up to where each origin's order is in storage, as far as this node has put it there since it was last out of touch. */
   readonly #ordered = new Map<Origin, number>()
@@ -117,14 +128,28 @@ export class Handoffs {
     // Whoever resumes it elsewhere relies on this node until it is registered there.
     this.#snapshots.handedOver(start.txn, start.cut, start.deadlineMs)
     if (durable) context = await this.#makeDurable(context, sealed)
-    return encodeContext(context, this.#keys)
+    const text = encodeContext(context, this.#keys)
+    this.#known.set(text, context)
+    return text
   }
 
   /** Reads contexts. Throws `ContextInvalid` for what no node of this cluster has signed. */
   read(encoded: readonly string[]): readonly Context[] {
     if (encoded.length > CONTEXTS_MAX)
       throw limitExceeded('a resume', encoded.length, CONTEXTS_MAX, 'contexts')
-    return [...new Set(encoded)].map((text) => decodeContext(text, this.#keys))
+    return [...new Set(encoded)].map((text) => this.#known.get(text) ?? decodeContext(text, this.#keys))
+  }
+
+  /** Takes up a context for which nothing has to be waited for, as one of this node usually is. Undefined: it is another. */
+  resumeAtOnce(encoded: readonly string[]): TransactionStart | undefined {
+    const context = encoded.length === 1 ? this.#known.get(encoded[0]!) : undefined
+    if (context === undefined || this.#state.world.clock.now() > context.deadlineMs) return undefined
+    const { txn, cut, lineage } = context
+    if (!this.#snapshots.keeps(txn, cut) || !this.#state.history.covers(cut)) return undefined
+    const bodies = this.#writeSets.atHand(txn, lineage)
+    if (bodies === undefined) return undefined
+    mark('resume.at-once')
+    return this.#start(context, flatten(lineage, bodies))
   }
 
   /** Takes up contexts. Throws whatever keeps them from being served here. */
@@ -137,26 +162,27 @@ export class Handoffs {
     const release = await this.#admission.admit(context)
     try {
       await this.#catchUpWith(context)
-      for (const writeSet of context.lineage) this.#state.clock.observe(writeSet.hlc)
       const isLater = this.#writeSets.areElsewhere(context.lineage) && onBranchConflict !== 'error'
       const upstream = isLater ? undefined : await this.#overlay(context, contexts, onBranchConflict)
       if (context.lineage.some(({ body }) => body.kind === 'durable')) this.#pins.note(context)
       if (life.epoch !== epoch) {
         throw new VirgaError('SnapshotTooOld', `the node was out of touch while ${context.txn} was taken up`)
       }
-      return {
-        txn: context.txn,
-        attempt: context.attempt,
-        deadlineMs: context.deadlineMs,
-        mode: modeOf(context.consistency),
-        keyed: context.keyed,
-        cut: context.cut,
-        upstream: { lineage: context.lineage, heads: context.heads, overlay: upstream },
-      }
+      return this.#start(context, upstream)
     } finally {
       // The open transaction counts as soon as it stands in its session, which is before the next event.
       this.#state.world.clock.defer(release)
     }
+  }
+
+  #start(
+    { consistency, heads, lineage, ...context }: Context,
+    overlay: Writes | undefined,
+  ): TransactionStart {
+    const { txn, attempt, deadlineMs, keyed, cut } = context
+    for (const { hlc } of lineage) this.#state.clock.observe(hlc)
+    const upstream = { lineage, heads, overlay }
+    return { txn, attempt, deadlineMs, mode: modeOf(consistency), keyed, cut, upstream }
   }
 
   /** Fetches upstream writes that are on other nodes still. Rejects as `WriteSets.fetch` does. */

@@ -54,6 +54,17 @@ export class WriteSets {
     }
   }
 
+  /** Those of a lineage, if all are in the context or in this node's memory. */
+  atHand(txn: TxnId, lineage: readonly WriteSet[]): ReadonlyMap<string, Writes> | undefined {
+    const found = new Map<string, Writes>()
+    for (const { id, body } of lineage) {
+      const writes = body.kind === 'inline' ? body.writes : this.#parts.held.find(txn, id)
+      if (body.kind === 'durable' || writes === undefined) return undefined
+      found.set(id, writes)
+    }
+    return found
+  }
+
   /** Throws `WriteSetLost` if one died with its node; `NodeUnavailable`, `Timeout` or `Busy` if its node can't be asked now. */
   async fetch(whose: Whose, lineage: readonly WriteSet[]): Promise<ReadonlyMap<string, Writes>> {
     const { txn } = whose

@@ -42,6 +42,8 @@ export class Sessions {
   #pumpDeferred = false
   #flushDeferred = false
   #pumping = false
+  /** Requests of all sessions that have had their turn and are not answered yet. */
+  #underWay = 0
   /** Answers wait for readers of a view that is gone. */
   #waiting: Timer | undefined
   #refusalLoggedAt = Number.NEGATIVE_INFINITY
@@ -165,7 +167,9 @@ export class Sessions {
       session = this.#ring.shift()
     }
     this.#pumping = false
-    this.#flush()
+    // What others wait for may be answered in this turn of the event loop: it goes out together.
+    if (this.#underWay === 0) this.#flush()
+    else if (this.#dirty.length > 0) this.#flushLater()
     if (this.#ring.length > 0) {
       this.#pumpDeferred = true
       this.#state.world.clock.defer(() => this.#pump())
@@ -187,15 +191,18 @@ export class Sessions {
       return
     }
     session.underWay++
+    this.#underWay++
     answer.then(
       (reply) => {
         session.underWay--
+        this.#underWay--
         if (reply.type === 'begun' && request.type === 'resume' && !session.closed)
           session.replies.push(reply)
         else this.#reply(session, reply)
       },
       (error: unknown) => {
         session.underWay--
+        this.#underWay--
         this.#fail(session, request.request, error)
       },
     )
@@ -217,14 +224,18 @@ export class Sessions {
       session.isDirty = true
       this.#dirty.push(session)
     }
-    if (this.#pumping || this.#flushDeferred) return
-    // Answers that become ready together, as those of one group commit do, go out together. One alone goes at once.
+    if (!this.#pumping) this.#flushLater()
+  }
+
+  /** Answers that become ready together, as those of one group commit do, go out together. One alone goes at once. */
+  #flushLater(): void {
+    if (this.#flushDeferred) return
     this.#flushDeferred = true
     const flush = (): void => {
       this.#flushDeferred = false
       this.#flush()
     }
-    if (session.underWay === 0) queueMicrotask(flush)
+    if (this.#underWay === 0) queueMicrotask(flush)
     else this.#state.world.clock.defer(flush)
   }
 

@@ -76,9 +76,17 @@ export class Transactions {
     return this.#beginLater(session, request)
   }
 
-  async resume(session: Session, request: RequestOf<'resume'>): Promise<Reply> {
+  resume(session: Session, request: RequestOf<'resume'>): Reply | Promise<Reply> {
     this.#state.counters.resumes++
     this.#admit(session, request.handle, false)
+    const start = request.brief ? this.#handoffs.resumeAtOnce(request.contexts) : undefined
+    if (start === undefined) return this.#resumeLater(session, request)
+    const transaction = new OpenTransaction(start, this.#state.config.limits, this.#state.life)
+    session.handles.set(request.handle, transaction)
+    return begunReply(request.request, transaction)
+  }
+
+  async #resumeLater(session: Session, request: RequestOf<'resume'>): Promise<Reply> {
     let contexts: readonly Context[] = []
     const starting = (async () => {
       contexts = this.#handoffs.read(request.contexts)

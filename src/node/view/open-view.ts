@@ -43,6 +43,7 @@ export class OpenView {
       bases,
       values,
       origins,
+      clock: state.clock,
       bytesMax: Math.floor(writer.capacityBytes * FILLED),
       valueBytesMax: Math.min(state.config.viewValueBytesMax, Math.floor(writer.capacityBytes * VALUE_PART)),
     })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { History } from '../../../../src/core/history.js'
-import { HLC_ZERO, type Hlc } from '../../../../src/core/hlc.js'
+import { HLC_ZERO, type Hlc, hlcAt } from '../../../../src/core/hlc.js'
 import type { Origin, TxnId } from '../../../../src/core/ids.js'
 import type { Version } from '../../../../src/core/version.js'
 import type { Bases, CachedBase } from '../../../../src/node/reading/bases.js'
@@ -31,6 +31,7 @@ class World {
   readonly records = new Map<string, Uint8Array>()
   readonly residents: Residents
   moment = 0
+  readonly clock: { last: Hlc } = { last: HLC_ZERO }
 
   constructor(bytesMax = BYTES_MAX) {
     this.residents = new Residents({
@@ -44,6 +45,7 @@ class World {
         touch: (version: Version) => this.uses.push(version.key),
       } as unknown as ValueCache,
       origins: new OriginNumbers(),
+      clock: this.clock,
       bytesMax,
       valueBytesMax: VALUE_BYTES_MAX,
     })
@@ -263,11 +265,32 @@ test('of more versions than an entry holds, older ones are asked of the node', (
   const world = new World()
   world.noBase('a')
   world.residents.want('a')
-  for (let i = 1; i <= 12; i++) world.put('a', value(1, i))
+  for (let i = 1; i <= 20; i++) world.put('a', value(1, i))
   world.write()
-  const answered = Array.from({ length: 13 }, (_, moment) => world.look('a', moment))
+  const answered = Array.from({ length: 21 }, (_, moment) => world.look('a', moment))
   expect(answered.slice(0, 5)).toEqual(new Array(5).fill(undefined))
-  expect(answered.slice(5)).toEqual(Array.from({ length: 8 }, (_, i) => value(1, 5 + i)))
+  expect(answered.slice(5)).toEqual(Array.from({ length: 16 }, (_, i) => value(1, 5 + i)))
+})
+
+test('what was superseded long ago makes room when its key is written again', () => {
+  const world = new World()
+  world.noBase('a')
+  world.residents.want('a')
+  const large = (byte: number): Uint8Array => value(2_000, byte)
+  for (let i = 1; i <= 3; i++) world.put('a', large(i))
+  world.write()
+  expect([0, 1, 2, 3].map((moment) => world.look('a', moment))).toEqual([null, large(1), large(2), large(3)])
+  const { bytes } = world.residents
+  // The newest is of this time, the others were superseded before.
+  world.clock.last = hlcAt(1_000)
+  world.put('a', large(4))
+  Object.assign(world.chains.get('a')![3]!.applied, { hlc: hlcAt(999) })
+  world.write()
+  expect(world.look('a', 4)).toEqual(large(4))
+  expect(world.look('a', 3)).toEqual(large(3))
+  expect([0, 1, 2].map((moment) => world.look('a', moment))).toEqual([undefined, undefined, undefined])
+  expect(world.residents.bytes).toBeLessThan(bytes)
+  expect(world.records.size).toBe(3)
 })
 
 test('a base that comes to be known completes the entry when its key is asked for again', () => {
