@@ -34,8 +34,8 @@ export const SHARING = [
     name: 'resumed-at-a-new-cut',
     what: 'a resumed function reads at the cut of its own node',
     file: 'node/contexts/handoffs.ts',
-    find: 'cut: context.cut,\n        upstream:',
-    put: 'cut: this.#state.history.cut(),\n        upstream:',
+    find: 'const { txn, attempt, deadlineMs, keyed, cut } = context\n',
+    put: 'const { txn, attempt, deadlineMs, keyed } = context\n    const cut = this.#state.history.cut()\n',
   },
   {
     name: 'branch-forgotten',
@@ -56,7 +56,7 @@ export const SHARING = [
     name: 'write-set-clock-not-merged',
     what: 'the clock does not hear of the write sets upstream',
     file: 'node/contexts/handoffs.ts',
-    find: 'for (const writeSet of context.lineage) this.#state.clock.observe(writeSet.hlc)\n',
+    find: 'for (const { hlc } of lineage) this.#state.clock.observe(hlc)\n',
     put: '',
   },
   {
