@@ -71,8 +71,13 @@ export const SHARING = [
     name: 'context-not-authenticated',
     what: 'a context that was changed on its way is taken up',
     file: 'wire/context.ts',
-    find: 'if (!constantTimeEqual(mac(payload), signed.subarray(payload.length))) {',
-    put: 'if (!constantTimeEqual(mac(payload), signed.subarray(payload.length)) && payload.length < 0) {',
+    find: `  if (!constantTimeEqual(keys.mac(payload), mac)) throw changed()
+  const context = read(payload)
+  if (!isSealed(keys.sealOf(context.sender), sealed, seal)) throw changed()
+`,
+    put: `  const context = read(payload)
+  if (mac.length + sealed.length + seal.length < 0) throw changed()
+`,
   },
   {
     name: 'attempts-joined',
