@@ -1,6 +1,6 @@
 // Shows which checker of the simulator catches which deliberate defect, and after how many seeds: `npm run mutants`.
 // `--only NAME[,NAME…]`: these alone. `--seeds N`: give up after so many. `--from N`: the first seed. `--jobs N`: so many
-// at a time. `--open`: those that were never seen to be caught yet. `--list`: what there is. Fails if one is not caught.
+// at a time. `--plot NAME`: each seed begins with this plot. `--open`: those that were never seen to be caught yet. `--list`: what there is. Fails if one is not caught.
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { MUTANTS, OPEN } from '../test/mutants/all.mjs'
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: String(availableParallelism()) },
     open: { type: 'boolean' },
     list: { type: 'boolean' },
+    plot: { type: 'string' },
   },
 })
 
@@ -54,7 +55,13 @@ else {
       console.log(row(result))
       if (result.what !== undefined) console.log(`${' '.repeat(NAME_WIDTH)}  ${result.what.split('\n')[0]}`)
     }
-    const results = await tryAll(workshop.dist, mutants, { first, seeds, jobs: whole('jobs'), onResult })
+    const results = await tryAll(workshop.dist, mutants, {
+      first,
+      seeds,
+      options: { plot: values.plot },
+      jobs: whole('jobs'),
+      onResult,
+    })
     const survivors = results.filter(({ rule }) => rule === undefined)
     console.log(`\n${results.length} mutants, ${results.length - survivors.length} caught`)
     for (const { name } of survivors) console.log(`not caught within ${seeds} seeds: ${name}`)

@@ -15,6 +15,7 @@ const { values } = parseArgs({
     from: { type: 'string' },
     nodes: { type: 'string' },
     calm: { type: 'boolean' },
+    plot: { type: 'string' },
     until: { type: 'string' },
     log: { type: 'boolean' },
     twice: { type: 'boolean' },
@@ -40,12 +41,14 @@ const count = values.seed === undefined ? (whole('seeds') ?? 100) : 1
 const options = {
   ...(values.nodes === undefined ? {} : { nodes: whole('nodes') }),
   ...(values.calm ? { isCalm: true } : {}),
+  ...(values.plot === undefined ? {} : { plot: values.plot }),
   chaosMsMax: whole('until'),
   keepLog: values.log === true,
 }
 const flags = [
   ...(values.nodes === undefined ? [] : [`--nodes ${values.nodes}`]),
   ...(values.calm ? ['--calm'] : []),
+  ...(values.plot === undefined ? [] : [`--plot ${values.plot}`]),
 ]
 const totals = new Totals()
 let differing = 0

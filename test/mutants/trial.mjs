@@ -1,9 +1,9 @@
 // A process of its own for one mutant: runs seeds until a checker finds something. Tells what came of each on stdout.
-// Started by trials.mjs: node trial.mjs DIST FILE NAME FIRST_SEED SEEDS; without a mutant FILE is empty.
+// Started by trials.mjs: node trial.mjs DIST FILE NAME FIRST_SEED SEEDS OPTIONS; without a mutant FILE is empty.
 import { register } from 'node:module'
 import { pathToFileURL } from 'node:url'
 
-const [dist, file, name, first, seeds] = process.argv.slice(2)
+const [dist, file, name, first, seeds, options] = process.argv.slice(2)
 const at = (path) => new URL(path.replace(/\.ts$/, '.js'), pathToFileURL(`${dist}/`)).href
 
 if (file !== '') {
@@ -14,7 +14,7 @@ const { runSeed } = await import(at('testing/sim/run.js'))
 
 let isCaught = false
 for (let seed = Number(first); seed < Number(first) + Number(seeds) && !isCaught; seed++) {
-  const { violations } = await runSeed(seed)
+  const { violations } = await runSeed(seed, JSON.parse(options))
   isCaught = violations.length > 0
   const [found] = violations
   process.stdout.write(`${JSON.stringify({ seed, rule: found?.rule, what: found?.what })}\n`)

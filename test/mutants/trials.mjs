@@ -8,10 +8,11 @@ const trial = fileURLToPath(new URL('trial.mjs', import.meta.url))
 const SEED_MS_MAX = 180_000
 
 /** One mutant, or none: the control. Resolves to `{ name, rule, what, seed, seeds, seconds }`; no rule: it was not caught. */
-export function tryOne(dist, { name, file }, { first, seeds, signal }) {
+export function tryOne(dist, { name, file }, { first, seeds, options = {}, signal }) {
   return new Promise((resolve, reject) => {
     const startedAt = performance.now()
-    const child = spawn(process.execPath, [trial, dist, file, name, String(first), String(seeds)], {
+    const args = [trial, dist, file, name, String(first), String(seeds), JSON.stringify(options)]
+    const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       signal,
     })

@@ -13,7 +13,7 @@ const TROUBLE: ReadonlySet<string> = new Set([
 
 /** Where nothing befalls a cluster, every read is answered: being too careful is a fault as well. */
 export function checkCalm({ plan, recorder }: SimCluster): Violation[] {
-  if (!plan.isCalm) return []
+  if (!plan.isCalm || plan.plot !== undefined) return []
   return recorder.refusals
     .filter(({ code }) => TROUBLE.has(code))
     .map(({ execution: { number, node, snapshot }, code }) => ({

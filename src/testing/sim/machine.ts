@@ -1,14 +1,18 @@
 import { Virga } from '../../client/virga.js'
+import { MEMBER_BUCKET } from '../../core/layout.js'
+import { VirgaError } from '../../errors.js'
 import { DEFAULT_CONFIG, type NodeConfig } from '../../node/config.js'
 import { CacheNode } from '../../node/node.js'
 import { macOf } from '../../platform/mac.js'
 import type { Log } from '../../ports/log.js'
 import type { Processes, ProcessIdentity } from '../../ports/processes.js'
 import type { Listener } from '../../ports/transport.js'
+import type { ViewOpener } from '../../ports/view.js'
 import { MemoryHub } from '../../transport/memory.js'
 import { createFaultyStorage, type FaultyStorage } from '../faulty-storage.js'
 import { SimViews } from '../sim-view.js'
 import type { Dice } from './dice.js'
+import { Gates } from './gates.js'
 import { Life } from './life.js'
 import { mortalClock, mortalLink, mortalListener, mortalNetwork, mortalStorage } from './mortal.js'
 import type { Setting } from './setting.js'
@@ -33,6 +37,10 @@ interface Running {
   node: CacheNode | undefined
 }
 
+const NO_VIEWS: ViewOpener = {
+  open: () => Promise.reject(new VirgaError('StorageUnavailable', 'no views can be opened here')),
+}
+
 /** How soon a node that could not start is started again. */
 const START_AGAIN_MS = 200
 
@@ -43,6 +51,8 @@ export class Machine {
   offsetMs: number
   /** Its node's way to storage, to be made to fail. */
   readonly storage: FaultyStorage
+  /** For parts of storage alone. */
+  readonly gates: Gates
   #executors: Executor[] = []
   readonly #setting: Setting
   readonly #hub = new MemoryHub()
@@ -56,7 +66,7 @@ export class Machine {
   #pids = 100
   #isWanted = false
   #isRetired = false
-  #hasStoodStill = false
+  #wasSilent = false
 
   constructor(setting: Setting, name: string, offsetMs: number) {
     const { clock, plan } = setting
@@ -74,7 +84,12 @@ export class Machine {
     })
     const slow = slowStorage(setting.witness, clock, this.#dice.fork(), () => setting.storageDelayMs())
     const { latencyMsMax } = plan.storage
-    this.storage = createFaultyStorage(slow, { clock, random: this.#dice.fork().random, latencyMsMax })
+    this.gates = new Gates(clock)
+    this.storage = createFaultyStorage(this.gates.wrap(slow), {
+      clock,
+      random: this.#dice.fork().random,
+      latencyMsMax,
+    })
   }
 
   get executors(): readonly Executor[] {
@@ -99,9 +114,16 @@ export class Machine {
     return this.#isRetired
   }
 
-  /** Whether a process of this machine has stood still for so long that others may have gone on without it. */
-  get hasStoodStill(): boolean {
-    return this.#hasStoodStill
+  /** Whether a process of this machine may have been silent for so long that others have gone on without it. */
+  get wasSilent(): boolean {
+    return this.#wasSilent
+  }
+
+  /** Its node can't renew its lease, nor see those of others, and all else works. Returns what ends that. */
+  loseTouch(): () => void {
+    this.#setting.log.add(`${this.name} loses touch`)
+    this.#wasSilent = true
+    return this.gates.fail({ bucket: MEMBER_BUCKET })
   }
 
   /** From now on there is a node here: started, and started again whenever it died. */
@@ -146,7 +168,7 @@ export class Machine {
     const running = this.#running
     if (running?.node === undefined || !this.isAlive) return undefined
     this.#setting.log.add(`${this.name} stands still, and another takes its place`)
-    this.#hasStoodStill = true
+    this.#wasSilent = true
     running.life.pause()
     this.#ghosts.push(running.life)
     running.supplant()
@@ -160,7 +182,7 @@ export class Machine {
 
   pause(): void {
     if (!this.isAlive) return
-    this.#hasStoodStill = true
+    this.#wasSilent = true
     this.#setting.log.add(`${this.name} stands still`)
     this.#running?.life.pause()
     this.#setting.fabric.freeze(this.name)
@@ -179,7 +201,8 @@ export class Machine {
     this.#views.damage()
   }
 
-  addExecutor(): Executor {
+  /** @param isBlind it can't look into its node's view */
+  addExecutor(isBlind = false): Executor {
     const { clock, plan } = this.#setting
     const pid = ++this.#pids
     this.#alivePids.add(pid)
@@ -198,7 +221,7 @@ export class Machine {
       random: dice.random,
       processes: this.#processes(pid),
       link,
-      views: this.#views,
+      views: isBlind ? NO_VIEWS : this.#views,
       macOf,
     }
     const executor: Executor = {

@@ -4,6 +4,7 @@ import type { FaultPlan } from '../faulty-storage.js'
 import type { NetworkFaults } from '../sim-network.js'
 import type { Dice } from './dice.js'
 import type { IpcFaults } from './mortal.js'
+import { configOf, nodesMin, type PlotName, suitable } from './plots/all.js'
 
 /** What befalls a cluster from time to time. */
 export const MISHAPS = [
@@ -61,6 +62,8 @@ export interface Plan {
   readonly skewMsMax: number
   readonly keys: { readonly hot: number; readonly cold: number }
   readonly inlineBytes: number
+  /** What is played before work and faults begin. */
+  readonly plot: PlotName | undefined
   /** Of what nodes show their executors in memory. */
   readonly view: {
     readonly capacityBytes: number
@@ -77,10 +80,14 @@ export interface Plan {
 export interface PlanOptions {
   readonly nodes?: number | undefined
   readonly isCalm?: boolean | undefined
+  readonly plot?: PlotName | undefined
 }
 
 /** What changes a cluster for good, or takes all of it. */
 const RARE: ReadonlySet<Mishap> = new Set(['retirement', 'powerCut'])
+
+/** How many of the seeds that are not calm begin with a plot. */
+const PLOTS_PLAYED = 0.8
 
 const NODES = { 1: 2, 2: 4, 3: 6, 4: 2, 5: 2, 7: 1, 9: 1 }
 
@@ -97,7 +104,7 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
   const rate = (max: number): number =>
     dice.chance(variety) && !isCalm ? dice.scale(max / 20, max) * cruelty : 0
   const drawn = Number(dice.weighted(NODES))
-  const nodes = options.nodes ?? drawn
+  const nodes = options.nodes ?? Math.max(drawn, nodesMin(options.plot))
   const inlineBytes = dice.pick([64, 512, 4_096])
   const config = drawConfig(dice, inlineBytes)
   const plan: Plan = {
@@ -142,6 +149,7 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
     inlineBytes,
     rests: nodes <= 3 && dice.chance(0.2),
     forgets: config.idempotencyWindowMs === WINDOW_MS_MIN,
+    plot: undefined,
     view: {
       capacityBytes: dice.pick([2_000, 20_000, 1_000_000]),
       createFails: rate(0.5),
@@ -150,7 +158,10 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
     },
   }
   // Now and then all is read from the nodes.
-  return dice.chance(0.85) ? plan : { ...plan, config: { ...plan.config, viewBytesMax: 0 } }
+  const view = dice.chance(0.85) ? {} : { viewBytesMax: 0 }
+  const drawnPlot = !isCalm && dice.chance(PLOTS_PLAYED) ? dice.pick(suitable(nodes)) : undefined
+  const plot = options.plot ?? drawnPlot
+  return { ...plan, config: { ...config, ...view, ...configOf(plot) }, plot }
 }
 
 function drawMishaps(dice: Dice, cruelty: number, variety: number): Partial<Record<Mishap, number>> {

@@ -9,6 +9,8 @@ import { checkCalm } from './calm.js'
 import { MemoryWatch } from './memory-watch.js'
 import { Nemesis } from './nemesis.js'
 import type { Mishap, Plan } from './plan.js'
+import { PLOTS } from './plots/all.js'
+import { Stage } from './plots/stage.js'
 import { SimCluster, type SimClusterOptions } from './sim-cluster.js'
 import { User } from './workload/user.js'
 import { Work } from './workload/work.js'
@@ -108,6 +110,7 @@ async function live(
     for (let i = 0; i < plan.executorsPerNode; i++) machine.addExecutor()
   }
   await clock.advance(1_000)
+  const played = await play(cluster, work)
   const memory = new MemoryWatch(cluster)
   memory.start()
   let isOver = false
@@ -128,7 +131,21 @@ async function live(
   }
   await clock.advance(1)
   const surprises = users.flatMap((user) => user.surprises.map((what) => ({ rule: 'surprise', what })))
-  return [...surprises, ...memory.found, ...judged]
+  return [...surprises, ...played, ...memory.found, ...judged]
+}
+
+async function play(cluster: SimCluster, work: Work): Promise<Violation[]> {
+  const { plot } = cluster.plan
+  if (plot === undefined) return []
+  cluster.log.add(`plot: ${plot}`)
+  const stage = new Stage(cluster, work)
+  try {
+    await PLOTS[plot].play(stage)
+  } finally {
+    stage.end()
+  }
+  cluster.log.add('the plot has ended')
+  return stage.found
 }
 
 function sumFaults({ machines }: SimCluster): Record<FaultKind, number> {

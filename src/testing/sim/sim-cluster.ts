@@ -101,7 +101,9 @@ export class SimCluster {
     }
     for (const machine of this.machines) {
       machine.storage.faults.plan(isCruel ? storage.plan : undefined)
-      if (!isCruel) machine.resume()
+      if (isCruel) continue
+      machine.gates.open()
+      machine.resume()
     }
     if (!isCruel) for (const back of [...this.#away]) back()
   }
@@ -167,8 +169,8 @@ export class SimCluster {
       onStartFailed: () => {
         this.counts.startsFailed++
       },
-      onError: ({ name, hasStoodStill }, message, error) => {
-        if (hasStoodStill && GIVES_UP.some((text) => message.startsWith(text))) return
+      onError: ({ name, wasSilent }, message, error) => {
+        if (wasSilent && GIVES_UP.some((text) => message.startsWith(text))) return
         const why = error instanceof Error ? ` (${error.stack ?? error.message})` : ''
         this.surprises.push({ rule: 'surprise', what: `${name} logged: ${message}${why}` })
       },
