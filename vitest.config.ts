@@ -49,7 +49,10 @@ export default defineConfig(({ mode }) => {
           testTimeout: project.timeoutMs,
           hookTimeout: project.timeoutMs,
           setupFiles: ['./test/support/seed-setup.ts'],
-          globalSetup: project.build ? ['./test/support/global-build.ts'] : [],
+          globalSetup: [
+            ...(project.build ? ['./test/support/global-build.ts'] : []),
+            ...(project.name === 'sim' ? ['./test/sim/sim-setup.ts'] : []),
+          ],
         },
       })),
     },

@@ -1,9 +1,12 @@
 // Shows which checker of the simulator catches which deliberate defect, and after how many seeds: `npm run mutants`.
 // `--only NAME[,NAME…]`: these alone. `--seeds N`: give up after so many. `--from N`: the first seed. `--jobs N`: so many
-// at a time. `--plot NAME`: each seed begins with this plot. `--open`: those that were never seen to be caught yet. `--list`: what there is. Fails if one is not caught.
+// at a time. `--plot NAME`: each seed begins with this plot. `--write FILE`: the results as a page. `--list`: what there is.
+// Fails if one is not caught.
+import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { MUTANTS, OPEN } from '../test/mutants/all.mjs'
+import { MUTANTS } from '../test/mutants/all.mjs'
+import { line, page } from '../test/mutants/table.mjs'
 import { tryAll } from '../test/mutants/trials.mjs'
 import { openWorkshop } from '../test/mutants/workshop.mjs'
 
@@ -13,9 +16,9 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '300' },
     from: { type: 'string', default: '1' },
     jobs: { type: 'string', default: String(availableParallelism()) },
-    open: { type: 'boolean' },
     list: { type: 'boolean' },
     plot: { type: 'string' },
+    write: { type: 'string' },
   },
 })
 
@@ -25,26 +28,11 @@ const whole = (name) => {
 }
 
 const names = values.only?.split(',')
-const all = [...MUTANTS, ...OPEN]
-const unknown = names?.filter((name) => !all.some((mutant) => mutant.name === name)) ?? []
+const unknown = names?.filter((name) => !MUTANTS.some((mutant) => mutant.name === name)) ?? []
 if (unknown.length > 0) throw new Error(`there is no mutant ${unknown.join(', ')}: see --list`)
-const mutants = names ? all.filter(({ name }) => names.includes(name)) : values.open ? OPEN : MUTANTS
+const mutants = names ? MUTANTS.filter(({ name }) => names.includes(name)) : MUTANTS
 
 const NAME_WIDTH = Math.max(...mutants.map(({ name }) => name.length))
-const RULE_WIDTH = 24
-
-function row({ name, rule, seed, seeds, seconds }) {
-  const caught = rule === undefined ? 'NOT CAUGHT' : rule
-  const at = rule === undefined ? '' : `seed ${seed}`
-  const columns = [
-    name.padEnd(NAME_WIDTH),
-    caught.padEnd(RULE_WIDTH),
-    `${seeds} seeds`.padStart(9),
-    at.padEnd(10),
-  ]
-  return `${columns.join('  ')} ${seconds.toFixed(1)} s`
-}
-
 if (values.list) for (const { name, what } of mutants) console.log(`${name.padEnd(NAME_WIDTH)}  ${what}`)
 else {
   const first = whole('from')
@@ -52,7 +40,7 @@ else {
   const workshop = openWorkshop(mutants)
   try {
     const onResult = (result) => {
-      console.log(row(result))
+      console.log(line(result, NAME_WIDTH))
       if (result.what !== undefined) console.log(`${' '.repeat(NAME_WIDTH)}  ${result.what.split('\n')[0]}`)
     }
     const results = await tryAll(workshop.dist, mutants, {
@@ -65,6 +53,7 @@ else {
     const survivors = results.filter(({ rule }) => rule === undefined)
     console.log(`\n${results.length} mutants, ${results.length - survivors.length} caught`)
     for (const { name } of survivors) console.log(`not caught within ${seeds} seeds: ${name}`)
+    if (values.write !== undefined) writeFileSync(values.write, page(mutants, results, { first, seeds }))
     if (survivors.length > 0) process.exitCode = 1
   } finally {
     workshop.close()

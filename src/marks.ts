@@ -79,7 +79,6 @@ export const MARKS = {
   'repair.recovered': 'a cut that nobody knows is read from storage',
   'state.installed': "a peer's state is taken over",
   'state.known': "a peer's state adds places to a decision that is here",
-  'state.forgotten': "a peer's state has what was compacted here: it stays out",
   'adopt.found': 'a listing finds a decision that nobody told of',
   'adopt.told-meanwhile': 'what a listing found came from its origin meanwhile',
   'adopt.listed-again': 'a further listing finds what the one before had passed',

@@ -357,9 +357,10 @@ export class History {
     for (const { txn, coordinates, publication } of state.applied) {
       const known = this.#applied.get(txn)
       if (known !== undefined) for (const at of coordinates) addPlace(known.coordinates, at)
-      // What has left these chains must not come back: its place is forgotten, so nothing would ever take it out again.
-      else if (coordinates.some((at) => this.#isForgotten(at))) mark('state.forgotten')
-      else added.push(this.#insert(txn, publication, [...coordinates]))
+      // What has left these chains must not come back: its place is forgotten, so nothing would ever take it out again. It takes a
+      // peer that tells its state in the middle of a round, and a node that knows more of one origin and less of another.
+      else if (!coordinates.some((at) => this.#isForgotten(at)))
+        added.push(this.#insert(txn, publication, [...coordinates]))
     }
     for (const { origin, first, txns } of state.orders)
       if (!this.#departed.has(origin)) this.#extend(origin, first, txns)

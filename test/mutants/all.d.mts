@@ -10,5 +10,3 @@ export interface Mutant {
 }
 
 export const MUTANTS: readonly Mutant[]
-/** Those that no run was seen to show yet. */
-export const OPEN: readonly Mutant[]

@@ -9,5 +9,3 @@ import { SHARING } from './sharing.mjs'
  * simulator catches it. `file` is under src; `find` must stand there exactly once.
  */
 export const MUTANTS = [...READING, ...COMMITTING, ...CLAIMS, ...SHARING, ...COLLECTING]
-
-export { OPEN } from './open.mjs'

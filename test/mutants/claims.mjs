@@ -35,4 +35,32 @@ export const CLAIMS = [
     find: 'return last === undefined ? undefined : { last, claimant: undefined }',
     put: 'return last === undefined ? undefined : undefined',
   },
+  {
+    name: 'last-writer-forgotten',
+    what: 'a claimant that failed takes the last writer along',
+    file: 'core/claim.ts',
+    find: 'next: { last: isWriter ? rival.txn : last, claimant: by }',
+    put: 'next: { last: isWriter ? rival.txn : undefined, claimant: by }',
+  },
+  {
+    name: 'claimant-always-last-writer',
+    what: 'a committed claimant is taken for the last writer, also where it never saw the one before',
+    file: 'core/claim.ts',
+    find: "known.claimant === 'seen' && (last === undefined || known.last === 'everywhere' || known.ordered)",
+    put: "known.claimant === 'seen'",
+  },
+  {
+    name: 'guard-removed-too-early',
+    what: 'a guard is removed though its last writer is not in every cut',
+    file: 'core/claim.ts',
+    find: "if (last !== undefined && fateOfLast(standings.last) !== 'everywhere') return false\n",
+    put: '',
+  },
+  {
+    name: 'claims-of-a-zombie',
+    what: 'a node that was taken for dead goes on claiming',
+    file: 'node/committing/claims.ts',
+    find: 'if (!this.#parts.fresh(cut)) {',
+    put: 'if (!this.#parts.fresh(cut) && cut === undefined) {',
+  },
 ]

@@ -94,4 +94,47 @@ export const COLLECTING = [
     find: 'if (isUnknown) await adopt()',
     put: 'if (isUnknown && adopt === undefined) return true',
   },
+  {
+    name: 'open-not-counted',
+    what: 'the low vector leaves out open transactions',
+    file: 'node/collecting/snapshots.ts',
+    find: 'const cuts = new Set<Cut>(this.#open())',
+    put: 'const cuts = new Set<Cut>([...this.#open()].slice(0, 0))',
+  },
+  {
+    name: 'joins-not-counted',
+    what: 'the watermark is raised though a node joined since it was computed',
+    file: 'node/collecting/join-watermark.ts',
+    find: 'joins: stands.joins + 1',
+    put: 'joins: stands.joins',
+  },
+  {
+    name: 'zombie-goes-on',
+    what: 'a node that was taken for dead goes on with its snapshots',
+    file: 'node/cluster/membership.ts',
+    find: 'if (this.#isBehind) return false\n',
+    put: 'if (this.#isBehind || !this.#isBehind) return this.#serving\n',
+  },
+  {
+    name: 'orphans-deleted-without-a-fence',
+    what: 'large values of an attempt that may yet commit are deleted, and it is not fenced',
+    file: 'node/collecting/orphan-values.ts',
+    find: 'if (this.#isOver(larges[0]!, nowMs)) orphans',
+    put: `if (nowMs > 0) orphans.push(...larges.map(({ place }) => place))
+      else if (this.#isOver(larges[0]!, nowMs)) orphans`,
+  },
+  {
+    name: 'departed-before-compacted',
+    what: 'an origin departs while something of it is not in the bases',
+    file: 'node/collecting/departures.ts',
+    find: 'if (isLongDead && isCompacted && isKnownToAll && found.length < BATCH_MAX)',
+    put: 'if (isLongDead && (isCompacted || isKnownToAll || true) && found.length < BATCH_MAX)',
+  },
+  {
+    name: 'dead-origins-not-compacted',
+    what: 'nobody compacts what a dead origin published',
+    file: 'node/collecting/compactor.ts',
+    find: 'return [own, ...dead]',
+    put: 'return [own, ...dead.slice(0, 0)]',
+  },
 ]

@@ -119,4 +119,22 @@ export const COMMITTING = [
     find: 'this.#clock.observe(publication.hlc)',
     put: '',
   },
+  {
+    name: 'nothing-taken-for-an-outcome',
+    what: 'where storage does not tell what became of a decision, nothing is read and taken for an answer, without a fence',
+    file: 'node/committing/decisions.ts',
+    find: `    const decision = await this.fence(txn, attempt)
+    if (decision !== undefined) {
+      mark`,
+    put: `    const decision = await this.find(txn)
+    if (isCommit(decision)) {
+      mark`,
+  },
+  {
+    name: 'earlier-doubt-forgotten',
+    what: 'after an attempt of unknown outcome a later one that failed is the last word',
+    file: 'client/virga.ts',
+    find: "if (!unsure || error.outcome === 'indefinite' || error.code === 'TransactionAborted') return error",
+    put: "if (unsure || !unsure || error.outcome === 'indefinite') return error",
+  },
 ]

@@ -71,4 +71,22 @@ export const READING = [
     find: 'for (const key of writesOf(writeSet).keys()) out.set(key, writeSet)',
     put: 'for (const key of writesOf(writeSet).keys()) if (!out.has(key)) out.set(key, writeSet)',
   },
+  {
+    name: 'tombstone-taken-for-a-miss',
+    what: 'a cached tombstone is looked up in storage',
+    file: 'node/reading/reads.ts',
+    find: 'const bytes = cached === undefined ? await this.#values.load(version!) : cached',
+    put: 'const bytes = cached ?? (await this.#values.load(version!))',
+  },
+  {
+    name: 'base-cached-too-late',
+    what: 'a base that was read while a newer version left its chain is kept',
+    file: 'node/reading/bases.ts',
+    find: `    if (loading !== undefined) {
+      loading.isStale = true
+      this.#loading.delete(key)
+    }
+`,
+    put: '    if (loading !== undefined) this.#loading.delete(key)\n',
+  },
 ]

@@ -93,4 +93,32 @@ export const SHARING = [
     find: 'entries.push(...this.#missingOrders(cut))\n',
     put: 'entries.push(...this.#missingOrders(cut).slice(0, 0))\n',
   },
+  {
+    name: 'dead-not-looked-after',
+    what: 'nobody looks for the decisions of a member whose lease has lapsed',
+    file: 'node/node.ts',
+    find: 'this.#adoption.lookUntilDone()',
+    put: 'this.#adoption.stop',
+  },
+  {
+    name: 'one-listing',
+    what: 'what one listing found is adopted, though it may have passed what that read',
+    file: 'node/sharing/adoption.ts',
+    find: 'for (let round = 1; found.size > 0 && round < ROUNDS_MAX; round++) {\n      const highest',
+    put: 'for (let round = 1; found.size > 0 && round < 1; round++) {\n      const highest',
+  },
+  {
+    name: 'adopted-without-what-it-read',
+    what: 'a commit that was met by its id is applied without what it read',
+    file: 'node/sharing/adoption.ts',
+    find: 'if (!history.covers(commit.cut) && !(await reach(commit.cut, waitMs)) && !history.has(txn)) {',
+    put: 'if (waitMs < 0 && !history.covers(commit.cut) && !(await reach(commit.cut, waitMs)) && !history.has(txn)) {',
+  },
+  {
+    name: 'state-without-coordinates',
+    what: "taking over a peer's state leaves out coordinates of what is here already",
+    file: 'core/history.ts',
+    find: 'if (known !== undefined) for (const at of coordinates) addPlace(known.coordinates, at)\n',
+    put: 'if (known !== undefined) for (const at of coordinates.slice(0, 0)) addPlace(known.coordinates, at)\n',
+  },
 ]

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { runSeed } from '../../src/testing/sim/run.js'
 import { Totals } from '../../src/testing/sim/totals.js'
 import { runClean, took } from './expect-clean.js'
+import { unreached } from './halves.js'
 
 /** Each a cluster of its own: its size, its work, its mishaps. */
 const FIXED: readonly number[] = Array.from({ length: 150 }, (_, i) => i + 1)
@@ -24,6 +25,10 @@ test('together the seeds meet every kind of fault, and commit', () => {
     20,
   )
   expect([...totals.counts('faults')].filter(([, count]) => count === 0).map(([kind]) => kind)).toEqual([])
+})
+
+test('together with the other half they reach every mark', (context) => {
+  expect(unreached('fixed-seeds', totals, FIXED.length, context)).toEqual([])
 })
 
 test.each(TWICE)('seed %i runs the same twice, to the byte', async (seed) => {

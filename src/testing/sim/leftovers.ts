@@ -15,7 +15,7 @@ const LOOK_EVERY_MS = 5 * 60_000
 /** Beyond every window, and the margin after which tombstones go. */
 const LEAP_MS = 6 * 60 * 60_000
 /** Versions and decisions that a node may hold when nothing has happened for long. */
-const HELD_MAX = 20
+const HELD_MAX = 0
 
 /**
  * The clocks of all machines leap, as if hours had passed, where ids are remembered for a short while only: then not even

@@ -121,9 +121,21 @@ export class Machine {
 
   /** Its node can't renew its lease, nor see those of others, and all else works. Returns what ends that. */
   loseTouch(): () => void {
-    this.#setting.log.add(`${this.name} loses touch`)
-    this.#wasSilent = true
-    return this.gates.fail({ bucket: MEMBER_BUCKET })
+    return this.lose(MEMBER_BUCKET)
+  }
+
+  /** Buckets whose names begin so are away for its node. Returns what ends that. */
+  lose(bucket: string): () => void {
+    this.#setting.log.add(`${this.name} loses ${bucket}`)
+    this.#wasSilent ||= MEMBER_BUCKET.startsWith(bucket)
+    return this.gates.fail({ bucket })
+  }
+
+  /** They are slow for it. Returns what ends that. */
+  delay(bucket: string, ms: () => number): () => void {
+    this.#setting.log.add(`${this.name} waits for ${bucket}`)
+    this.#wasSilent ||= MEMBER_BUCKET.startsWith(bucket)
+    return this.gates.slow({ bucket }, ms)
   }
 
   /** From now on there is a node here: started, and started again whenever it died. */

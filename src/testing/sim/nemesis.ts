@@ -15,6 +15,19 @@ const TAKEN_ALONG = 0.3
 /** Some pauses outlast all that others remember of a node. */
 const LONG_PAUSES = 0.25
 const LONG_TIMES = 5
+/** Kinds of buckets: what an engine may keep apart from the rest. */
+const PARTS = [
+  'member',
+  'cluster',
+  'decision/',
+  'base/',
+  'guard/',
+  'value/',
+  'pin/',
+  'order/',
+  'late/',
+] as const
+const PART_DELAY_MS_MAX = 5_000
 /** How long a slow subscriber takes for each frame. */
 const SLOW_MS_MAX = 5_000
 
@@ -108,6 +121,10 @@ export class Nemesis {
         break
       case 'viewDamage':
         machine.damageView()
+        break
+      case 'partOutage':
+      case 'partDelay':
+        this.#troublePart(mishap)
     }
   }
 
@@ -147,6 +164,20 @@ export class Nemesis {
     for (const { storage } of machines) storage.faults.plan(plan)
     this.#later(() => {
       for (const { storage } of machines) storage.faults.plan(this.#cluster.plan.storage.plan)
+    })
+  }
+
+  /** A part of storage is away, or slow, for one node or for all. */
+  #troublePart(how: 'partOutage' | 'partDelay'): void {
+    const bucket = this.#dice.pick(PARTS)
+    const all = this.#cluster.machines.filter(({ isRetired }) => !isRetired)
+    const ends = (this.#dice.chance(0.5) ? all : [this.#dice.pick(all)]).map((machine) => {
+      if (how === 'partOutage') return machine.lose(bucket)
+      const msMax = this.#dice.scale(100, PART_DELAY_MS_MAX)
+      return machine.delay(bucket, () => this.#dice.fraction() * msMax)
+    })
+    this.#later(() => {
+      for (const end of ends) end()
     })
   }
 

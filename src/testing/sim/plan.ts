@@ -26,6 +26,8 @@ export const MISHAPS = [
   'supplanting',
   'retirement',
   'viewDamage',
+  'partOutage',
+  'partDelay',
 ] as const
 
 export type Mishap = (typeof MISHAPS)[number]

@@ -1,3 +1,4 @@
+import { PLOT_NAMES } from './plots/all.js'
 import type { RunReport } from './run.js'
 
 const HOUR_MS = 3_600_000
@@ -27,9 +28,11 @@ export class Totals {
     this.transactions += report.transactions.transactions
     this.decided += report.decided
     if (report.violations.length > 0) this.failing.push(report.seed)
-    const { transactions, codes, counters, marks } = report
+    const { plan, transactions, codes, counters, marks } = report
+    const plots = Object.fromEntries(PLOT_NAMES.map((name) => [name, name === plan.plot ? 1 : 0]))
     for (const [group, counts] of Object.entries({
       faults: faultsOf(report),
+      plots,
       transactions,
       codes,
       counters,
@@ -39,7 +42,9 @@ export class Totals {
   }
 
   /** In sum over all runs: faults by kind, what callers were told, how often each mark was reached. */
-  counts(group: 'faults' | 'transactions' | 'codes' | 'counters' | 'marks'): ReadonlyMap<string, number> {
+  counts(
+    group: 'faults' | 'plots' | 'transactions' | 'codes' | 'counters' | 'marks',
+  ): ReadonlyMap<string, number> {
     return this.#sums.get(group) ?? new Map()
   }
 

@@ -138,10 +138,13 @@ export class Stage {
 
   /** One transaction that reads keys and overwrites them. Returns its id; it is an error of the plot if it fails. */
   async write(on: Machine, keys: readonly string[], mode: Mode = 'read-atomic', bytes = 0): Promise<string> {
+    const { counts } = this.work
+    counts.transactions++
     const tracked = await this.begin(on, { mode })
     await this.until(tracked.getMany(keys))
     for (const key of keys) tracked.put(key, bytes)
     const { id } = await this.until(tracked.commit(false))
+    counts.committed++
     return id
   }
 
@@ -160,9 +163,12 @@ export class Stage {
 
   /** What a new snapshot of a node sees. */
   async audit(on: Machine, keys: readonly string[]): Promise<readonly Tag[] | undefined> {
+    const { counts } = this.work
+    counts.transactions++
     const tracked = await this.begin(on)
     const tags = await this.may(tracked.getMany(keys))
     await this.may(tracked.abort())
+    counts[tags === undefined ? 'failed' : 'committed']++
     return tags
   }
 
