@@ -20,14 +20,14 @@ export async function overtakenBase(stage: Stage): Promise<void> {
   await stage.restart(reader!)
 
   const collecting = writer!.gates.hold({ operation: 'compareAndSwap', bucket: BASES }, 'before')
-  const kind = stage.dice.weighted({ deletion: 3, large: 1, small: 1 })
+  const kind = stage.dice.weighted({ deletion: 2, large: 2, small: 1 })
   const newer = await overwrite(stage, writer!, key!, kind)
   await stage.sleep(SETTLES_MS)
   await stage.collected(await stage.write(reader!, [other!]))
   await stage.sleep(SETTLES_MS)
 
   const isBlind = stage.dice.chance(0.5)
-  const isOvertaken = stage.dice.chance(0.6)
+  const isOvertaken = stage.dice.chance(0.7)
   const reads = reader!.gates.hold({ operation: 'get', bucket: BASES }, 'after')
   if (!isOvertaken) reads.release()
   const first = await stage.begin(reader!, { isBlind })
@@ -50,7 +50,7 @@ export async function overtakenBase(stage: Stage): Promise<void> {
 async function overwrite(stage: Stage, on: Machine, key: string, kind: string): Promise<string> {
   const tracked = await stage.begin(on)
   if (kind === 'deletion') tracked.delete(key)
-  else tracked.put(key, kind === 'large' ? stage.cluster.plan.inlineBytes * 3 : 0)
+  else tracked.put(key, kind === 'large' ? stage.largeBytes : 0)
   return (await stage.until(tracked.commit(false))).id
 }
 

@@ -50,6 +50,12 @@ export class Stage {
     return 4_000 + 2 * this.ttlMs + 4 * collectEveryMs!
   }
 
+  /** Of a value that lies apart from its decision, where a node may hold one at all. */
+  get largeBytes(): number {
+    const { inlineBytes, config } = this.cluster.plan
+    return Math.min(inlineBytes + 100, config.heldBytesMax! / 2)
+  }
+
   /** Keys that one mode writes, the same ones each time. */
   keys(mode: Mode, count: number): readonly string[] {
     const group = mode === 'parallel-snapshot' ? 'p' : 'a'
