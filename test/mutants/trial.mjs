@@ -16,6 +16,7 @@ let isCaught = false
 for (let seed = Number(first); seed < Number(first) + Number(seeds) && !isCaught; seed++) {
   const { violations } = await runSeed(seed, JSON.parse(options))
   isCaught = violations.length > 0
-  const [found] = violations
+  // The most telling one: an invariant, if one was seen to be broken, rather than what followed from that.
+  const found = violations.find(({ rule }) => /^I\d/.test(rule)) ?? violations[0]
   process.stdout.write(`${JSON.stringify({ seed, rule: found?.rule, what: found?.what })}\n`)
 }

@@ -1,3 +1,4 @@
+import { VirgaError } from '../../errors.js'
 import { countMarks, type Mark, stopCountingMarks } from '../../marks.js'
 import { checkHistory } from '../checkers/check.js'
 import { checkExported } from '../checkers/exported.js'
@@ -141,6 +142,9 @@ async function play(cluster: SimCluster, work: Work): Promise<Violation[]> {
   const stage = new Stage(cluster, work)
   try {
     await PLOTS[plot].play(stage)
+  } catch (error) {
+    if (!VirgaError.is(error)) throw error
+    stage.found.push({ rule: 'answers when calm', what: `in the plot ${plot}: ${describe(error)}` })
   } finally {
     stage.end()
   }
