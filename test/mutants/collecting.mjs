@@ -105,8 +105,8 @@ export const COLLECTING = [
     name: 'joins-not-counted',
     what: 'the watermark is raised though a node joined since it was computed',
     file: 'node/collecting/join-watermark.ts',
-    find: 'joins: stands.joins + 1',
-    put: 'joins: stands.joins',
+    find: '...stands, joins: stands.joins + 1',
+    put: '...stands, joins: stands.joins',
   },
   {
     name: 'zombie-goes-on',
