@@ -21,6 +21,7 @@ import type { NodeConfig } from './config.js'
 import { Admission } from './contexts/admission.js'
 import { Handoffs } from './contexts/handoffs.js'
 import { HeldWriteSets } from './contexts/held-write-sets.js'
+import { KnownContexts } from './contexts/known-contexts.js'
 import { Pins } from './contexts/pins.js'
 import { WriteSets } from './contexts/write-sets.js'
 import { Counters } from './counters.js'
@@ -60,6 +61,7 @@ export class CacheNode {
   #why: string | undefined
   readonly #state: NodeState
   readonly #cache: Cache
+  readonly #known = new KnownContexts()
   readonly #held: HeldWriteSets
   readonly #snapshots: Snapshots
   readonly #pins: Pins
@@ -270,6 +272,7 @@ export class CacheNode {
       flush: () => this.#publisher.flush(),
       recordOf: (cut) => this.#view.recordOf(cut),
       keys,
+      known: this.#known,
     })
     this.#transactions = new Transactions({
       state,
@@ -416,6 +419,7 @@ export class CacheNode {
   /** Nothing of the transaction will be asked for again. */
   #settled(txn: TxnId): void {
     this.#held.drop(txn)
+    this.#known.drop(txn)
     this.#pins.end(txn)
     this.#snapshots.ended(txn)
   }

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache'
 import {
   type Context,
   compareWriteSets,
@@ -25,15 +24,12 @@ import { deadlineExceeded, type OpenTransaction, type TransactionStart } from '.
 import type { NodeState } from '../state.js'
 import type { Admission } from './admission.js'
 import type { HeldWriteSets } from './held-write-sets.js'
+import type { KnownContexts } from './known-contexts.js'
 import type { Pins } from './pins.js'
 import type { WriteSets } from './write-sets.js'
 
 /** Branches joined at once. Each pair of them is compared. More can be joined in stages. */
 const CONTEXTS_MAX = 1_000
-
-/** Contexts that were handed off here are known by their texts: characters of all, and of one. */
-const KNOWN_CHARS_MAX = 2 * 1024 * 1024
-const KNOWN_CONTEXT_CHARS_MAX = 16 * 1024
 
 /** Keys of a write set that a context names without their values. */
 const TOLD_KEYS_MAX = 64
@@ -60,6 +56,7 @@ export interface HandoffsParts {
   /** What executors here read at in the view, at a cut; null: they must ask. */
   readonly recordOf: (cut: Cut) => Uint8Array | null
   readonly keys: ContextKeys
+  readonly known: KnownContexts
 }
 
 /**
@@ -80,11 +77,7 @@ export class Handoffs {
   readonly #flush: () => void
   readonly #recordOf: HandoffsParts['recordOf']
   readonly #keys: ContextKeys
-  readonly #known = new LRUCache<string, Context>({
-    maxSize: KNOWN_CHARS_MAX,
-    maxEntrySize: KNOWN_CONTEXT_CHARS_MAX,
-    sizeCalculation: (_, text) => text.length,
-  })
+  readonly #known: KnownContexts
   #sealed = 0
   /** Up to where each origin's order is in storage, as far as this node has put it there since it was last out of touch. */
   readonly #ordered = new Map<Origin, number>()
@@ -101,6 +94,7 @@ export class Handoffs {
     this.#flush = parts.flush
     this.#recordOf = parts.recordOf
     this.#keys = parts.keys
+    this.#known = parts.known
   }
 
   /** Ends a function's part. Returns the context for its downstream functions. */
@@ -129,7 +123,7 @@ export class Handoffs {
     this.#snapshots.handedOver(start.txn, start.cut, start.deadlineMs)
     if (durable) context = await this.#makeDurable(context, sealed)
     const text = encodeContext(context, this.#keys)
-    this.#known.set(text, context)
+    this.#known.add(text, context)
     return text
   }
 
@@ -137,12 +131,12 @@ export class Handoffs {
   read(encoded: readonly string[]): readonly Context[] {
     if (encoded.length > CONTEXTS_MAX)
       throw limitExceeded('a resume', encoded.length, CONTEXTS_MAX, 'contexts')
-    return [...new Set(encoded)].map((text) => this.#known.get(text) ?? decodeContext(text, this.#keys))
+    return [...new Set(encoded)].map((text) => this.#known.find(text) ?? decodeContext(text, this.#keys))
   }
 
   /** Takes up a context for which nothing has to be waited for, as one of this node usually is. Undefined: it is another. */
   resumeAtOnce(encoded: readonly string[]): TransactionStart | undefined {
-    const context = encoded.length === 1 ? this.#known.get(encoded[0]!) : undefined
+    const context = encoded.length === 1 ? this.#known.find(encoded[0]!) : undefined
     if (context === undefined || this.#state.world.clock.now() > context.deadlineMs) return undefined
     const { txn, cut, lineage } = context
     if (!this.#snapshots.keeps(txn, cut) || !this.#state.history.covers(cut)) return undefined

@@ -180,19 +180,13 @@ export class Residents {
     const items: ViewItem[] = []
     const longAgo = this.#parts.clock.last - hlcAt(SUPERSEDED_MS_MAX)
     let newer = Number.POSITIVE_INFINITY
-    const isSuperseded = (): boolean => {
-      if (newer > longAgo) return false
-      // Whoever asks for it all the same has it written again.
-      resident.isLacking = true
-      return true
-    }
     for (let i = chain.length - 1; i >= 0; i--) {
       const version = chain[i]!
       const { applied } = version
       if (base !== undefined && compareStamps(applied, base) <= 0) break
       if (items.length === ITEMS_MAX || applied.coordinates.length > PLACES_MAX)
         return { items, endsWithBase: false }
-      if (isSuperseded()) return { items, endsWithBase: false }
+      if (newer <= longAgo) return leftOut(items, resident)
       newer = applied.hlc
       const bytes = version.source === 'tombstone' ? null : values.glance(version)
       items.push({
@@ -202,7 +196,7 @@ export class Residents {
         value: this.#value(version, bytes, resident, former),
       })
     }
-    if (base !== undefined && isSuperseded()) return { items, endsWithBase: false }
+    if (base !== undefined && newer <= longAgo) return leftOut(items, resident)
     if (base === undefined) {
       resident.isLacking = true
       return { items, endsWithBase: false }
@@ -242,6 +236,12 @@ export class Residents {
     this.#batch.set(entryKey(key), null)
     for (const { number } of apart.values()) this.#batch.set(valueKey(number), null)
   }
+}
+
+/** Whoever asks for it all the same has the entry written again. */
+function leftOut(items: readonly ViewItem[], resident: Resident): ViewEntry {
+  resident.isLacking = true
+  return { items, endsWithBase: false }
 }
 
 function recordBytes(bytes: number): number {
