@@ -25,6 +25,7 @@ export async function checkAftermath(cluster: SimCluster, work: Work): Promise<V
   if (unheard.length > 0) return unheard
   const lasting = await handOffToLast(cluster, work)
   // All that was acknowledged survives the end of every process.
+  cluster.endedAt = cluster.log.count
   if (cluster.plan.rests) cluster.rest()
   for (const machine of cluster.machines) {
     machine.exorcise()

@@ -12,10 +12,10 @@ const TROUBLE: ReadonlySet<string> = new Set([
 ])
 
 /** Where nothing befalls a cluster, every read is answered: being too careful is a fault as well. */
-export function checkCalm({ plan, recorder }: SimCluster): Violation[] {
+export function checkCalm({ plan, recorder, endedAt }: SimCluster): Violation[] {
   if (!plan.isCalm || plan.plot !== undefined) return []
   return recorder.refusals
-    .filter(({ code }) => TROUBLE.has(code))
+    .filter(({ at, code }) => TROUBLE.has(code) && (endedAt === undefined || at <= endedAt))
     .map(({ execution: { number, node, snapshot }, code }) => ({
       rule: 'answers when calm',
       what: `a read of e${number} on ${node}, s${snapshot.number} of ${snapshot.txn}, was refused: ${code}`,

@@ -23,7 +23,7 @@ export class Recorder implements History {
   readonly raised: Raised[] = []
   readonly ran: { readonly txn: string; readonly calledAt: number }[] = []
   /** Reads of open transactions that were not answered, and why. */
-  readonly refusals: { readonly execution: Execution; readonly code: string }[] = []
+  readonly refusals: { readonly at: number; readonly execution: Execution; readonly code: string }[] = []
   readonly log: EventLog
   #tags = 0
 

@@ -53,6 +53,8 @@ export class SimCluster {
   }
   /** What all nodes counted, over all their incarnations. */
   readonly counters: Record<string, number> = {}
+  /** The last event before all processes were ended on purpose. */
+  endedAt: number | undefined
   /** Whose node was the last to come up. */
   lastUp: Machine | undefined
   readonly #away = new Set<() => void>()

@@ -64,7 +64,8 @@ export class Tracked {
 
   #refused(error: unknown): never {
     const { execution } = this
-    if (VirgaError.is(error)) this.#recorder.refusals.push({ execution, code: error.code })
+    const at = this.#recorder.log.count
+    if (VirgaError.is(error)) this.#recorder.refusals.push({ at, execution, code: error.code })
     throw error
   }
 
