@@ -38,14 +38,16 @@ export interface HandoffOptions {
 
 /** Where a transaction stands when it is given to its user. */
 export interface TransactionState {
-  readonly id: TxnId
+  /** Undefined: nobody has needed one yet. One that only reads in the view never does. */
+  readonly id: TxnId | undefined
+  readonly newId: () => TxnId
   readonly handle: number
   readonly epoch: number
   readonly keyed: boolean
   readonly signal: AbortSignal | undefined
   /** Settles when the node has answered the begin. Undefined: it was not told yet, and `begin` tells it. */
   readonly begun: Promise<Begun> | undefined
-  readonly begin: (() => Promise<Begun>) | undefined
+  readonly begin: ((id: TxnId) => Promise<Begun>) | undefined
   /** Undefined: the node's answer tells it. */
   readonly attempt: Attempt | undefined
   /** What it reads in without asking the node. Undefined: it asks. */
@@ -82,11 +84,13 @@ export class Transaction implements AsyncDisposable, LateBegin {
   readonly #world: ClientWorld
   readonly #options: Required<ClientOptions>
   readonly #state: TransactionState
-  readonly #writes: WriteBuffer
+  /** Made by the first write. */
+  #writes: WriteBuffer | undefined
   readonly #ahead: Promise<Reply>[] = []
   readonly #lateBegins: LateBegins
   #begun: Promise<Begun> | undefined
   #attempt: Attempt | undefined
+  #id: TxnId | undefined
   #isOpen = true
 
   /** @internal */
@@ -102,7 +106,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
     this.#options = options
     this.#state = state
     this.#attempt = state.attempt
-    this.#writes = new WriteBuffer(session.limits)
+    this.#id = state.id
     this.#lateBegins = lateBegins
     if (state.begun !== undefined) this.#beginsBy(state.begun)
     else lateBegins.add(this)
@@ -113,12 +117,17 @@ export class Transaction implements AsyncDisposable, LateBegin {
     const { begin, epoch } = this.#state
     if (this.#begun !== undefined || begin === undefined) return
     this.#lateBegins.delete(this)
-    if (this.#session.isUp && this.#session.epoch === epoch) this.#beginsBy(begin())
+    if (this.#session.isUp && this.#session.epoch === epoch) this.#beginsBy(begin(this.#txn))
   }
 
   /** The transaction's id: the same in every function of a DAG, and in every retry. */
   get id(): string {
-    return this.#state.id
+    return this.#txn
+  }
+
+  get #txn(): TxnId {
+    this.#id ??= this.#state.newId()
+    return this.#id
   }
 
   /** @internal */
@@ -203,7 +212,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
     try {
       await this.#settled()
       const reply = await this.#send(
-        { type: 'handoff', handle, writes: [...this.#writes.take()], durable: options.durable ?? false },
+        { type: 'handoff', handle, writes: this.#take(), durable: options.durable ?? false },
         this.#options.commitTimeoutMs,
         signal,
       )
@@ -220,31 +229,43 @@ export class Transaction implements AsyncDisposable, LateBegin {
    * tell, it rejects with `OutcomeUnknown`, and committing again under the same id is safe.
    */
   async commit<R = unknown>(options: CommitOptions = {}): Promise<CommitReceipt<R>> {
-    return this.#receipt(await this.commitEncoded(this.#encodeResult(options.result)))
+    const result = this.#encodeResult(options.result)
+    this.#end()
+    if (this.#leavesNothing(result)) return this.#emptyReceipt()
+    return receiptOf(await this.#commit(result))
   }
 
   /** @internal Undefined: nothing had to be recorded. */
   async commitEncoded(result: Uint8Array | null): Promise<ReplyOf<'committed'> | undefined> {
     this.#end()
-    const { id, handle, keyed, upstream, complete, resumed, signal } = this.#state
-    if (this.#writes.isEmpty && upstream.size === 0 && complete && !keyed && result === null) {
-      // Nothing hangs on the answer: every read was of one snapshot. A commit is told to other nodes, an end is not.
-      if (resumed) {
-        this.register()
-        this.#session.post({ type: 'commit', handle, writes: [], result })
-      } else this.#letGo()
-      return undefined
-    }
+    return this.#leavesNothing(result) ? undefined : this.#commit(result)
+  }
+
+  /** Ends it if there is nothing to commit: then nothing hangs on the answer, since every read was of one snapshot. */
+  #leavesNothing(result: Uint8Array | null): boolean {
+    const { handle, keyed, upstream, complete, resumed } = this.#state
+    if (!(this.#writes?.isEmpty ?? true) || upstream.size > 0 || !complete || keyed || result !== null)
+      return false
+    // A commit is told to other nodes, an end is not.
+    if (resumed) {
+      this.register()
+      this.#session.post({ type: 'commit', handle, writes: [], result })
+    } else this.#letGo()
+    return true
+  }
+
+  async #commit(result: Uint8Array | null): Promise<ReplyOf<'committed'>> {
+    const { handle, signal } = this.#state
     let isSent = false
     try {
       await this.#settled()
-      const message = { type: 'commit', handle, writes: [...this.#writes.take()], result } as const
+      const message = { type: 'commit', handle, writes: this.#take(), result } as const
       isSent = true
       return (await this.#send(message, this.#options.commitTimeoutMs, signal)) as ReplyOf<'committed'>
     } catch (error) {
       this.#letGo()
       if (!isSent || !losesSight(error)) throw error
-      return findOutcome(this.#session, this.#world, this.#options, id, this.#attempt, error, signal)
+      return findOutcome(this.#session, this.#world, this.#options, this.#txn, this.#attempt, error, signal)
     }
   }
 
@@ -279,32 +300,46 @@ export class Transaction implements AsyncDisposable, LateBegin {
 
   /** What may be read without asking. Throws what the node would. */
   #sight(): Sight | undefined {
-    const { sight, signal, complete, epoch, id } = this.#state
+    const { sight, signal, complete, epoch } = this.#state
     if (sight === undefined || !complete || this.#session.epoch !== epoch || !this.#session.isUp)
       return undefined
     if (signal?.aborted) throw interrupted(signal)
     if (this.#world.clock.now() > sight.deadlineMs)
-      throw new VirgaError('DeadlineExceeded', `the deadline of ${id} has passed`)
+      throw new VirgaError('DeadlineExceeded', `the deadline of ${this.id} has passed`)
     return sight
   }
 
-  #receipt<R>(reply: ReplyOf<'committed'> | undefined): CommitReceipt<R> {
-    if (reply !== undefined) return receiptOf(reply)
-    return { id: this.id, status: 'committed', replayed: false, result: undefined, session: undefined }
+  #emptyReceipt<R>(): CommitReceipt<R> {
+    const tx = this
+    return {
+      // Few look at it.
+      get id() {
+        return tx.id
+      },
+      status: 'committed',
+      replayed: false,
+      result: undefined,
+      session: undefined,
+    }
+  }
+
+  #take(): [string, Uint8Array | null][] {
+    return this.#writes === undefined ? [] : [...this.#writes.take()]
   }
 
   #written(key: string): Uint8Array | null | 'ahead' | undefined {
-    const own = this.#writes.get(key)
+    const own = this.#writes?.get(key)
     return own !== undefined ? own : this.#state.upstream.get(key)
   }
 
   #write(key: string, value: Uint8Array | null): void {
+    this.#writes ??= new WriteBuffer(this.#session.limits)
     this.#writes.set(key, value)
     if (this.#writes.keptBytes <= this.#options.spillBytes) return
     const ahead = this.#request({
       type: 'spill',
       handle: this.#state.handle,
-      writes: [...this.#writes.take()],
+      writes: this.#take(),
     })
     // Its failure is told by the commit or handoff, which waits for it.
     ahead.catch(() => undefined)

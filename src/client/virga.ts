@@ -76,6 +76,7 @@ export class Virga implements AsyncDisposable {
   readonly #options: Required<ClientOptions>
   readonly #attachment: Attachment
   readonly #lateBegins: LateBegins
+  readonly #makeId = (): TxnId => this.#newId()
   #lastHandle = 0
 
   /** @internal */
@@ -105,17 +106,20 @@ export class Virga implements AsyncDisposable {
    */
   async transaction<R>(run: (tx: Transaction) => R | Promise<R>, options: BeginOptions = {}): Promise<R> {
     const keyed = options.id !== undefined
-    const id = keyed ? parseTxnId(options.id) : this.#newId()
+    let id = keyed ? parseTxnId(options.id) : options.after === undefined ? undefined : this.#newId()
     const results = new AttemptResults<R>()
     let unsure = false
     const tries = new Tries(this.#options)
     for (;;) {
+      let tx: Transaction | ReplyOf<'committed'> | undefined
       try {
-        const tx = await this.#begin(id, keyed, keyed || tries.count > 0, options)
+        tx = await this.#begin(id, keyed, keyed || tries.count > 0, options)
         if (!(tx instanceof Transaction)) return this.#replayed(tx, keyed, results)
         return await this.#attempt(tx, keyed, run, results)
       } catch (error) {
         if (!VirgaError.is(error)) throw error
+        // The next attempt is one at the same transaction.
+        id ??= tx?.id as TxnId | undefined
         if (!error.retryable || !tries.mayTryAfter(error)) throw lastWord(error, unsure)
         unsure ||= error.outcome === 'indefinite'
         await pause(this.#world.clock, tries.waitMs(error, this.#world.random), options.signal)
@@ -124,10 +128,8 @@ export class Virga implements AsyncDisposable {
   }
 
   /** Begins a transaction by hand. Dispose of it, or end it by `commit`, `handoff` or `abort`. */
-  async begin(options: BeginOptions = {}): Promise<Transaction> {
-    const keyed = options.id !== undefined
-    const id = keyed ? parseTxnId(options.id) : this.#newId()
-    return (await this.#begin(id, keyed, false, options)) as Transaction
+  begin(options: BeginOptions = {}): Promise<Transaction> {
+    return this.#begin(options.id, options.id !== undefined, false, options) as Promise<Transaction>
   }
 
   /** Goes on with a handed-off transaction, here or on any node; with several contexts, joins parallel branches. */
@@ -217,12 +219,13 @@ export class Virga implements AsyncDisposable {
   }
 
   async #begin(
-    id: TxnId,
+    given: string | undefined,
     keyed: boolean,
     lookup: boolean,
     options: BeginOptions,
   ): Promise<Transaction | ReplyOf<'committed'>> {
     const { signal, deadlineMs = null, consistency = null, after = null } = options
+    const known = given === undefined ? undefined : parseTxnId(given)
     if (deadlineMs !== null && !(Number.isSafeInteger(deadlineMs) && deadlineMs > 0)) {
       throw new VirgaError('InvalidArgument', `deadlineMs is a positive whole number, got ${deadlineMs}`)
     }
@@ -231,18 +234,20 @@ export class Virga implements AsyncDisposable {
     if (turn !== undefined) await turn
     const handle = ++this.#lastHandle
     const { epoch } = this.#session
-    const begin = { type: 'begin', handle, id, keyed, deadlineMs, consistency, after, lookup } as const
+    const begin = { type: 'begin', handle, keyed, deadlineMs, consistency, after, lookup } as const
     const sight = lookup || after !== null ? undefined : this.#look(options)
     if (sight !== undefined) {
       const snapshot = sight.snapshot?.record ?? null
       return this.#transaction({
-        id,
+        id: known,
+        newId: this.#makeId,
         handle,
         epoch,
         keyed,
         signal,
         begun: undefined,
-        begin: () => this.#session.request({ ...begin, snapshot }, { signal }) as Promise<ReplyOf<'begun'>>,
+        begin: (id) =>
+          this.#session.request({ ...begin, id, snapshot }, { signal }) as Promise<ReplyOf<'begun'>>,
         attempt: undefined,
         sight,
         upstream: NOTHING,
@@ -250,7 +255,8 @@ export class Virga implements AsyncDisposable {
         resumed: false,
       })
     }
-    const request = this.#session.request({ ...begin, snapshot: null }, { signal })
+    const id = known ?? this.#newId()
+    const request = this.#session.request({ ...begin, id, snapshot: null }, { signal })
     // Where the node has nothing to look up, what follows travels in the same frame as the begin.
     if (lookup || after !== null) {
       const reply = await request.catch((error: unknown) => this.#giveUp(handle, error))
@@ -259,6 +265,7 @@ export class Virga implements AsyncDisposable {
     const begun = request as Promise<ReplyOf<'begun'>>
     return this.#transaction({
       id,
+      newId: this.#makeId,
       handle,
       epoch,
       keyed,
@@ -317,6 +324,7 @@ export class Virga implements AsyncDisposable {
     const { view } = this.#attachment
     return this.#transaction({
       id,
+      newId: this.#makeId,
       handle,
       epoch,
       keyed,
@@ -349,6 +357,7 @@ export class Virga implements AsyncDisposable {
     const { view } = this.#attachment
     return this.#transaction({
       id,
+      newId: this.#makeId,
       handle,
       epoch,
       keyed,
