@@ -64,6 +64,14 @@ export class Gates {
     })
   }
 
+  /** What comes by has no effect, and nobody is told. Returns what ends it. */
+  lose(where: Where): () => void {
+    return this.#add({
+      ...where,
+      before: () => Promise.reject(unavailable(where, 'indefinite')),
+    })
+  }
+
   /** What comes by takes its effect, and nobody is told. Returns what ends it. */
   swallow(where: Where): () => void {
     return this.#add({

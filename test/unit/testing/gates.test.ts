@@ -31,7 +31,7 @@ async function isSettled(clock: SimClock, promise: Promise<unknown>): Promise<bo
   return settled
 }
 
-test('what is lost fails without an effect, the rest of storage works, and all of it does afterwards', async () => {
+test('what is away fails without an effect, the rest of storage works, and all of it does afterwards', async () => {
   const { gates, storage } = setUp()
   const end = gates.fail({ bucket: 'base/' })
   await expect(storage.put([{ ...KEY, value: ONE }])).rejects.toMatchObject({ outcome: 'definite' })
@@ -42,8 +42,12 @@ test('what is lost fails without an effect, the rest of storage works, and all o
   expect(await storage.get([KEY, OTHER])).toEqual([undefined, ONE])
 })
 
-test('what is swallowed takes its effect, and its caller does not know', async () => {
+test('of what is lost or swallowed the caller does not know whether it took its effect', async () => {
   const { gates, engine, storage } = setUp()
+  const end = gates.lose({ bucket: 'base/' })
+  await expect(storage.compareAndSwap(KEY, undefined, ONE)).rejects.toMatchObject({ outcome: 'indefinite' })
+  expect(await engine.get([KEY])).toEqual([undefined])
+  end()
   gates.swallow({ operation: 'compareAndSwap', bucket: 'base/', id: 'a' })
   await expect(storage.compareAndSwap(KEY, undefined, ONE)).rejects.toMatchObject({ outcome: 'indefinite' })
   expect(await engine.get([KEY])).toEqual([ONE])

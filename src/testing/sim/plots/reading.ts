@@ -20,13 +20,14 @@ export async function overtakenBase(stage: Stage): Promise<void> {
   await stage.restart(reader!)
 
   const collecting = writer!.gates.hold({ operation: 'compareAndSwap', bucket: BASES }, 'before')
-  const kind = stage.dice.weighted({ deletion: 2, large: 2, small: 1 })
+  const kind = stage.dice.weighted({ deletion: 2, large: 1, small: 2 })
   const newer = await overwrite(stage, writer!, key!, kind)
   await stage.sleep(SETTLES_MS)
   await stage.collected(await stage.write(reader!, [other!]))
   await stage.sleep(SETTLES_MS)
 
-  const isBlind = stage.dice.chance(0.5)
+  // What is in the view is not asked for.
+  const isBlind = stage.dice.chance(0.8)
   const isOvertaken = stage.dice.chance(0.7)
   const reads = reader!.gates.hold({ operation: 'get', bucket: BASES }, 'after')
   if (!isOvertaken) reads.release()

@@ -156,15 +156,19 @@ export class Stage {
 
   /** One that claims its keys, and then finds itself cancelled. */
   async writeInVain(on: Machine, keys: readonly string[], mode: Mode): Promise<void> {
-    const { recorder } = this.cluster
     const tracked = await this.begin(on, { mode })
     await this.may(tracked.getMany(keys))
     for (const key of keys) tracked.put(key, 0)
-    const { txn } = tracked.execution.snapshot
+    await this.cancel(on, tracked.execution.snapshot.txn)
+    await this.may(tracked.commit(false))
+  }
+
+  /** Of one that has not committed. */
+  async cancel(on: Machine, txn: string): Promise<void> {
+    const { recorder } = this.cluster
     const askedAt = recorder.log.count
     await this.until(this.executor(on).virga.cancel(txn))
     recorder.say(txn, askedAt, 'cancelled', undefined)
-    await this.may(tracked.commit(false))
   }
 
   /** What a new snapshot of a node sees. */
