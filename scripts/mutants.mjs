@@ -37,10 +37,13 @@ if (values.list) for (const { name, what } of mutants) console.log(`${name.padEn
 else {
   const first = whole('from')
   const seeds = whole('seeds')
+  const done = []
   const workshop = openWorkshop(mutants)
   try {
     const onResult = (result) => {
       console.log(line(result, NAME_WIDTH))
+      done.push(result)
+      if (values.write !== undefined) writeFileSync(values.write, page(mutants, done, { first, seeds }))
       if (result.what !== undefined) console.log(`${' '.repeat(NAME_WIDTH)}  ${result.what.split('\n')[0]}`)
     }
     const results = await tryAll(workshop.dist, mutants, {
@@ -53,7 +56,6 @@ else {
     const survivors = results.filter(({ rule }) => rule === undefined)
     console.log(`\n${results.length} mutants, ${results.length - survivors.length} caught`)
     for (const { name } of survivors) console.log(`not caught within ${seeds} seeds: ${name}`)
-    if (values.write !== undefined) writeFileSync(values.write, page(mutants, results, { first, seeds }))
     if (survivors.length > 0) process.exitCode = 1
   } finally {
     workshop.close()

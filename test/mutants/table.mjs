@@ -15,17 +15,19 @@ export function line({ name, rule, seed, seeds, seconds }, nameWidth) {
   return `${columns.join('  ')} ${seconds.toFixed(1)} s`
 }
 
-/** All of them, as a page in Markdown. */
+/** All of them, as a page in Markdown: also while some are still to be run. */
 export function page(mutants, results, { first, seeds }) {
   const caught = results.filter(({ rule }) => rule !== undefined).length
-  const rows = mutants.map(({ name, what }, i) => {
-    const { rule, seeds: count } = results[i]
-    return `| ${name} | ${what} | ${rule ?? 'not caught'} | ${count} |`
+  const found = new Map(results.map((result) => [result.name, result]))
+  const rows = mutants.map(({ name, what }) => {
+    const result = found.get(name)
+    const by = result === undefined ? 'not run yet' : (result.rule ?? 'not caught')
+    return `| ${name} | ${what} | ${by} | ${result?.seeds ?? ''} |`
   })
   return `# Mutants
 
-Written by \`npm run mutants -- --write test/mutants/README.md\`: ${results.length} deliberate defects, each tried on seeds from
-${first} on, ${seeds} at most, until a checker of the simulator found something. ${caught} were caught.
+Written by \`npm run mutants -- --write test/mutants/README.md\`: ${mutants.length} deliberate defects, each tried on seeds from
+${first} on, ${seeds} at most, until a checker of the simulator found something. ${results.length} were run, ${caught} of them caught.
 
 | defect | what it does | caught by | seeds |
 |---|---|---|---|
