@@ -93,8 +93,8 @@ export const COMMITTING = [
     name: 'standing-decision-not-looked-up',
     what: 'a function runs though its id has committed',
     file: 'client/virga.ts',
-    find: 'const tx = await this.#begin(id, keyed, keyed || tries.count > 0, options)',
-    put: 'const tx = await this.#begin(id, keyed, false, options)',
+    find: 'tx = await this.#begin(id, keyed, keyed || tries.count > 0, options)',
+    put: 'tx = await this.#begin(id, keyed, false, options)',
   },
   {
     name: 'lost-answer-told-as-failure',
