@@ -29,6 +29,9 @@ const SAMPLE_EVERY = 32
 const SAMPLE_KEYS = 16
 /** Reads and begins without a turn of the event loop: a few milliseconds of them. */
 const UNBROKEN_MAX = 512
+/** What is done between them may take its time. */
+const UNBROKEN_MS_MAX = 5
+const LOOKED_EVERY = 16
 
 /** What is read at. Transactions that begin at one moment share it. */
 export interface ViewSnapshot {
@@ -64,6 +67,7 @@ export class View {
   #headOf = -1
   #reads = 0
   #unbroken = 0
+  #brokenAtMs = Number.NEGATIVE_INFINITY
   #sample: string[] = []
   #isUnfit = false
 
@@ -138,8 +142,11 @@ export class View {
 
   /** Reads wait for nothing: now and then, what else waits in this process has its turn. Undefined: not now. */
   turn(): Promise<void> | undefined {
-    if (++this.#unbroken < UNBROKEN_MAX) return undefined
+    if (++this.#unbroken % LOOKED_EVERY !== 0) return undefined
+    const nowMs = this.#clock.monotonic()
+    if (this.#unbroken < UNBROKEN_MAX && nowMs - this.#brokenAtMs < UNBROKEN_MS_MAX) return undefined
     this.#unbroken = 0
+    this.#brokenAtMs = nowMs
     return new Promise((resolve) => this.#clock.defer(resolve))
   }
 
