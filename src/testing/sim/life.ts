@@ -1,7 +1,9 @@
 import type { Clock } from '../../ports/clock.js'
 
-/** What never comes. */
-export const NEVER = new Promise<never>(() => undefined)
+/** What never comes. A promise for each who waits: one of all would hold them all for ever. */
+export function never(): Promise<never> {
+  return new Promise<never>(() => undefined)
+}
 
 /**
  * What a process is to the code in it. Once it is dead, nothing it waits for comes, and nothing it does arrives. While it

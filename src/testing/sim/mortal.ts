@@ -3,7 +3,7 @@ import type { Line, LineHandlers, Network } from '../../ports/network.js'
 import type { Storage } from '../../ports/storage.js'
 import type { Link, LinkHandlers, Listener } from '../../ports/transport.js'
 import type { StorageOperation } from '../faulty-storage.js'
-import { type Life, NEVER } from './life.js'
+import { type Life, never } from './life.js'
 
 /** When a process dies at an operation: before the effect, after it, or with the operation on its way. */
 export type Fate = 'before' | 'during' | 'after'
@@ -33,16 +33,16 @@ export function mortalClock(clock: Clock, of: Life, now: () => number): Clock {
 
 export function mortalStorage(storage: Storage, of: Life, onCall: OnCall): Storage {
   const call = async <T>(operation: StorageOperation, run: () => Promise<T>): Promise<T> => {
-    if (!of.isAlive) return NEVER
+    if (!of.isAlive) return never()
     const fate = onCall(operation)
     if (fate === 'before') {
       of.die()
-      return NEVER
+      return never()
     }
     if (fate === 'during') {
       run().catch(() => undefined)
       of.die()
-      return NEVER
+      return never()
     }
     try {
       return await run()
