@@ -7,7 +7,7 @@ const LISTING_MS_MAX = 1_500
 const BETWEEN_MS = 100
 /** Until it is found, and some more. */
 const ROUNDS_MAX = 150
-const ROUNDS_AFTER = 5
+const ROUNDS_AFTER = 3
 const LOOKED_MS = 15_000
 
 /**
@@ -38,11 +38,13 @@ export async function unheardListed(stage: Stage): Promise<void> {
   }
   await stage.sleep(stage.ttlMs * 0.8)
   const before = await stage.audit(listener, keys)
+  // Whoever finds them tells the others, who wait for what is missing: so all are looked at.
+  const others = stage.cluster.machines.filter((machine) => machine !== talker)
   for (let rounds = 0, left = ROUNDS_MAX; left > 0; rounds++, left--) {
     await stage.write(talker, linkOf(keys, rounds))
     await stage.sleep(BETWEEN_MS)
-    const seen = await stage.audit(listener, keys)
-    if (seen?.some((tag, i) => tag !== before?.[i])) left = Math.min(left, ROUNDS_AFTER)
+    const seen = await stage.audit(others[rounds % others.length]!, keys)
+    if (seen?.some((tag, i) => tag !== before?.[i])) left = Math.min(left, ROUNDS_AFTER * others.length)
   }
 }
 
