@@ -102,7 +102,7 @@ export const COMMITTING = [
     file: 'client/transaction.ts',
     find: 'if (!isSent || !losesSight(error)) throw error\n',
     put: `if (!isSent || !losesSight(error)) throw error
-      if (resumed || !resumed) throw new VirgaError(error.code, error.message)
+      if (isSent) throw new VirgaError(error.code, error.message)
 `,
   },
   {
