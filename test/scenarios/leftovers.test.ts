@@ -18,21 +18,21 @@ test('executors that die with transactions open, spilled or handed off leave not
   for (let i = 0; i < 3; i++) {
     const executor = await executorProcess(node.socket, { spillBytes: 1_000 })
     for (const name of ['open', 'spilled', 'read', 'pending']) {
-      await executor.call('begin', name, 'c', { deadlineMs: 2_000 })
+      await executor.call('begin', name, 'c', { deadlineMs: 5_000 })
     }
     await executor.call('put', 'spilled', 'x', LARGE)
     await executor.call('get', 'spilled', 'y')
     await executor.call('get', 'read', 'y')
-    await executor.call('begin', 'handed', 'c', { deadlineMs: 2_000 })
+    await executor.call('begin', 'handed', 'c', { deadlineMs: 5_000 })
     await executor.call('put', 'handed', 'x', LARGE)
     await executor.call('handoff', 'handed', {})
     expect(node.count('transactionsOpen')).toBeGreaterThan(0)
     if (i === 2) await executor.call('close', 'c')
     await executor.kill()
     await until('none open', () => node.count('transactionsOpen') === 0 && node.count('sessions') === 1)
+    // Others may resume what was handed off, until its deadline.
+    expect(node.count('heldBytes')).toBeGreaterThan(LARGE.length)
   }
-  // Others may resume what was handed off, until its deadline.
-  expect(node.count('heldBytes')).toBeGreaterThan(3 * LARGE.length)
   await until('none held', () => node.count('heldBytes') === 0)
   expect(await virga.get('x')).toBeUndefined()
   expect(node.count('versions')).toBe(0)
@@ -97,7 +97,7 @@ test('refused begins, commits, handoffs and resumes leave nothing open', async (
 
 test('memory of the node returns to its bound after aborts, failed reads and large values', async () => {
   const cacheBytesMax = 1_000_000
-  const node = await testNode({ cacheBytesMax })
+  const node = await testNode({ cacheBytesMax, collectEveryMs: 60_000 })
   const virga = await node.connect({ spillBytes: 10_000 })
   for (let i = 0; i < 100; i++) {
     await virga.transaction((tx) => tx.put(`large ${i}`, LARGE))
