@@ -134,6 +134,11 @@ export class History {
     return this.#leftOut
   }
 
+  /** Departures up to this number are known here. */
+  get knownDepartures(): number {
+    return Math.max(this.#leftOut, this.#departures.at(-1)?.number ?? 0)
+  }
+
   /** Whether cuts do not name it any more. */
   isLeftOut(origin: Origin): boolean {
     return this.#unnamed.has(origin)

@@ -98,8 +98,8 @@ test('frames that can not be read, and requests that make no sense', async (cont
     [19, 9, TXN, Array.from({ length: 10_000 }, (_, i) => `${i}`)],
     [20, 10, TXN, ATTEMPT, 0, ['x']],
     [20, 11, TXN, ATTEMPT, Number.MAX_SAFE_INTEGER, ['x', 'x', '']],
-    [21, 12, TXN, [[`n9@${ATTEMPT}`, 5]]],
-    [21, 13, TXN, Array.from({ length: 1_000 }, (_, i) => [`n${i}@${ATTEMPT}`, i])],
+    [21, 12, TXN, [[`n9@${ATTEMPT}`, 5]], 0],
+    [21, 13, TXN, Array.from({ length: 1_000 }, (_, i) => [`n${i}@${ATTEMPT}`, i]), 7],
   ]
   const answered = peer.frames
   for (const message of senseless) await peer.send(encode([VERSION, message]))

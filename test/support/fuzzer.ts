@@ -101,7 +101,7 @@ export class Fuzzer {
         return [7, request, handle, this.#writes(), this.#chance(0.5)]
       case 8: {
         const contexts = Array.from({ length: this.#below(4) }, () => this.#oneOf(this.#contexts))
-        return [8, request, handle, contexts, this.#pick(['latest', 'error'])]
+        return [8, request, handle, contexts, this.#pick(['latest', 'error']), this.#pick([true, false])]
       }
       case 9:
         return [9, request, id]

@@ -1,4 +1,4 @@
-import { type Cut, covers, coversBut, EMPTY_CUT, intersection, union } from '../../core/cut.js'
+import { type Cut, covers, coversBut, departuresOf, EMPTY_CUT, intersection, union } from '../../core/cut.js'
 import type { History } from '../../core/history.js'
 import type { TxnId } from '../../core/ids.js'
 import { mark } from '../../marks.js'
@@ -31,6 +31,8 @@ interface Sample {
   readonly moment: number
 }
 
+export type SnapshotHistory = Pick<History, 'isInEveryCut' | 'knownDepartures' | 'lacksDeparted' | 'moment'>
+
 /**
  * How far others may have collected, as far as this node goes: it only ever rises. A snapshot that sees less may lack what it
  * needs.
@@ -51,7 +53,7 @@ export interface Floor {
  */
 export class Snapshots {
   readonly #clock: Clock
-  readonly #history: Pick<History, 'isInEveryCut' | 'lacksDeparted' | 'moment'>
+  readonly #history: SnapshotHistory
   readonly #open: () => Iterable<Cut>
   readonly #held = new Set<Held>()
   readonly #handedOver = new Map<TxnId, HandedOver>()
@@ -60,11 +62,7 @@ export class Snapshots {
   #floor: Cut = EMPTY_CUT
   #limit: Floor = { cut: EMPTY_CUT, moment: 0 }
 
-  constructor(
-    clock: Clock,
-    history: Pick<History, 'isInEveryCut' | 'lacksDeparted' | 'moment'>,
-    open: () => Iterable<Cut>,
-  ) {
+  constructor(clock: Clock, history: SnapshotHistory, open: () => Iterable<Cut>) {
     this.#clock = clock
     this.#history = history
     this.#open = open
@@ -112,6 +110,14 @@ export class Snapshots {
     for (const { cut, isSure } of this.#held) if (!isSure) low = intersection(low, cut)
     this.#raise(low, sample.moment)
     return low
+  }
+
+  /**
+   * Whether all departures are known here that a snapshot takes for known. Else what those origins published, which it sees without
+   * naming them, would be taken for what it does not see.
+   */
+  knowsDepartedOf(snapshot: Cut): boolean {
+    return departuresOf(snapshot) <= this.#history.knownDepartures
   }
 
   /** Whether a snapshot sees all that a cut does, and all that departed origins published. */

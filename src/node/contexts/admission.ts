@@ -40,9 +40,16 @@ export class Admission {
     this.#parts = parts
   }
 
-  /** Resolves to what ends the keeping, to be called when the transaction is open. Rejects with `SnapshotTooOld`. */
+  /** Resolves to what ends the keeping, to be called when the transaction is open. Rejects with `SnapshotTooOld`, `SnapshotUnavailable`. */
   async admit({ txn, cut, sender }: Pick<Context, 'txn' | 'cut' | 'sender'>): Promise<() => void> {
     const { snapshots } = this.#parts
+    // Members have heard of them all before any cut leaves them out.
+    if (!snapshots.knowsDepartedOf(cut)) {
+      throw new VirgaError(
+        'SnapshotUnavailable',
+        `the node was out of touch: it can't read the snapshot of ${txn}`,
+      )
+    }
     // At once, so that every lease from now on counts it.
     const { confirm, release } = snapshots.holdUnsure(cut)
     try {

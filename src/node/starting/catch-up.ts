@@ -1,10 +1,17 @@
 import type { Cut } from '../../core/cut.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
-import { CLUSTER_COMPACTED, orderBucket, pinBuckets } from '../../core/layout.js'
+import { CLUSTER_COMPACTED, decisionKey, orderBucket, pinBuckets } from '../../core/layout.js'
 import { mark } from '../../marks.js'
-import { decodeCompacted, decodeOrder, decodePin, type Watermark } from '../../wire/records.js'
+import {
+  decodeCompacted,
+  decodeOrder,
+  decodePin,
+  decodeStanding,
+  type Watermark,
+} from '../../wire/records.js'
 import type { Peers } from '../cluster/peers.js'
+import { getAll } from '../collecting/batches.js'
 import type { Departures } from '../collecting/departures.js'
 import { floorBelow, type Joined, joinWatermark, tellRestored } from '../collecting/join-watermark.js'
 import type { Minutes } from '../collecting/minutes.js'
@@ -113,7 +120,7 @@ export class CatchUp {
     const orders = await this.#storedOrders([...cut.keys()].filter((origin) => this.#lacks(cut, origin)))
     for (const [origin, places] of orders) if (!places.has(cut.get(origin)!)) return false
     await adoption.look(0)
-    for (const [origin, places] of orders) this.#takePlaces(origin, places)
+    await this.#takePlaces(orders)
     const isCovered = state.history.covers(cut)
     if (isCovered) mark('repair.recovered')
     return isCovered
@@ -139,7 +146,7 @@ export class CatchUp {
     mark('boot.orders')
     const orders = await this.#storedOrders(origins)
     await this.#parts.adoption.look(0)
-    for (const [origin, places] of orders) this.#takePlaces(origin, places)
+    await this.#takePlaces(orders)
   }
 
   #lacks(cut: Cut, origin: Origin): boolean {
@@ -161,14 +168,45 @@ export class CatchUp {
     return orders
   }
 
-  #takePlaces(origin: Origin, places: ReadonlyMap<number, TxnId>): void {
+  /**
+   * All that stands there and was not compacted has been adopted. The rest is in the bases, which may then be ahead of what is in
+   * the chains here: up to which clock must be known before any of its places is taken.
+   */
+  async #takePlaces(orders: ReadonlyMap<Origin, ReadonlyMap<number, TxnId>>): Promise<void> {
     const { history, ledger } = this.#parts.state
-    for (;;) {
-      const seq = history.seqOf(origin) + 1
-      const txn = places.get(seq)
-      if (txn === undefined) return
-      ledger.pass({ origin, seq }, txn)
+    const unknown = [...orders.values()].flatMap((places) =>
+      [...places.values()].filter((txn) => !history.has(txn)),
+    )
+    const { hlc, whole } = await this.#standingsOf(unknown)
+    for (const [origin, places] of orders) {
+      for (;;) {
+        const seq = history.seqOf(origin) + 1
+        const txn = places.get(seq)
+        // One that was not adopted after all is not in the bases either.
+        if (txn === undefined || (whole.has(txn) && !history.has(txn))) break
+        if (history.has(txn)) ledger.pass({ origin, seq }, txn)
+        else ledger.receive({ origin, seq }, { txn, kind: 'compacted', hlc })
+      }
     }
+  }
+
+  /**
+   * Up to which clock these are compacted, and which of them are not. Markers are read first: what one that is gone would have
+   * said, the record says.
+   */
+  async #standingsOf(txns: readonly TxnId[]): Promise<{ hlc: Hlc; whole: ReadonlySet<TxnId> }> {
+    const whole = new Set<TxnId>()
+    if (txns.length === 0) return { hlc: HLC_ZERO, whole }
+    const { storage } = this.#parts.state.world
+    const standings = await getAll(storage, txns.map(decisionKey))
+    const [record] = await storage.get([CLUSTER_COMPACTED])
+    let hlc = record === undefined ? HLC_ZERO : decodeCompacted(record).horizon
+    for (const [i, txn] of txns.entries()) {
+      const standing = standings[i] && decodeStanding(standings[i])
+      if (standing?.status === 'committed') whole.add(txn)
+      else if (standing?.status === 'compacted' && standing.hlc > hlc) hlc = standing.hlc
+    }
+    return { hlc, whole }
   }
 
   async #installFromPeer(): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Cut } from '../../../src/core/cut.js'
+import { type Cut, cutOf } from '../../../src/core/cut.js'
 import { type Origin, parseTxnId } from '../../../src/core/ids.js'
 import { CLUSTER_WATERMARK } from '../../../src/core/layout.js'
 import { Snapshots } from '../../../src/node/collecting/snapshots.js'
@@ -26,7 +26,7 @@ async function promised(
   ])
   const snapshots = new Snapshots(
     clock,
-    { isInEveryCut: () => false, lacksDeparted: () => false, moment: 0 },
+    { isInEveryCut: () => false, lacksDeparted: () => false, knownDepartures: 2, moment: 0 },
     () => [],
   )
   snapshots.low(NEW, true)
@@ -70,4 +70,12 @@ test('what is held while it is asked for keeps others back, though it proves not
   expect(snapshots.low(NEW, true)).toEqual(OLD)
   expect(snapshots.keeps(TXN, OLD)).toBe(false)
   release()
+})
+
+test('a snapshot that leaves out an origin of whose departure this node has not heard is refused', async () => {
+  const { admission } = await promised(OLD)
+  const release = await admission.admit({ ...context, cut: cutOf(NEW, 2) })
+  release()
+  const error = await thrown(admission.admit({ ...context, cut: cutOf(NEW, 3) }))
+  expect(error).toMatchObject({ code: 'SnapshotUnavailable', retryable: true })
 })
