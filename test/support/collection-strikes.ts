@@ -52,6 +52,8 @@ export async function killedAt(step: (typeof STEPS)[keyof typeof STEPS]): Promis
     writing.end()
     await writing.ended
     await allConnected(cluster.nodes)
+    // What the restarted one is to collect.
+    await struck.write()
     await within(COLLECTED_MS, () => isCollected(cluster))
     for (const watch of watches) await watch.end()
     expect(await converged(cluster.nodes, KEYS)).toEqual(expectedOf(books))
