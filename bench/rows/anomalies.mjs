@@ -5,7 +5,7 @@ import { AFT_SHAPE } from '../workload/plan.mjs'
 
 const IN_FLIGHT = 10
 /** What a slow system gets done in it must do. */
-const MS_MAX = 12_000
+const MS_MAX = 8_000
 /** Writes what clients did to a file for each system, for checkers of histories. */
 const { VIRGA_HISTORY } = process.env
 /** They promise no snapshot. */

@@ -24,7 +24,7 @@ const LATE_MS_MAX = 500
  */
 export async function openLoop(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
   const contest = await startContest(quick ? QUICK_SYSTEMS : SYSTEMS, AFT_SHAPE)
-  const window = quick ? { leadMs: 50, ms: 150 } : { leadMs: 200, ms: 800 }
+  const window = quick ? { leadMs: 50, ms: 150 } : { leadMs: 200, ms: 500 }
   /** @type {Map<string, Run[][]>} */
   const runs = new Map(contest.names.map((name) => [name, RATES.map(() => [])]))
   for (let round = 0; round < (quick ? 1 : 2); round++) {

@@ -31,7 +31,7 @@ export async function scale(/** @type {import('../sections.mjs').Options} */ { q
   const times = quick ? { warmupMs: 300, seconds: 0.4 } : { warmupMs: WARMUP_MS, seconds: 2 }
   /** @type {Record<keyof typeof settings, Run[]>} */
   const runs = { one: [], two: [], three: [], onlyFirst: [] }
-  for (let round = 0; round < (quick ? 1 : 3); round++) {
+  for (let round = 0; round < (quick ? 1 : 2); round++) {
     for (const name of dice.shuffled(/** @type {(keyof typeof settings)[]} */ (Object.keys(settings)))) {
       runs[name].push(await load(settings[name], times))
       // What is collected afterwards must not be charged to the next.
