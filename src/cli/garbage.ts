@@ -8,10 +8,12 @@ const RESTING_REQUESTS_MAX = 200
 const WORTH_BYTES = 16 * 1024 * 1024
 const WORTH_SHARE = 0.25
 /**
- * After each pass as many looks are passed over as before it, and one more, up to so many: the first takes out the garbage, only the
- * next gives the space of young objects back, and what collection is still to take out of the chains becomes garbage later.
+ * After a pass that gave nothing back, as many looks are passed over as before it, and one more, up to so many: the first takes out
+ * the garbage, only the next gives the space of young objects back, and what collection is still to take out of the chains
+ * becomes garbage later.
  */
 const LOOKS_BETWEEN_MAX = 31
+const GIVEN_BACK_SHARE = 0.05
 
 export interface Heap {
   readonly collect: () => void
@@ -38,11 +40,14 @@ export function giveBackGarbage(requests: () => number, heap: Heap = ownHeap()):
     if (!isResting) looksBetween = looksToPass = 0
     if (!isResting || looksToPass-- > 0) return
     looksToPass = 0
-    if (heap.usage().heapTotal <= usedBytes * (1 + WORTH_SHARE) + WORTH_BYTES) return
-    looksToPass = looksBetween
-    looksBetween = Math.min(LOOKS_BETWEEN_MAX, 2 * looksBetween + 1)
+    const { heapTotal } = heap.usage()
+    if (heapTotal <= usedBytes * (1 + WORTH_SHARE) + WORTH_BYTES) return
     heap.collect()
-    usedBytes = heap.usage().heapUsed
+    const left = heap.usage()
+    usedBytes = left.heapUsed
+    looksToPass = looksBetween
+    const hasGiven = left.heapTotal < heapTotal * (1 - GIVEN_BACK_SHARE)
+    looksBetween = hasGiven ? 0 : Math.min(LOOKS_BETWEEN_MAX, 2 * looksBetween + 1)
   }, LOOK_MS).unref()
 }
 
