@@ -5,10 +5,15 @@ import { markdown } from './markdown.mjs'
 
 const folder = new URL('../results/', import.meta.url)
 
+/** JSON writes what is undefined in a list as null. @param {string} key @param {any} value */
+function withoutNull(key, value) {
+  return key === 'cells' ? value.map((/** @type {number | null} */ cell) => cell ?? undefined) : value
+}
+
 /** What an earlier run has written. @param {string} name @returns {import('./types.mjs').Results | undefined} */
 export function readResults(name) {
   const path = new URL(`${name}.json`, folder)
-  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8'), withoutNull) : undefined
 }
 
 /** JSON, Markdown and charts of a run, into bench/results. @param {import('./types.mjs').Results} results @param {string} name */
