@@ -7,7 +7,7 @@ import { element, line, picture, text } from './svg.mjs'
 const WIDTH = 800
 const HEIGHT = 420
 /** The names of the lines stand at their right ends. */
-const PLOT = { left: 74, right: WIDTH - 206, top: 84, bottom: HEIGHT - 56 }
+const PLOT = { left: 74, right: WIDTH - 226, top: 84, bottom: HEIGHT - 56 }
 const NAME_HEIGHT = 17
 const TICKS_MAX = 10
 
