@@ -1,4 +1,4 @@
-import { type Cut, union } from '../../core/cut.js'
+import { type Cut, departuresOf, union } from '../../core/cut.js'
 import type { Version } from '../../core/version.js'
 import { VirgaError } from '../../errors.js'
 import type { Timer } from '../../ports/clock.js'
@@ -191,7 +191,7 @@ export class View {
       // What it sees it may see by other places: those that it had not yet when the snapshot was taken.
       cut = union(cut, new Map([...limit.cut].filter(([origin, seq]) => seq <= history.seqOf(origin))))
     }
-    if (!history.covers(cut)) throw tooOld()
+    if (!history.covers(cut) || departuresOf(cut) > history.leftOut) throw tooOld()
     this.#remember(name, cut)
     return cut
   }
