@@ -1,4 +1,4 @@
-// Runs the simulator: `npm run sim -- --seed 7`, `npm run sim -- --seeds 1000 --from 1`. Build first.
+// Runs the simulator: `npm run sim -- --seed 7`, `npm run sim -- --seeds 1000 --from 1 --jobs 2`. Build first.
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { exportHistory } from '../dist/testing/history/export.js'
@@ -6,6 +6,7 @@ import { recordedTransactions } from '../dist/testing/history/from-run.js'
 import { runSeed } from '../dist/testing/sim/run.js'
 import { describeFailure, describeShortest, shortestFailing } from '../dist/testing/sim/shrink.js'
 import { Totals } from '../dist/testing/sim/totals.js'
+import { inProcesses } from './sim-jobs.mjs'
 import { took } from './stopwatch.mjs'
 
 const { values } = parseArgs({
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     calm: { type: 'boolean' },
     plot: { type: 'string' },
     until: { type: 'string' },
+    jobs: { type: 'string' },
     log: { type: 'boolean' },
     twice: { type: 'boolean' },
     keep: { type: 'boolean' },
@@ -34,6 +36,10 @@ const whole = (name) => {
 
 if (values.history !== undefined && values.seed === undefined) {
   throw new Error('--history takes the run of one --seed')
+}
+const jobs = whole('jobs') ?? 1
+if (jobs > 1 && (values.log || values.twice)) {
+  throw new Error('--log and --twice take one process, not --jobs')
 }
 const PROGRESS_EVERY_SEEDS = 50
 const from = whole('seed') ?? whole('from') ?? Math.floor(Math.random() * 2 ** 31)
@@ -53,8 +59,29 @@ const flags = [
 const totals = new Totals()
 let differing = 0
 
-for (let seed = from; seed < from + count; seed++) {
-  const report = await runSeed(seed, options)
+if (jobs > 1) {
+  let cpuSeconds = 0
+  const elapsed = () => ({ seconds: took().seconds, cpuSeconds })
+  await inProcesses({
+    from,
+    count,
+    options,
+    jobs,
+    onReport: async ({ report, cpuSeconds: more }) => {
+      cpuSeconds += more
+      return judge(report, elapsed)
+    },
+  })
+  print(totals.lines(elapsed()))
+} else {
+  for (let seed = from; seed < from + count; seed++)
+    if (!(await judge(await runSeed(seed, options), took))) break
+  print(totals.lines(took()))
+}
+process.exitCode = totals.failing.length + differing > 0 ? 1 : 0
+
+/** Whether to go on. */
+async function judge(report, elapsed) {
   totals.add(report)
   if (values.log) print(report.log)
   if (values.seed !== undefined || values.verbose) show(report)
@@ -62,12 +89,11 @@ for (let seed = from; seed < from + count; seed++) {
   if (values.twice) await again(report)
   if (report.violations.length > 0) {
     await fail(report)
-    if (!values.keep && values.seed === undefined) break
+    if (!values.keep && values.seed === undefined) return false
   }
-  if (totals.seeds % PROGRESS_EVERY_SEEDS === 0 && totals.seeds < count) print(totals.lines(took()))
+  if (totals.seeds % PROGRESS_EVERY_SEEDS === 0 && totals.seeds < count) print(totals.lines(elapsed()))
+  return true
 }
-print(totals.lines(took()))
-process.exitCode = totals.failing.length + differing > 0 ? 1 : 0
 
 function print(lines) {
   for (const line of lines) console.log(line)

@@ -1,5 +1,6 @@
 // @ts-check
 import { Redis } from 'ioredis'
+import { countPerOne } from '../count-per-one.mjs'
 import { startEcho } from '../echo.mjs'
 import { sideBySide } from '../histogram.mjs'
 import { startNodeAndClient, startRedis } from '../processes.mjs'
@@ -26,7 +27,7 @@ export async function commitLatency(/** @type {import('../sections.mjs').Options
     },
     { rounds: quick ? 200 : 4_000, each: 1, warmup: quick ? 200 : 2_000, dice },
   )
-  const commands = await commandsPerCommit(direct, commit)
+  const commands = await countPerOne(() => commandsOf(direct), commit)
   direct.disconnect()
   await echo.stop()
   await echoThatWrites.stop()
@@ -58,15 +59,12 @@ function against(name, value, other, budget) {
   return { name, value, unit: 'µs', against: other, ratio, ...verdict }
 }
 
-/** As the server counts them. @param {Redis} redis @param {() => Promise<unknown>} commit */
-async function commandsPerCommit(redis, commit) {
-  const commits = 100
-  await redis.call('CONFIG', 'RESETSTAT')
-  for (let i = 0; i < commits; i++) await commit()
+/** All that a server has been asked, as it counts that itself. @param {Redis} redis */
+async function commandsOf(redis) {
   const stats = String(await redis.call('INFO', 'commandstats'))
   let calls = 0
   for (const [, command, count] of stats.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)) {
     if (!/^(info|config|ping)/.test(command ?? '')) calls += Number(count)
   }
-  return calls / commits
+  return calls
 }

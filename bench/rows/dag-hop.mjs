@@ -2,6 +2,7 @@
 import { monotonicMs } from '../clock.mjs'
 import { countOf, startCluster } from '../cluster.mjs'
 import { connectTo } from '../connect.mjs'
+import { countPerOne } from '../count-per-one.mjs'
 import { sideBySide } from '../histogram.mjs'
 import { startModule, startRedis } from '../processes.mjs'
 
@@ -99,14 +100,13 @@ async function hopped(tx, to, durable) {
 
 /** @param {string} name @param {readonly [import('../cluster.mjs').Node, import('../cluster.mjs').Node]} nodes @param {Hop} hop @param {number} expected */
 async function messages(name, nodes, hop, expected) {
-  const hops = 100
   const [a, b] = nodes
-  const before = await countOf(nodes, 'peerRequests')
+  /** @type {string[]} */
   const contexts = []
-  for (let i = 0; i < hops; i++) {
-    contexts.push(await hopped(await begun(a.virga, hop.value), b.virga, hop.durable))
-  }
-  const perHop = ((await countOf(nodes, 'peerRequests')) - before) / hops
+  const perHop = await countPerOne(
+    () => countOf(nodes, 'peerRequests'),
+    async () => contexts.push(await hopped(await begun(a.virga, hop.value), b.virga, hop.durable)),
+  )
   for (const context of contexts) await b.virga.commit(context)
   return {
     name,

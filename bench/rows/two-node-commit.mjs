@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { pause } from '../clock.mjs'
 import { collected, countOf, startCluster } from '../cluster.mjs'
 import { connectTo } from '../connect.mjs'
+import { COUNTED, countPerOne } from '../count-per-one.mjs'
 import { sideBySide } from '../histogram.mjs'
 import { startRedis } from '../processes.mjs'
 import { watchCommands } from '../redis-commands.mjs'
@@ -90,23 +91,23 @@ function stagedCommit(before, by, last) {
  * @param {Virga} by
  */
 async function countCommits(url, nodes, handedOff, by) {
-  const commits = 100
   const redis = new Redis(url)
+  /** @type {{ id: string, context: string }[]} */
   const ready = []
-  for (let i = 0; i < commits; i++) ready.push(await handedOff())
+  for (let i = 0; i < COUNTED; i++) ready.push(await handedOff())
   const ids = new Set(ready.map(({ id }) => id))
-  const [prepares, requests] = [await countOf(nodes, 'preparesSent'), await countOf(nodes, 'peerRequests')]
+  const prepared = await countOf(nodes, 'preparesSent')
   const watch = await watchCommands(redis)
-  for (const { context } of ready) await by.commit(context)
+  const requests = await countPerOne(
+    () => countOf(nodes, 'peerRequests'),
+    (i) => by.commit(/** @type {{ context: string }} */ (ready[i]).context),
+  )
   const commands = await watch.end()
-  const counts = {
-    prepares: ((await countOf(nodes, 'preparesSent')) - prepares) / commits,
-    requests: ((await countOf(nodes, 'peerRequests')) - requests) / commits,
-  }
+  const prepares = ((await countOf(nodes, 'preparesSent')) - prepared) / COUNTED
   redis.disconnect()
   // A command is of a commit if it names one of the transactions, be it as a field or within one.
   const own = commands.list.filter((args) => args.some((arg) => ids.has(arg.slice(0, 36))))
-  return { ...counts, commands: own.length / commits }
+  return { prepares, requests, commands: own.length / COUNTED }
 }
 
 /**

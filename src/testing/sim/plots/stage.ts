@@ -37,7 +37,23 @@ export class Stage {
   async machines(): Promise<readonly Machine[]> {
     const { machines } = this.cluster
     await this.soon(() => machines.every(({ node }) => node !== undefined), STARTS_MS_MAX)
+    for (const machine of machines) await this.answers(machine)
     return this.dice.shuffle(machines)
+  }
+
+  /**
+   * Waits until an executor there can begin a transaction. One that has just started may answer nothing yet: it could not close the
+   * view of the one before, and waits until nobody reads from that any more.
+   */
+  async answers(machine: Machine): Promise<void> {
+    const { clock } = this.cluster
+    const { virga } = this.executor(machine)
+    const endMs = clock.monotonic() + STARTS_MS_MAX
+    while (clock.monotonic() < endMs) {
+      const tx = await this.may(virga.begin())
+      if (tx !== undefined) return void (await this.may(tx.abort()))
+      await clock.advance(LOOK_EVERY_MS)
+    }
   }
 
   get ttlMs(): number {
@@ -182,11 +198,12 @@ export class Stage {
     return tags
   }
 
-  /** The node is started anew: nothing of it is cached. */
+  /** The node is started anew, and answers: nothing of it is cached. */
   async restart(machine: Machine): Promise<void> {
     const before = machine.node
     machine.crash()
     await this.soon(() => machine.node !== undefined && machine.node !== before, STARTS_MS_MAX)
+    await this.answers(machine)
     await this.sleep(1_000)
   }
 
