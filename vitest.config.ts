@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import SlowFirst from './test/support/slow-first.js'
 
 /** `vitest run --mode long` runs test/long and nothing else; every other run leaves it out. */
 const LONG_MODE = 'long'
@@ -33,6 +34,7 @@ export default defineConfig(({ mode }) => {
   const reportPath = process.env.VIRGA_TEST_REPORT
   return {
     test: {
+      sequence: { sequencer: SlowFirst },
       reporters: reportPath
         ? ['default', ['./scripts/count-reporter.mjs', { path: reportPath }]]
         : ['default'],

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { SLOW } from './support/slow-first.js'
 import { CODE_RULES, type CodeRule } from './tidy/code-rules.js'
 import { type Finding, parseSource } from './tidy/source.js'
 import { ENTRIES } from './tidy/tables.js'
@@ -101,6 +102,10 @@ describe('the tree', () => {
       files.filter((path) => path.endsWith('.md')),
       (path, text) => markdownLinks(path, text, read),
     )
+  })
+
+  test('the test files that start first are there', () => {
+    expect(SLOW.filter((path) => !files.includes(path))).toEqual([])
   })
 
   test('dependencies are pinned', () => {
