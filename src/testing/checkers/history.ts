@@ -64,6 +64,8 @@ export interface CommitCall {
   readonly candidates: Candidate[]
   /** `unknown` until its caller was told otherwise. */
   outcome: 'committed' | 'failed' | 'unknown'
+  /** The last event before it was called for. */
+  readonly askedAt: number
   /** The number of the event in which the caller was told. */
   toldAt: number | undefined
   result: unknown

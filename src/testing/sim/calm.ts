@@ -11,11 +11,20 @@ const TROUBLE: ReadonlySet<string> = new Set([
   'Timeout',
 ])
 
-/** Where nothing befalls a cluster, every read is answered: being too careful is a fault as well. */
-export function checkCalm({ plan, recorder, endedAt }: SimCluster): Violation[] {
+/**
+ * Where nothing befalls a cluster, every read is answered: being too careful is a fault as well. Not those of a function that is
+ * called once more when its transaction is committed: what it reads is not kept for it.
+ */
+export function checkCalm({ plan, recorder, endedAt = Number.POSITIVE_INFINITY }: SimCluster): Violation[] {
   if (!plan.isCalm || plan.plot !== undefined) return []
+  const committedAt = new Map<string, number>()
+  for (const { txn, outcome, askedAt } of recorder.commits)
+    if (outcome === 'committed' && !committedAt.has(txn)) committedAt.set(txn, askedAt)
   return recorder.refusals
-    .filter(({ at, code }) => TROUBLE.has(code) && (endedAt === undefined || at <= endedAt))
+    .filter(({ at, code, execution: { snapshot } }) => {
+      const untilAt = Math.min(endedAt, committedAt.get(snapshot.txn) ?? endedAt)
+      return TROUBLE.has(code) && at <= untilAt
+    })
     .map(({ execution: { number, node, snapshot }, code }) => ({
       rule: 'answers when calm',
       what: `a read of e${number} on ${node}, s${snapshot.number} of ${snapshot.txn}, was refused: ${code}`,

@@ -64,6 +64,7 @@ export class Recorder implements History {
       node,
       candidates,
       outcome: 'unknown',
+      askedAt: this.log.count,
       toldAt: undefined,
       result: undefined,
       code: undefined,

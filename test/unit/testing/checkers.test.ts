@@ -84,7 +84,16 @@ class Tale implements History {
     outcome: CommitCall['outcome'],
     result?: unknown,
   ): CommitCall {
-    const call: CommitCall = { txn, node, candidates, outcome, toldAt: ++this.#at, result, code: undefined }
+    const call: CommitCall = {
+      txn,
+      node,
+      candidates,
+      outcome,
+      askedAt: this.#at,
+      toldAt: ++this.#at,
+      result,
+      code: undefined,
+    }
     this.commits.push(call)
     return call
   }
