@@ -1,4 +1,5 @@
 import { toHex } from '../core/bytes.js'
+import type { Origin } from '../core/ids.js'
 import { VirgaError } from '../errors.js'
 import { DEFAULT_LIMITS, type Limits } from '../limits.js'
 import type { Timer } from '../ports/clock.js'
@@ -78,7 +79,12 @@ export class Session {
     return this.#isUp
   }
 
-  /** What the node puts on the contexts that it hands off. Undefined before it has greeted. */
+  /** The node's incarnation. Undefined before it has greeted. */
+  get origin(): Origin | undefined {
+    return this.#welcome?.origin
+  }
+
+  /** What the nodes put on the contexts that they hand off. Undefined before this one has greeted. */
   get sealOf(): Mac | undefined {
     return this.#sealOf
   }

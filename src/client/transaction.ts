@@ -4,12 +4,13 @@ import { VirgaError } from '../errors.js'
 import { limitExceeded } from '../limits.js'
 import type { Reply, ReplyOf, Request } from '../wire/messages.js'
 import { decodeValue, encodeValue } from '../wire/value.js'
+import type { Attachment } from './attachment.js'
 import { findOutcome, losesSight } from './commit-outcome.js'
 import type { LateBegin, LateBegins } from './late-begins.js'
 import type { ClientOptions } from './options.js'
 import { interrupted } from './pending.js'
 import type { Session, Unnumbered } from './session.js'
-import { NOT_SEEN, type View, type ViewSnapshot } from './view.js'
+import { NOT_SEEN, View, type ViewSnapshot } from './view.js'
 import type { ClientWorld } from './world.js'
 import { WriteBuffer } from './write-buffer.js'
 
@@ -88,7 +89,10 @@ export class Transaction implements AsyncDisposable, LateBegin {
   #writes: WriteBuffer | undefined
   readonly #ahead: Promise<Reply>[] = []
   readonly #lateBegins: LateBegins
+  readonly #attachment: Attachment
   #begun: Promise<Begun> | undefined
+  /** From when the node has told the snapshot. */
+  #lateSight: Sight | undefined
   #attempt: Attempt | undefined
   #id: TxnId | undefined
   #isOpen = true
@@ -99,6 +103,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
     world: ClientWorld,
     options: Required<ClientOptions>,
     lateBegins: LateBegins,
+    attachment: Attachment,
     state: TransactionState,
   ) {
     this.#session = session
@@ -108,6 +113,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
     this.#attempt = state.attempt
     this.#id = state.id
     this.#lateBegins = lateBegins
+    this.#attachment = attachment
     if (state.begun !== undefined) this.#beginsBy(state.begun)
     else lateBegins.add(this)
   }
@@ -291,8 +297,11 @@ export class Transaction implements AsyncDisposable, LateBegin {
   #beginsBy(begun: Promise<Begun>): void {
     this.#begun = begun
     begun.then(
-      ({ type, attempt }) => {
-        if (type !== 'committed') this.#attempt = attempt
+      (reply) => {
+        if (reply.type === 'committed') return
+        this.#attempt = reply.attempt
+        if (reply.type === 'begun' && reply.snapshot !== null)
+          this.#lateSight = sightAt(this.#attachment, reply.snapshot, reply.deadlineMs)
       },
       () => undefined,
     )
@@ -300,7 +309,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
 
   /** What may be read without asking. Throws what the node would. */
   #sight(): Sight | undefined {
-    const { sight, signal, complete, epoch } = this.#state
+    const { sight = this.#lateSight, signal, complete, epoch } = this.#state
     if (sight === undefined || !complete || this.#session.epoch !== epoch || !this.#session.isUp)
       return undefined
     if (signal?.aborted) throw interrupted(signal)
@@ -405,6 +414,15 @@ const NOT_BEGUN: ReadonlySet<string> = new Set([
   'SnapshotTooOld',
   'DeadlineExceeded',
 ])
+
+/** @internal What is read in without asking, at a snapshot that the node has told. Undefined: no view is open. */
+export function sightAt(
+  { view }: Pick<Attachment, 'view'>,
+  snapshot: Uint8Array,
+  deadlineMs: number,
+): Sight | undefined {
+  return view && { view, snapshot: View.snapshot(snapshot), deadlineMs }
+}
 
 function look({ view, snapshot }: Sight, key: string): unknown {
   return snapshot === undefined ? view.readNewest(key) : view.read(snapshot, key)

@@ -7,7 +7,7 @@ import { decodeValue, encodeValue } from '../wire/value.js'
 import { Attachment } from './attachment.js'
 import { AttemptResults } from './attempt-results.js'
 import { pause } from './backoff.js'
-import { carriedBy } from './carried.js'
+import { type Carried, carriedBy } from './carried.js'
 import { LateBegins } from './late-begins.js'
 import { type ClientOptions, DEFAULT_CLIENT_OPTIONS } from './options.js'
 import { Session, type Unnumbered } from './session.js'
@@ -15,11 +15,12 @@ import {
   type CommitReceipt,
   receiptOf,
   type Sight,
+  sightAt,
   Transaction,
   type TransactionState,
 } from './transaction.js'
 import { Tries } from './tries.js'
-import { NOT_SEEN, View } from './view.js'
+import { NOT_SEEN } from './view.js'
 import type { ClientWorld } from './world.js'
 
 export interface BeginOptions {
@@ -294,7 +295,14 @@ export class Virga implements AsyncDisposable {
   }
 
   #transaction(state: TransactionState): Transaction {
-    return new Transaction(this.#session, this.#world, this.#options, this.#lateBegins, state)
+    return new Transaction(
+      this.#session,
+      this.#world,
+      this.#options,
+      this.#lateBegins,
+      this.#attachment,
+      state,
+    )
   }
 
   /** A decision that stands already is the answer where the contexts can't be served any more. */
@@ -318,57 +326,45 @@ export class Virga implements AsyncDisposable {
     }, signal)
     const reply = await ask.catch((error: unknown) => this.#giveUp(handle, error))
     if (reply.type === 'committed') return reply
-    const { id, keyed, attempt, deadlineMs, complete, upstream: sent, snapshot } = reply as ReplyOf<'resumed'>
+    const resumed = reply as ReplyOf<'resumed'>
     const upstream = new Map<string, Uint8Array | null | 'ahead'>()
-    for (const [key, isHere, value] of sent) upstream.set(key, isHere ? value : 'ahead')
-    const { view } = this.#attachment
-    return this.#transaction({
-      id,
-      newId: this.#makeId,
-      handle,
-      epoch,
-      keyed,
-      signal,
-      begun: Promise.resolve({ attempt }),
-      begin: undefined,
-      attempt,
-      sight:
-        view === undefined || snapshot === null
-          ? undefined
-          : { view, snapshot: View.snapshot(snapshot), deadlineMs },
-      upstream,
-      complete,
-      resumed: true,
-    })
+    for (const [key, isHere, value] of resumed.upstream) upstream.set(key, isHere ? value : 'ahead')
+    const begun = Promise.resolve({ attempt: resumed.attempt })
+    return this.#goOn({ ...resumed, upstream }, { handle, epoch, signal, begun })
   }
 
-  /** Goes on from a context without a message, where this node has made it: it is told along with what follows. */
+  /** Goes on from a context without a message, where it tells enough: the node hears of that along with what follows. */
   async #takeUp(
     context: string,
     { signal, onBranchConflict = 'latest' }: ResumeOptions,
   ): Promise<Transaction | undefined> {
     if (!this.#session.isUp || signal !== undefined) await this.#session.up(signal)
-    const { sealOf, epoch } = this.#session
-    const carried = sealOf && carriedBy(context, sealOf, this.#world.clock.now())
+    const { sealOf, origin, epoch } = this.#session
+    const carried = sealOf && carriedBy(context, sealOf, origin, this.#world.clock.now())
     if (carried === undefined) return undefined
     const handle = ++this.#lastHandle
     const resume = { type: 'resume', handle, contexts: [context], onBranchConflict, brief: true } as const
-    const { id, keyed, attempt, deadlineMs, snapshot, upstream } = carried
-    const { view } = this.#attachment
+    const begin = () =>
+      this.#session.request(resume, { signal }) as Promise<ReplyOf<'begun'> | ReplyOf<'committed'>>
+    return this.#goOn({ ...carried, complete: true }, { handle, epoch, signal, begin })
+  }
+
+  #goOn(
+    { id, attempt, keyed, deadlineMs, snapshot, upstream, complete }: Carried & { complete: boolean },
+    told: Pick<TransactionState, 'handle' | 'epoch' | 'signal'> &
+      Partial<Pick<TransactionState, 'begun' | 'begin'>>,
+  ): Transaction {
     return this.#transaction({
+      begun: undefined,
+      begin: undefined,
+      ...told,
       id,
       newId: this.#makeId,
-      handle,
-      epoch,
       keyed,
-      signal,
-      begun: undefined,
-      begin: () =>
-        this.#session.request(resume, { signal }) as Promise<ReplyOf<'begun'> | ReplyOf<'committed'>>,
       attempt,
-      sight: view === undefined || snapshot === undefined ? undefined : { view, snapshot, deadlineMs },
+      sight: snapshot === null ? undefined : sightAt(this.#attachment, snapshot, deadlineMs),
       upstream,
-      complete: true,
+      complete,
       resumed: true,
     })
   }

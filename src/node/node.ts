@@ -319,7 +319,7 @@ export class CacheNode {
       type: 'welcome',
       node: config.nodeId,
       origin: this.origin,
-      sealKey: keys.sealKeyOf(this.origin),
+      sealKey: keys.sealKey,
       sessionTimeoutMs: config.sessionTimeoutMs,
       requestsMax: config.requestsPerSessionMax,
       ...config.limits,

@@ -1,6 +1,5 @@
 import type { Context, WriteSet, WriteSetBody } from '../core/context.js'
 import { departuresOf } from '../core/cut.js'
-import type { Origin } from '../core/ids.js'
 import { CONSISTENCIES } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
 import { pack, unpack } from './msgpack.js'
@@ -10,7 +9,7 @@ import { attempt, cut, hlc, origin, packCut, txnId, unpackCut, writes } from './
 /**
  * A context as text: base64url of a MessagePack array, the context version and its fields, followed by a message
  * authentication code of `MAC_BYTES` over it, and a seal of `SEAL_BYTES` over both. Only nodes make contexts. Executors have
- * the key of their own node's seal: so they can read what it has handed off, and be sure of it, without asking.
+ * the key of the seal: so they can read what the nodes of their cluster have handed off, without asking.
  */
 const CONTEXT_VERSION = 1
 export const MAC_BYTES = 32
@@ -20,33 +19,17 @@ export const SEAL_BYTES = 16
 export type Mac = (payload: Uint8Array) => Uint8Array
 export type MacFactory = (key: Uint8Array) => Mac
 
-/** Whose seals are known at once. Another one costs as much as its context. */
-const SEALS_MAX = 256
-
-/** The keys of a cluster, by which its nodes sign contexts. Seals have one for each origin, made of the cluster's. */
+/** The keys of a cluster, by which its nodes sign contexts. That of the seal is made of the other, and told to executors. */
 export class ContextKeys {
   readonly mac: Mac
-  readonly #macOf: MacFactory
-  readonly #seals = new Map<Origin, Mac>()
+  readonly sealKey: Uint8Array
+  readonly seal: Mac
 
   constructor(clusterKey: Uint8Array, macOf: MacFactory) {
-    this.#macOf = macOf
     this.mac = macOf(clusterKey)
-  }
-
-  /** For the executors of an origin. No context begins with these bytes. */
-  sealKeyOf(sender: Origin): Uint8Array {
-    return this.mac(Buffer.from(`seal ${sender}`))
-  }
-
-  sealOf(sender: Origin): Mac {
-    let seal = this.#seals.get(sender)
-    if (seal === undefined) {
-      seal = this.#macOf(this.sealKeyOf(sender))
-      if (this.#seals.size >= SEALS_MAX) this.#seals.clear()
-      this.#seals.set(sender, seal)
-    }
-    return seal
+    // No context begins with these bytes.
+    this.sealKey = this.mac(Buffer.from('seal'))
+    this.seal = macOf(this.sealKey)
   }
 }
 
@@ -93,21 +76,18 @@ export function encodeContext(context: Context, keys: ContextKeys): string {
   const text = Buffer.allocUnsafe(sealedBytes + SEAL_BYTES)
   text.set(payload)
   text.set(keys.mac(payload), payload.length)
-  const seal = keys.sealOf(context.sender)(text.subarray(0, sealedBytes))
-  text.set(seal.subarray(0, SEAL_BYTES), sealedBytes)
+  text.set(keys.seal(text.subarray(0, sealedBytes)).subarray(0, SEAL_BYTES), sealedBytes)
   return text.toString('base64url')
 }
 
 /** Throws `ContextInvalid` for text that no node with the same keys has made, and for other versions. */
 export function decodeContext(encoded: string, keys: ContextKeys): Context {
   const { payload, mac, sealed, seal } = partsOf(encoded)
-  if (!constantTimeEqual(keys.mac(payload), mac)) throw changed()
-  const context = read(payload)
-  if (!isSealed(keys.sealOf(context.sender), sealed, seal)) throw changed()
-  return context
+  if (!constantTimeEqual(keys.mac(payload), mac) || !isSealed(keys.seal, sealed, seal)) throw changed()
+  return read(payload)
 }
 
-/** For executors: what their own node has handed off. Undefined: another node has, or nobody has, and theirs must be asked. */
+/** For executors: what a node of their cluster has handed off. Undefined: none has, or not in this form, and theirs must be asked. */
 export function decodeSealed(encoded: string, sealOf: Mac): Context | undefined {
   try {
     const { payload, sealed, seal } = partsOf(encoded)

@@ -56,7 +56,7 @@ export const REPLIES = {
   welcome: message(64, 'welcome', {
     node: text,
     origin,
-    /** The key of this node's seal: contexts that have it can be read without asking. */
+    /** The key of the cluster's seal: contexts that have it can be read without asking. */
     sealKey: bytes,
     sessionTimeoutMs: uint,
     keyBytesMax: uint,
@@ -68,7 +68,12 @@ export const REPLIES = {
     requestsMax: uint,
   }),
   done: message(65, 'done', {}),
-  begun: message(66, 'begun', { attempt, deadlineMs: uint }),
+  begun: message(66, 'begun', {
+    attempt,
+    deadlineMs: uint,
+    /** Of a resume: the snapshot to read at in the view; nil: the node must be asked, or it is known. */
+    snapshot: nullable(bytes),
+  }),
   values: message(67, 'values', { values: list(nullable(bytes)) }),
   committed: message(68, 'committed', {
     id: txnId,

@@ -106,7 +106,8 @@ export class Transactions {
       this.end(session, request.handle)
       return committedReply(request.request, committed)
     }
-    if (request.brief) return begunReply(request.request, transaction)
+    if (request.brief)
+      return begunReply(request.request, transaction, this.#snapshotFor(session, transaction))
     const { txn, attempt, deadlineMs, keyed, upstream } = transaction.start
     const entries: [string, boolean, Uint8Array | null][] = []
     let bytes = 0
@@ -125,11 +126,13 @@ export class Transactions {
       complete: upstream.overlay !== undefined,
       upstream: entries,
       // Without what only the node can find, it must be asked anyway.
-      snapshot:
-        session.viewPath === undefined || upstream.overlay === undefined || !transaction.start.mode.keepsCut
-          ? null
-          : this.#view.recordOf(transaction.start.cut),
+      snapshot: upstream.overlay === undefined ? null : this.#snapshotFor(session, transaction),
     }
+  }
+
+  /** What an executor may read at in the view; null: it must ask. */
+  #snapshotFor({ viewPath }: Session, { start: { mode, cut } }: OpenTransaction): Uint8Array | null {
+    return viewPath === undefined || !mode.keepsCut ? null : this.#view.recordOf(cut)
   }
 
   /** The transaction of a handle. Throws what the executor must be told if there is none that goes on. */
@@ -289,7 +292,8 @@ export class Transactions {
       return transaction
     })()
     const transaction = await this.#settle(session, request.handle, starting)
-    if (!isCommit(standing)) return begunReply(request.request, transaction)
+    if (!isCommit(standing))
+      return begunReply(request.request, transaction, this.#snapshotFor(session, transaction))
     mark('begin.replayed')
     this.end(session, request.handle)
     return committedReply(request.request, await this.#replay(request.id, standing))
@@ -379,8 +383,8 @@ const NOT_BEGUN = new VirgaError('TransactionUnknown', 'the transaction did not 
 /** Upstream writes that a resuming executor is sent at once; it asks for others when it reads them. */
 const UPSTREAM_BYTES_MAX = 256 * 1024
 
-function begunReply(request: number, { start }: OpenTransaction): Reply {
-  return { type: 'begun', request, attempt: start.attempt, deadlineMs: start.deadlineMs }
+function begunReply(request: number, { start }: OpenTransaction, snapshot: Uint8Array | null = null): Reply {
+  return { type: 'begun', request, attempt: start.attempt, deadlineMs: start.deadlineMs, snapshot }
 }
 
 function asVirgaError(error: unknown): VirgaError {

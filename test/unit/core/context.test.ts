@@ -314,11 +314,9 @@ describe('contexts as text', () => {
         ]
         for (const each of bad) expect(() => decodeContext(each, keys)).toThrow(refused)
         expect(() => decodeContext(text, others)).toThrow(refused)
-        const sealOf = keys.sealOf(ORIGIN)
-        expect(decodeSealed(text, sealOf)).toEqual(decodeContext(text, keys))
-        for (const each of bad) expect(decodeSealed(each, sealOf)).toBeUndefined()
-        expect(decodeSealed(text, others.sealOf(ORIGIN))).toBeUndefined()
-        expect(decodeSealed(text, keys.sealOf(makeOrigin('n2', 1 as Hlc, new Uint8Array(5))))).toBeUndefined()
+        expect(decodeSealed(text, keys.seal)).toEqual(decodeContext(text, keys))
+        for (const each of bad) expect(decodeSealed(each, keys.seal)).toBeUndefined()
+        expect(decodeSealed(text, others.seal)).toBeUndefined()
       }),
     )
   })
@@ -335,10 +333,10 @@ describe('contexts as text', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (payload) => {
         const signed = Buffer.concat([payload, keys.mac(payload)])
-        const seal = keys.sealOf(ORIGIN)(signed).subarray(0, SEAL_BYTES)
+        const seal = keys.seal(signed).subarray(0, SEAL_BYTES)
         const text = Buffer.concat([signed, seal]).toString('base64url')
         expect(() => decodeContext(text, keys)).toThrow(expect.objectContaining({ code: 'ContextInvalid' }))
-        expect(decodeSealed(text, keys.sealOf(ORIGIN))).toBeUndefined()
+        expect(decodeSealed(text, keys.seal)).toBeUndefined()
       }),
     )
   })

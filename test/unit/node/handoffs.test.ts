@@ -202,7 +202,7 @@ describe('write sets that a node holds', () => {
       )
       await cluster.crash()
       await cluster.boot(SMALL_CONTEXTS)
-      const lost = await cluster.until(thrown(virga.resume(root.context)))
+      const lost = await cluster.until(thrown(virga.step(root.context, (tx) => tx.get('a'))))
       expect(['WriteSetLost', 'SnapshotUnavailable']).toContain(lost.code)
       expect(lost.retryable).toBe(true)
     })

@@ -263,9 +263,8 @@ describe('contexts and tokens', () => {
   test.each(file.vectors)('a context $name', ({ context, text = '' }) => {
     expect(encodeContext(contextOf(context), keys)).toBe(text)
     expect(normal(decodeContext(text, keys))).toEqual(contextOf(context))
-    const { sender } = contextOf(context)
-    expect(hexOf(keys.sealKeyOf(sender))).toBe(file.sealKey)
-    expect(normal(decodeSealed(text, keys.sealOf(sender)))).toEqual(contextOf(context))
+    expect(hexOf(keys.sealKey)).toBe(file.sealKey)
+    expect(normal(decodeSealed(text, keys.seal))).toEqual(contextOf(context))
   })
 
   const tokens = load<Vector & { readonly token: SessionToken }>('tokens')
