@@ -31,6 +31,9 @@ export async function openStorage(url) {
   const shared = join(folder, 'storage.sock')
   const child = startTalking([STORAGE_PROCESS, shared, storage])
   await heard(child, 'the storage process')
+  child.once('exit', (code, signal) => {
+    throw new Error(`the storage process ended with ${signal ?? code}`)
+  })
   return { storage, shared, pid: child.pid }
 }
 

@@ -65,7 +65,7 @@ describe.each(ENGINES)('contexts and a node that is killed, on %s', (engine) => 
     const joined = await virga.step(large.context, (tx) => tx.put('more', 2))
     await node.restart()
     for (const context of [small.context, large.context, joined.context, [large.context, joined.context]]) {
-      const error = await expectCode(resumed(virga, context), 'SnapshotUnavailable', 'WriteSetLost')
+      const error = await expectCode(readAgain(virga, context), 'SnapshotUnavailable', 'WriteSetLost')
       expect(error).toMatchObject({ retryable: true, outcome: 'definite' })
     }
     const again = await virga.step(undefined, (tx) => tx.put('large', LARGE), { id: large.id })
@@ -75,8 +75,8 @@ describe.each(ENGINES)('contexts and a node that is killed, on %s', (engine) => 
   })
 })
 
-/** Resumed, where the client may not have heard yet that the node is another one. */
-async function resumed(virga: Virga, context: string | readonly string[]): Promise<unknown> {
+/** Resumed and read from, where the client may not have heard yet that the node is another one. */
+async function readAgain(virga: Virga, context: string | readonly string[]): Promise<unknown> {
   await virga.transaction((tx) => tx.get('a'))
-  return virga.resume(context)
+  return virga.step(context, (tx) => tx.get('a'))
 }

@@ -1,5 +1,12 @@
 import { isOrigin, type Origin } from '../../core/ids.js'
-import { minuteAt, ORDERED_BUCKET, orderBucket, orderedKey, type Place } from '../../core/layout.js'
+import {
+  guardBuckets,
+  minuteAt,
+  ORDERED_BUCKET,
+  orderBucket,
+  orderedKey,
+  type Place,
+} from '../../core/layout.js'
 import { mark } from '../../marks.js'
 import { deleteAll } from './batches.js'
 import type { GuardCleaner } from './guard-cleaner.js'
@@ -10,6 +17,7 @@ import type { PinnedCuts } from './pinned-cuts.js'
 /** Stretches of orders as named in storage: `first-last`. */
 const STRETCH = /^(\d+)-(\d+)$/
 const CLEAN_EVERY_MS = 60_000
+const GUARD_TURNS = guardBuckets().length
 
 /**
  * What is looked for once a minute, since little of it is ever left: pins of contexts past their deadlines, stretches of
@@ -30,6 +38,8 @@ export class Leftovers {
   /** Since when origins of which there are stretches are known to be dead. */
   readonly #deadSinceMs = new Map<Origin, number>()
   readonly #interval: Interval
+  /** The minute up to which guards have been looked through. */
+  #guardsLookedAt: number | undefined
 
   constructor(parts: CollectingParts, pins: PinnedCuts, guards: GuardCleaner, permit: Permit) {
     this.#parts = parts
@@ -45,7 +55,16 @@ export class Leftovers {
     const minute = minuteAt(state.world.clock.now())
     await this.#cleanOrders()
     if (membership.isPicked(`pins/${minute}`)) await this.#cleanPins(nowMs)
-    if (membership.isPicked(`guards/${minute}`)) await this.#guards.cleanBucket(minute)
+    await this.#cleanGuards(minute)
+  }
+
+  /** Of each bucket in its minute, or later: rounds come a bit less often than minutes, and a bucket's next turn is an hour away. */
+  async #cleanGuards(minute: number): Promise<void> {
+    const last = this.#guardsLookedAt ?? minute - 1
+    for (let turn = Math.max(last + 1, minute - GUARD_TURNS + 1); turn <= minute; turn++) {
+      if (this.#parts.membership.isPicked(`guards/${turn}`)) await this.#guards.cleanBucket(turn)
+    }
+    this.#guardsLookedAt = minute
   }
 
   async #cleanPins(nowMs: number): Promise<void> {
