@@ -1,5 +1,6 @@
 import { Packr } from 'msgpackr'
 import { VirgaError } from '../errors.js'
+import { packBriefly } from './packing.js'
 import { skim } from './skim.js'
 
 /**
@@ -10,15 +11,12 @@ import { skim } from './skim.js'
 const packr = new Packr({ useRecords: false, int64AsType: 'number', variableMapSize: true })
 
 /**
- * Written here first, then copied: left to itself, the packer makes four times the room that it needs, and memory outside
+ * Copied from where it was packed: left to itself, the packer makes four times the room that it needs, and memory outside
  * of the heap is what has V8 look for garbage. With two values of 4 KiB a transaction that was a quarter of a client's time.
  */
-const scratch = Buffer.allocUnsafeSlow(256 * 1024)
-
 export function pack(value: unknown): Uint8Array {
-  packr.useBuffer(scratch)
-  const packed = packr.pack(value)
-  return packed.buffer === scratch.buffer ? Buffer.from(packed) : packed
+  const { bytes, isOwn } = packBriefly(packr, value)
+  return isOwn ? bytes : Buffer.from(bytes)
 }
 
 /**

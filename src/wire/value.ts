@@ -1,5 +1,6 @@
 import { type Options, Packr } from 'msgpackr'
 import { VirgaError } from '../errors.js'
+import { packBriefly } from './packing.js'
 
 /**
  * A user's value as bytes. The first byte tells how to read the rest: 0, the bytes themselves; 1, MessagePack. Nodes and
@@ -17,8 +18,6 @@ const OPTIONS: Options & { readonly skipValues: readonly unknown[] } = {
   copyBuffers: true,
 }
 const packr = new Packr(OPTIONS)
-/** As in msgpack.ts. */
-const scratch = Buffer.allocUnsafeSlow(64 * 1024)
 
 /** Throws `InvalidArgument` for what can't be carried: undefined, functions, symbols, cycles, too large integers. -0 becomes 0. */
 export function encodeValue(value: unknown): Uint8Array {
@@ -30,8 +29,7 @@ export function encodeValue(value: unknown): Uint8Array {
   refuseUncarried(value, 0)
   let packed: Uint8Array
   try {
-    packr.useBuffer(scratch)
-    packed = packr.pack(value)
+    packed = packBriefly(packr, value).bytes
   } catch (cause) {
     throw new VirgaError('InvalidArgument', 'a value that MessagePack does not carry', { cause })
   }

@@ -172,11 +172,14 @@ class Remote {
     const connection = { socket, send: sender(socket) }
     this.#connection = connection
     receive(socket, (message) => this.#take(message))
-    // Why it broke makes no difference to those who wait.
-    socket.on('error', () => undefined)
+    let why = 'the storage process has closed it'
+    socket.on('error', ({ message }) => {
+      why = message
+    })
     socket.on('close', () => {
       this.#connection = undefined
-      for (const { reject } of this.#waiting.values()) reject(new Error('the storage process is gone'))
+      const broke = new Error(`the connection to the storage process broke: ${why}`)
+      for (const { reject } of this.#waiting.values()) reject(broke)
       this.#waiting.clear()
     })
     return connection

@@ -40,7 +40,10 @@ export async function serveStorage(storage, path) {
         .then((value) => answer([number, value]))
         .catch((error) => answer([number, null, told(error)]))
     })
-    socket.on('error', () => undefined)
+    socket.on('error', (error) => {
+      // A client that was killed is nothing new; a message that can't be read is.
+      if (!('code' in error)) console.error('a storage connection was given up:', error)
+    })
     socket.on('close', () => {
       sockets.delete(socket)
       client.close()
