@@ -128,9 +128,20 @@ export function residentBytes(pid) {
   return statusBytes(pid, 'VmRSS')
 }
 
-/** Of them those of its own, without what it has mapped of files: the file of LMDB, above all. @param {number} pid */
+/** Of them those of its own, without what it has mapped of files: code, and the file of LMDB. @param {number} pid */
 export function anonymousBytes(pid) {
   return statusBytes(pid, 'RssAnon')
+}
+
+/** Of them those that are pages of some files: page cache, which the system takes back when it is short. @param {number} pid @param {string} folder */
+export function mappedBytes(pid, folder) {
+  let bytes = 0
+  let isThere = false
+  for (const line of readFileSync(`/proc/${pid}/smaps`, 'utf8').split('\n')) {
+    if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) isThere = line.includes(` ${folder}/`)
+    else if (isThere && line.startsWith('Rss:')) bytes += Number(/\d+/.exec(line)) * 1024
+  }
+  return bytes
 }
 
 /** The most that a process ever was resident with. @param {number} pid */
