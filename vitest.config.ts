@@ -19,7 +19,7 @@ const PROJECTS = [
   // Nothing but computing: no sockets, no processes, no waiting.
   { name: 'sim', include: ['test/sim/**/*.test.ts'], timeoutMs: 120_000, workers: 2, build: false },
   // Each starts several processes of its own, and waits for them much of the time.
-  { name: 'e2e', include: ['test/e2e/**/*.test.ts'], timeoutMs: 180_000, workers: 2, build: true },
+  { name: 'e2e', include: ['test/e2e/**/*.test.ts'], timeoutMs: 180_000, workers: 3, build: true },
 ] as const
 
 const LONG = {
