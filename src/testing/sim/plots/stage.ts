@@ -42,16 +42,15 @@ export class Stage {
   }
 
   /**
-   * Waits until an executor there can begin a transaction. One that has just started may answer nothing yet: it could not close the
-   * view of the one before, and waits until nobody reads from that any more.
+   * Waits until the node there answers. For two seconds it may not, though nothing is in its way: it could not close a view, its own
+   * or that of the one before, and waits until nobody begins in that any more.
    */
   async answers(machine: Machine): Promise<void> {
     const { clock } = this.cluster
     const { virga } = this.executor(machine)
     const endMs = clock.monotonic() + STARTS_MS_MAX
     while (clock.monotonic() < endMs) {
-      const tx = await this.may(virga.begin())
-      if (tx !== undefined) return void (await this.may(tx.abort()))
+      if ((await this.may(virga.inspect())) !== undefined) return
       await clock.advance(LOOK_EVERY_MS)
     }
   }
@@ -162,6 +161,7 @@ export class Stage {
   async write(on: Machine, keys: readonly string[], mode: Mode = 'read-atomic', bytes = 0): Promise<string> {
     const { counts } = this.work
     counts.transactions++
+    await this.answers(on)
     const tracked = await this.begin(on, { mode })
     await this.until(tracked.getMany(keys))
     for (const key of keys) tracked.put(key, bytes)
