@@ -40,5 +40,7 @@ test('more readers are killed as they read than have a place: the next has one',
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, kill))
+  // As the node does when it hears of a death: some were killed within a read, and hold on to what they saw.
+  writer.releaseDead()
   for (let i = 0; i < 1_000; i++) writer.write(new Map([['m', Buffer.alloc(900)]]))
 })
