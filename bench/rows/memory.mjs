@@ -18,7 +18,7 @@ const MIB = 1024 * 1024
 const BUDGET = 1.5
 /** A node at rest gives back what it needed under load, a part at a time. */
 const LOOK_MS = 2_000
-const LOOKS = 6
+const LOOKS = 8
 const LOOKS_MAX = 40
 const FALLS_SHARE = 0.02
 

@@ -8,7 +8,7 @@ const CLIENTS = 3
 const IN_FLIGHT_EACH = 85
 const KEYS = 10_000
 /** Collection follows the commits by some seconds: what is counted begins when it runs along. */
-const WARMUP_MS = 3_000
+const WARMUP_MS = 2_000
 
 /** @typedef {Awaited<ReturnType<typeof startModule>>} Client */
 /** @typedef {import('../cluster.mjs').Node} Node */
@@ -28,7 +28,7 @@ export async function scale(/** @type {import('../sections.mjs').Options} */ { q
     // All load on one node of a cluster: the others only take in what it publishes.
     onlyFirst: { ...three, clients: await startClients(three.nodes.slice(0, 1)) },
   }
-  const times = quick ? { warmupMs: 300, seconds: 0.4 } : { warmupMs: WARMUP_MS, seconds: 2 }
+  const times = quick ? { warmupMs: 300, seconds: 0.4 } : { warmupMs: WARMUP_MS, seconds: 1.5 }
   /** @type {Record<keyof typeof settings, Run[]>} */
   const runs = { one: [], two: [], three: [], onlyFirst: [] }
   for (let round = 0; round < (quick ? 1 : 2); round++) {

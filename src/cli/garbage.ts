@@ -4,13 +4,12 @@ import { runInNewContext } from 'node:vm'
 const LOOK_MS = 2_000
 /** Up to so many requests between two looks: the node is at rest. */
 const RESTING_REQUESTS_MAX = 200
-/** So much more than is in use is worth a pause of some 20 ms. */
+/** So much more than is in use is worth a pause of some 40 ms. */
 const WORTH_BYTES = 16 * 1024 * 1024
 const WORTH_SHARE = 0.25
 /**
- * After a pass that gave nothing back, as many looks are passed over as before it, and one more, up to so many: the first takes out
- * the garbage, only the next gives the space of young objects back, and what collection is still to take out of the chains
- * becomes garbage later.
+ * After a pass that gave nothing back, as many looks are passed over as before it, and one more, up to so many: what collection is
+ * still to take out of the chains becomes garbage later.
  */
 const LOOKS_BETWEEN_MAX = 31
 const GIVEN_BACK_SHARE = 0.05
@@ -53,5 +52,11 @@ export function giveBackGarbage(requests: () => number, heap: Heap = ownHeap()):
 
 function ownHeap(): Heap {
   setFlagsFromString('--expose-gc')
-  return { collect: runInNewContext('gc') as () => void, usage: () => process.memoryUsage() }
+  const gc = runInNewContext('gc') as () => void
+  // Only the second gives the space of young objects back.
+  const collect = (): void => {
+    gc()
+    gc()
+  }
+  return { collect, usage: () => process.memoryUsage() }
 }

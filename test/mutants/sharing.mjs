@@ -75,6 +75,13 @@ export const SHARING = [
     put: '  if (mac.length + sealed.length + seal.length < 0) throw changed()\n',
   },
   {
+    name: 'snapshot-of-another-view',
+    what: 'a context of another node is read at in the own view, by numbers that mean something else there',
+    file: 'client/carried.ts',
+    find: 'snapshot === undefined || sender !== node ? null : snapshot',
+    put: 'snapshot === undefined || sender === undefined || node === undefined ? null : snapshot',
+  },
+  {
     name: 'attempts-joined',
     what: 'contexts of different attempts are joined',
     file: 'core/context.ts',
