@@ -11,7 +11,7 @@ const node = await startNode({
   nodeId,
 })
 // As virga serve does.
-giveBackGarbage(() => Number(node.inspect().requests))
+giveBackGarbage()
 // Asked for its heap, it tells the bytes that are in use, without garbage.
 process.on('message', () => {
   globalThis.gc?.()

@@ -2,8 +2,8 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 const LOOK_MS = 2_000
-/** Up to so many requests between two looks: the node is at rest. */
-const RESTING_REQUESTS_MAX = 200
+/** Up to so much work between two looks, a thirtieth of the time: the node is at rest. */
+const RESTING_MS_MAX = 60
 /** So much more than is in use is worth a pause of some 40 ms. */
 const WORTH_BYTES = 16 * 1024 * 1024
 const WORTH_SHARE = 0.25
@@ -24,17 +24,18 @@ export interface Heap {
  * allocates, and may then keep it for good, since at rest nothing makes it look. For a process that does nothing else:
  * `virga serve`.
  *
- * @param requests how many requests the node has had so far
+ * @param workedMs for how long this process has worked so far. Its requests would not tell: a node that only takes in what its
+ * peers publish has none
  */
-export function giveBackGarbage(requests: () => number, heap: Heap = ownHeap()): void {
-  let last = requests()
+export function giveBackGarbage(workedMs: () => number = cpuMs, heap: Heap = ownHeap()): void {
+  let last = workedMs()
   let looksBetween = 0
   let looksToPass = 0
   /** As it was after the last collection here: what is garbage of the rest is not known before the next. */
   let usedBytes = 0
   setInterval(() => {
-    const now = requests()
-    const isResting = now - last <= RESTING_REQUESTS_MAX
+    const now = workedMs()
+    const isResting = now - last <= RESTING_MS_MAX
     last = now
     if (!isResting) looksBetween = looksToPass = 0
     if (!isResting || looksToPass-- > 0) return
@@ -42,12 +43,19 @@ export function giveBackGarbage(requests: () => number, heap: Heap = ownHeap()):
     const { heapTotal } = heap.usage()
     if (heapTotal <= usedBytes * (1 + WORTH_SHARE) + WORTH_BYTES) return
     heap.collect()
+    // That was no work of the node's.
+    last = workedMs()
     const left = heap.usage()
     usedBytes = left.heapUsed
     looksToPass = looksBetween
     const hasGiven = left.heapTotal < heapTotal * (1 - GIVEN_BACK_SHARE)
     looksBetween = hasGiven ? 0 : Math.min(LOOKS_BETWEEN_MAX, 2 * looksBetween + 1)
   }, LOOK_MS).unref()
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
 }
 
 function ownHeap(): Heap {

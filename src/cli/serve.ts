@@ -36,7 +36,7 @@ ${nodeFlagsHelp()}`,
     const node = await startNode({ ...settings, log })
     stopping.arm()
     const { node: name, storage } = node.inspect()
-    giveBackGarbage(() => Number(node.inspect().requests))
+    giveBackGarbage()
     process.stdout.write(`virga: node ${name} serves on ${node.socket} (${storage})\n`)
     const signal = await Promise.race([stopping.asked, node.ended.then((why) => ({ why }))])
     if (typeof signal === 'object') throw new VirgaError('Closed', signal.why ?? 'the node has stopped')

@@ -11,16 +11,19 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** A heap of which `live` stays, and a node that has so many requests between two looks. */
+/** A heap of which `live` stays, and a node that works for so many milliseconds between two looks. Collecting takes 100 more. */
 function scene({ live = 20 * MIB, perLook = 0 } = {}) {
-  const at = { total: 300 * MIB, collected: 0, requests: 0, perLook, left: live }
-  const requests = () => {
-    at.requests += at.perLook
-    return at.requests
+  const at = { total: 300 * MIB, collected: 0, workedMs: 0, lookedAtMs: Date.now(), perLook, left: live }
+  const workedMs = () => {
+    const looks = Math.round((Date.now() - at.lookedAtMs) / LOOK_MS)
+    at.lookedAtMs = Date.now()
+    at.workedMs += looks * at.perLook
+    return at.workedMs
   }
-  giveBackGarbage(requests, {
+  giveBackGarbage(workedMs, {
     collect: () => {
       at.collected++
+      at.workedMs += 100
       at.total = at.left + 5 * MIB
     },
     usage: () => ({ heapTotal: at.total, heapUsed: at.collected > 0 ? at.left : at.total }),
@@ -37,14 +40,14 @@ test('a node that has come to rest gives back what is garbage, and then nothing 
 })
 
 test('a busy node is not paused; when it rests, it gives back what it needed, each time', () => {
-  const at = scene({ perLook: 10_000 })
+  const at = scene({ perLook: 1_000 })
   vi.advanceTimersByTime(100 * LOOK_MS)
   expect(at.collected).toBe(0)
   for (const times of [1, 2]) {
     at.perLook = 0
     vi.advanceTimersByTime(3 * LOOK_MS)
     expect(at.collected).toBe(times)
-    Object.assign(at, { perLook: 10_000, total: 300 * MIB })
+    Object.assign(at, { perLook: 1_000, total: 300 * MIB })
     vi.advanceTimersByTime(3 * LOOK_MS)
     expect(at.collected).toBe(times)
   }
