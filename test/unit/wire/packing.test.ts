@@ -41,6 +41,24 @@ describe('what one packer was given is not written over by another', () => {
   })
 })
 
+test('nor by a value that is packed within another, by a getter of that one', () => {
+  for (const size of [10, 5_000, 300_000, 3_000_000]) {
+    const inner: Uint8Array[] = []
+    const outer = {
+      first: 1,
+      get within() {
+        inner.push(encodeValue([textOf(size, 1)]))
+        return textOf(size, 2)
+      },
+      last: 'z',
+    }
+    const encoded = encodeValue(outer)
+    expect(decodeValue(encoded)).toEqual({ first: 1, within: textOf(size, 2), last: 'z' })
+    expect(inner.length).toBeGreaterThan(0)
+    for (const bytes of inner) expect(decodeValue(bytes)).toEqual([textOf(size, 1)])
+  }
+})
+
 test('what was packed is held alone, small or large', () => {
   for (const size of [10, 100_000, 250_000, 5_000_000]) {
     const packed = pack([textOf(size, 0)])
