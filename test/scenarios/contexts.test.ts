@@ -1,7 +1,11 @@
 import { expect, test } from 'vitest'
+import { macOf } from '../../src/platform/mac.js'
+import { decodeSealed, encodeContext } from '../../src/wire/context.js'
+import { encodeValue } from '../../src/wire/value.js'
 import { Dice } from '../support/dice.js'
 import { expectCode } from '../support/failures.js'
 import { testNode } from '../support/nodes.js'
+import { greeted } from '../support/raw-client.js'
 import { seedFor } from '../support/seed.js'
 import { until } from '../support/until.js'
 
@@ -84,4 +88,35 @@ test('past its deadline a context is refused, what it held is let go, and its id
   expect(await virga.commit(again.context)).toMatchObject({ id: plain.id, replayed: false })
   expect(await virga.get('x')).toBe('again')
   expect(await virga.get('y')).toBeUndefined()
+})
+
+test('what an executor forges, who has the key of the seal, is refused by the node before anything comes of it', async () => {
+  const node = await testNode()
+  const virga = await node.connect()
+  await virga.transaction((tx) => tx.put('y', 'old'))
+  const step = await virga.step(undefined, (tx) => tx.put('x', 'right'))
+  const raw = await greeted(node.socket)
+  const [, , sealKey] = await raw.ask('hello', 'the same one again', 0, '', '')
+  const seal = macOf(sealKey as Uint8Array)
+  const context = decodeSealed(step.context, seal)!
+  const lineage = context.lineage.map((writeSet) => ({
+    ...writeSet,
+    body: { kind: 'inline' as const, writes: new Map([['x', encodeValue('forged')]]) },
+  }))
+  const guessed = { mac: macOf(Buffer.from('a guess')), seal, sealKey: sealKey as Uint8Array }
+  const forged = encodeContext({ ...context, lineage }, guessed)
+
+  for (const end of ['get', 'handoff', 'commit'] as const) {
+    const tx = await virga.resume(forged)
+    // Whoever has the socket could have written and handed it off as well.
+    expect(await tx.get('x')).toBe('forged')
+    await expectCode(end === 'get' ? tx.get('y') : tx[end](), 'ContextInvalid')
+    await tx.abort()
+  }
+  await expectCode(virga.commit(forged), 'ContextInvalid')
+  expect(node.count('refusedContexts')).toBe(4)
+  expect(await virga.get('x')).toBeUndefined()
+  await virga.commit(step.context)
+  expect(await virga.get('x')).toBe('right')
+  await until('nothing open', () => node.count('transactionsOpen') === 0)
 })

@@ -321,6 +321,16 @@ describe('contexts as text', () => {
     )
   })
 
+  test('that an executor makes, who has the key of the seal, are read by executors and refused by nodes', () => {
+    fc.assert(
+      fc.property(context, (made) => {
+        const text = encodeContext(made, { mac: others.mac, seal: keys.seal, sealKey: keys.sealKey })
+        expect(decodeSealed(text, keys.seal)).toBeDefined()
+        expect(() => decodeContext(text, keys)).toThrow(expect.objectContaining({ code: 'ContextInvalid' }))
+      }),
+    )
+  })
+
   test('are refused, whatever text it is, unless a node made it', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: 'binary' })), (text) => {
