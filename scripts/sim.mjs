@@ -38,8 +38,8 @@ if (values.history !== undefined && values.seed === undefined) {
   throw new Error('--history takes the run of one --seed')
 }
 const jobs = whole('jobs') ?? 1
-if (jobs > 1 && (values.log || values.twice)) {
-  throw new Error('--log and --twice take one process, not --jobs')
+if (jobs > 1 && (values.log || values.twice || values.history !== undefined)) {
+  throw new Error('--log, --twice and --history take one process, not --jobs')
 }
 const PROGRESS_EVERY_SEEDS = 50
 const from = whole('seed') ?? whole('from') ?? Math.floor(Math.random() * 2 ** 31)

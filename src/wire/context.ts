@@ -87,7 +87,7 @@ export function decodeContext(encoded: string, keys: ContextKeys): Context {
   return read(payload)
 }
 
-/** For executors: what a node of their cluster has handed off. Undefined: none has, or not in this form, and theirs must be asked. */
+/** For executors: what a node of their cluster has handed off. Undefined: it can't be told that one has, and the node must be asked. */
 export function decodeSealed(encoded: string, sealOf: Mac): Context | undefined {
   try {
     const { payload, sealed, seal } = partsOf(encoded)

@@ -71,7 +71,7 @@ export const REPLIES = {
   begun: message(66, 'begun', {
     attempt,
     deadlineMs: uint,
-    /** Of a resume: the snapshot to read at in the view; nil: the node must be asked, or it is known. */
+    /** What was waited for: the snapshot to read at in the view. Nil: it is known, or the node must be asked. */
     snapshot: nullable(bytes),
   }),
   values: message(67, 'values', { values: list(nullable(bytes)) }),

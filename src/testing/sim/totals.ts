@@ -18,7 +18,7 @@ export class Totals {
   simulatedMs = 0
   transactions = 0
   decided = 0
-  /** See `hasLostPlaces`. */
+  /** Seeds that broke a rule. */
   readonly failing: number[] = []
   readonly #sums = new Map<string, Map<string, number>>()
 
