@@ -31,7 +31,7 @@ import { Sessions } from './executors/sessions.js'
 import { SWEEP_MS, Transactions } from './executors/transactions.js'
 import { type Inspection, inspection } from './inspection.js'
 import { Bases } from './reading/bases.js'
-import { type Cache, createCache } from './reading/cache.js'
+import { Cache } from './reading/cache.js'
 import { Reads } from './reading/reads.js'
 import { ValueCache } from './reading/value-cache.js'
 import { Adoption } from './sharing/adoption.js'
@@ -122,7 +122,7 @@ export class CacheNode {
     const hybrid = new HybridClock()
     const counters = new Counters()
     const history = new History()
-    const cache = createCache(config.cacheBytesMax)
+    const cache = new Cache(config.cacheBytesMax)
     const values = new ValueCache(storage, cache, counters)
     const bases = new Bases(storage, cache, counters, {
       isFresh: () => this.#membership.isFresh(),

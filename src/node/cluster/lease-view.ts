@@ -1,3 +1,4 @@
+import { equalBytes } from '../../core/bytes.js'
 import type { Clock } from '../../ports/clock.js'
 import { decodeLease, type Lease } from '../../wire/records.js'
 
@@ -36,8 +37,10 @@ export class LeaseView {
     this.#lookedAtMs = nowMs
     const next = new Map<string, Seen>()
     for (const [nodeId, record] of records) {
-      const lease = decodeLease(record)
       const known = this.#seen.get(nodeId)
+      // Several looks find the same one.
+      const lease =
+        known !== undefined && equalBytes(known.record, record) ? known.lease : decodeLease(record)
       // Also a lease of a shorter time to live than it looks for, of a node that was started otherwise, must lapse.
       const hasLooked = sinceLastMs <= Math.max(lease.ttlMs, this.#ttlMs) / 2
       const isSame =

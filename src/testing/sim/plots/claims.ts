@@ -50,7 +50,8 @@ export async function claimLeftBehind(stage: Stage): Promise<void> {
   stage.isolate(here!)
   await stage.write(here!, [key!], MODE)
 
-  const txn = stage.work.newId(here!)
+  // An old one would be refused, and its attempt would claim nothing.
+  const txn = stage.work.idOf(here!, 0)
   const first = await stage.begin(here!, { mode: MODE, txn })
   await stage.until(first.get(key!))
   first.put(key!, 0)

@@ -58,7 +58,11 @@ export class Work {
 
   /** Now, by the clock of one machine; now and then of a while ago, as a request that waited in a queue. */
   newId(machine: Machine): string {
-    const agoMs = this.dice.chance(0.05) ? this.dice.between(0, 900_000) : 0
+    return this.idOf(machine, this.dice.chance(0.05) ? this.dice.between(0, 900_000) : 0)
+  }
+
+  /** Of so long ago, by the clock of one machine. */
+  idOf(machine: Machine, agoMs: number): string {
     const nowMs = Math.floor(this.cluster.clock.now() + machine.offsetMs)
     return makeTxnId(nowMs - agoMs, this.dice.random.bytes(TXN_ID_ENTROPY_BYTES))
   }

@@ -31,7 +31,7 @@ import { Counters } from '../../../../src/node/counters.js'
 import { Budget } from '../../../../src/node/executors/budget.js'
 import { NO_UPSTREAM, OpenTransaction } from '../../../../src/node/executors/transaction.js'
 import { Bases } from '../../../../src/node/reading/bases.js'
-import { createCache } from '../../../../src/node/reading/cache.js'
+import { Cache } from '../../../../src/node/reading/cache.js'
 import { Reads } from '../../../../src/node/reading/reads.js'
 import { ValueCache } from '../../../../src/node/reading/value-cache.js'
 import { Adoption } from '../../../../src/node/sharing/adoption.js'
@@ -215,7 +215,7 @@ export class CollectingNode {
     const hybrid = new HybridClock()
     const counters = new Counters()
     const history = new History()
-    const cache = createCache(config.cacheBytesMax)
+    const cache = new Cache(config.cacheBytesMax)
     const values = new ValueCache(world.storage, cache, counters)
     const bases = new Bases(world.storage, cache, counters)
     const decisions = new Decisions(world, hybrid, config.resolveMsMax)
