@@ -104,11 +104,13 @@ export class Membership {
     await this.look()
   }
 
-  /** The node is up: from now on its lease tells of it, and is renewed. */
+  /** The node is up: from now on its lease tells of it, and is renewed. Rejects as `renew` does, and as storage does. */
   async serve(): Promise<void> {
     this.#serving = true
     this.#isBehind = false
     await this.renew()
+    // Who joined since this node did has greeted it while it was starting.
+    await this.look()
     this.#later()
   }
 
