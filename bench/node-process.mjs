@@ -1,8 +1,10 @@
 // @ts-check
 import { startNode } from 'virga/node'
 
-// A module of what is built, which is not there yet when types are checked.
-const { giveBackGarbage } = await import(String(new URL('../dist/cli/garbage.js', import.meta.url)))
+// Modules of what is built, which is not there yet when types are checked.
+const cli = (/** @type {string} */ file) => import(String(new URL(`../dist/cli/${file}`, import.meta.url)))
+const { giveBackGarbage } = await cli('garbage.js')
+const { openTrim } = await cli('freed-memory.js')
 
 const [socket, storage, nodeId = 'bench'] = process.argv.slice(2)
 const node = await startNode({
@@ -11,7 +13,7 @@ const node = await startNode({
   nodeId,
 })
 // As virga serve does.
-giveBackGarbage()
+giveBackGarbage((await openTrim()) ?? (() => {}))
 // Asked for its heap, it tells the bytes that are in use, without garbage.
 process.on('message', () => {
   globalThis.gc?.()

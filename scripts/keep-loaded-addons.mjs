@@ -7,10 +7,10 @@ import { join } from 'node:path'
 
 const modules = realpathSync('node_modules')
 const require = createRequire(join(modules, 'virga.js'))
-for (const name of ['zeromq', 'lmdb', 'msgpackr']) require(name)
+for (const name of ['zeromq', 'lmdb', 'msgpackr', 'koffi']) require(name)
 
 const loaded = new Set(process.report.getReport().sharedObjects.filter((path) => path.endsWith('.node')))
-for (const name of ['zeromq', 'lmdb']) {
+for (const name of ['zeromq', 'lmdb', 'koffi']) {
   if (![...loaded].some((path) => path.includes(name))) throw new Error(`${name} loaded no native addon`)
 }
 

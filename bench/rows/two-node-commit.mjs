@@ -37,7 +37,7 @@ export async function twoNodeCommit(/** @type {import('../sections.mjs').Options
       one: stagedCommit(handedOff, again, b.virga),
       two: stagedCommit(handedOff, b.virga, b.virga),
     },
-    { rounds: quick ? 100 : 2_000, each: 1, warmup: quick ? 50 : 500, dice },
+    { rounds: quick ? 100 : 1_200, each: 1, warmup: quick ? 50 : 400, dice },
   )
   const counts = await countCommits(redis.url, nodes, handedOff, b.virga)
   const rest = quick ? [] : await countRest(redis.url, nodes, handedOff, b.virga)

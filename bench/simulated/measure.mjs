@@ -11,10 +11,10 @@ import { windowOf } from './window.mjs'
 
 /** Commits a second of each node. */
 export const RATE = 2
-const IDLE_MS = 3_000
+const IDLE_MS = 2_000
 /** Collection runs some five seconds behind. */
 const WARM_MS = 5_000
-const STEADY_MS = 3_000
+const STEADY_MS = 2_000
 /** Decisions applied, over all nodes, in the window at saturation. */
 const BUSY_APPLIED = 30_000
 const BUSY_MS_MAX = 500

@@ -13,6 +13,8 @@ const WORTH_SHARE = 0.25
  */
 const LOOKS_BETWEEN_MAX = 31
 const GIVEN_BACK_SHARE = 0.05
+/** What arrays held outside of the heap is freed by a thread of V8 after they were collected. */
+const FREED_MS = 500
 
 export interface Heap {
   readonly collect: () => void
@@ -24,10 +26,15 @@ export interface Heap {
  * allocates, and may then keep it for good, since at rest nothing makes it look. For a process that does nothing else:
  * `virga serve`.
  *
+ * @param trim gives back what was freed outside of V8's heap: see `openTrim`
  * @param workedMs for how long this process has worked so far. Its requests would not tell: a node that only takes in what its
  * peers publish has none
  */
-export function giveBackGarbage(workedMs: () => number = cpuMs, heap: Heap = ownHeap()): void {
+export function giveBackGarbage(
+  trim: () => void,
+  workedMs: () => number = cpuMs,
+  heap: Heap = ownHeap(),
+): void {
   let last = workedMs()
   let looksBetween = 0
   let looksToPass = 0
@@ -43,6 +50,7 @@ export function giveBackGarbage(workedMs: () => number = cpuMs, heap: Heap = own
     const { heapTotal } = heap.usage()
     if (heapTotal <= usedBytes * (1 + WORTH_SHARE) + WORTH_BYTES) return
     heap.collect()
+    setTimeout(trim, FREED_MS).unref()
     // That was no work of the node's.
     last = workedMs()
     const left = heap.usage()

@@ -3,8 +3,10 @@ import { destination, pino, stdTimeFunctions } from 'pino'
 import { nodeSettings } from '../compose/node-options.js'
 import { startNode } from '../compose/start-node.js'
 import { VirgaError } from '../errors.js'
+import type { Log } from '../ports/log.js'
 import { parse } from './arguments.js'
 import { type Command, EXIT } from './command.js'
+import { openTrim } from './freed-memory.js'
 import { giveBackGarbage } from './garbage.js'
 import { givenNodeOptions, NODE_FLAGS, nodeFlagsHelp } from './node-flags.js'
 
@@ -36,7 +38,7 @@ ${nodeFlagsHelp()}`,
     const node = await startNode({ ...settings, log })
     stopping.arm()
     const { node: name, storage } = node.inspect()
-    giveBackGarbage()
+    giveBackGarbage(await trimOf(log))
     process.stdout.write(`virga: node ${name} serves on ${node.socket} (${storage})\n`)
     const signal = await Promise.race([stopping.asked, node.ended.then((why) => ({ why }))])
     if (typeof signal === 'object') throw new VirgaError('Closed', signal.why ?? 'the node has stopped')
@@ -44,6 +46,16 @@ ${nodeFlagsHelp()}`,
     await node.stop()
     return EXIT.ok
   },
+}
+
+/** Without it the node only keeps more memory at rest than it needs. */
+async function trimOf(log: Log): Promise<() => void> {
+  try {
+    return (await openTrim()) ?? (() => undefined)
+  } catch (error) {
+    log.warn({ err: error }, 'memory that was freed can not be given back to the system')
+    return () => undefined
+  }
 }
 
 /**

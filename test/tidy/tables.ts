@@ -74,6 +74,7 @@ export const PACKAGE_HOMES: readonly {
     where: 'src/storage/lmdb* and src/view/lmdb*',
   },
   { name: 'ioredis', home: /^src\/storage\/redis(?![a-z])/, where: 'src/storage/redis*' },
+  { name: 'koffi', home: /^src\/cli\/freed-memory\.ts$/, where: 'src/cli/freed-memory.ts' },
 ]
 
 /** Who may read clocks, set timers and roll dice. Everyone else has them handed in through a port. */

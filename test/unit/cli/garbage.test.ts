@@ -13,14 +13,25 @@ afterEach(() => {
 
 /** A heap of which `live` stays, and a node that works for so many milliseconds between two looks. Collecting takes 100 more. */
 function scene({ live = 20 * MIB, perLook = 0 } = {}) {
-  const at = { total: 300 * MIB, collected: 0, workedMs: 0, lookedAtMs: Date.now(), perLook, left: live }
+  const at = {
+    total: 300 * MIB,
+    collected: 0,
+    trimmed: 0,
+    workedMs: 0,
+    lookedAtMs: Date.now(),
+    perLook,
+    left: live,
+  }
   const workedMs = () => {
     const looks = Math.round((Date.now() - at.lookedAtMs) / LOOK_MS)
     at.lookedAtMs = Date.now()
     at.workedMs += looks * at.perLook
     return at.workedMs
   }
-  giveBackGarbage(workedMs, {
+  const trim = () => {
+    at.trimmed = at.collected
+  }
+  giveBackGarbage(trim, workedMs, {
     collect: () => {
       at.collected++
       at.workedMs += 100
@@ -37,6 +48,14 @@ test('a node that has come to rest gives back what is garbage, and then nothing 
   expect(at).toMatchObject({ collected: 1, total: 25 * MIB })
   vi.advanceTimersByTime(100 * LOOK_MS)
   expect(at.collected).toBe(1)
+})
+
+test('what was freed is given back to the system a while after it was collected, when V8 has freed it', () => {
+  const at = scene()
+  vi.advanceTimersByTime(LOOK_MS)
+  expect(at).toMatchObject({ collected: 1, trimmed: 0 })
+  vi.advanceTimersByTime(LOOK_MS / 2)
+  expect(at.trimmed).toBe(1)
 })
 
 test('a busy node is not paused; when it rests, it gives back what it needed, each time', () => {
@@ -57,7 +76,11 @@ test('where collecting does not help, it is done ever less often, down to once a
   const at = scene()
   const usage = vi.fn(() => ({ heapTotal: 300 * MIB, heapUsed: 100 * MIB }))
   const collect = vi.fn()
-  giveBackGarbage(() => 0, { collect, usage })
+  giveBackGarbage(
+    () => undefined,
+    () => 0,
+    { collect, usage },
+  )
   const collected: number[] = []
   for (let look = 1; look <= 150; look++) {
     vi.advanceTimersByTime(LOOK_MS)
