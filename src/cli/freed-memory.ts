@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+
 /**
  * What a process has freed outside of V8's heap, and glibc keeps: a heap of it shrinks from its end alone, where one block that is in
  * use holds all below it. After a million versions that was a quarter of what a node was resident with, and no setting of glibc
@@ -22,10 +24,7 @@ export async function openTrim(): Promise<(() => void) | undefined> {
   return () => void trim(0)
 }
 
+/** Told by what this process has mapped. The report of Node.js tells too, and may look up the names of all who are connected for it. */
 function hasGlibc(): boolean {
-  if (process.platform !== 'linux') return false
-  const { header } = process.report.getReport() as {
-    readonly header: { readonly glibcVersionRuntime?: string }
-  }
-  return header.glibcVersionRuntime !== undefined
+  return process.platform === 'linux' && readFileSync('/proc/self/maps', 'latin1').includes(`/${GLIBC}\n`)
 }
