@@ -56,6 +56,7 @@ export class History {
   readonly #departed = new Set<Origin>()
   readonly #lastOfDeparted = new Map<Origin, number>()
   /** By their numbers, which rise. */
+  readonly #numberOfDeparted = new Map<Origin, number>()
   readonly #departures: { readonly origin: Origin; readonly last: number; readonly number: number }[] = []
   /** Up to which number origins need not be named. */
   #leftOut = 0
@@ -125,6 +126,15 @@ export class History {
     return seq <= (this.#lastOfDeparted.get(origin) ?? 0)
   }
 
+  /**
+   * Whether a cut sees what stands at a place that a watermark names, whatever the cut itself says of its origin. One that takes the
+   * departure for known does, also beyond the last place that was written down: a watermark names such a place only if everybody had
+   * applied it before the departure was written (WatermarkRounds), and so whoever begins a snapshot that does not name the origin.
+   */
+  seesUnnamed(cut: Cut, at: Coordinates): boolean {
+    return this.isInEveryCut(at) || (this.#numberOfDeparted.get(at.origin) ?? Infinity) <= departuresOf(cut)
+  }
+
   get departed(): ReadonlySet<Origin> {
     return this.#departed
   }
@@ -173,6 +183,7 @@ export class History {
     this.#departed.add(origin)
     this.#lastOfDeparted.set(origin, Math.max(last, this.seqOf(origin)))
     this.#departures.push({ origin, last, number })
+    this.#numberOfDeparted.set(origin, number)
     return true
   }
 

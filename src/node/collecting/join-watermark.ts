@@ -1,4 +1,5 @@
-import { type Coordinates, type Cut, coversBut, EMPTY_CUT, sameCut } from '../../core/cut.js'
+import { type Cut, coversBut, EMPTY_CUT, sameCut } from '../../core/cut.js'
+import type { History } from '../../core/history.js'
 import { CLUSTER_WATERMARK } from '../../core/layout.js'
 import type { Storage } from '../../ports/storage.js'
 import { decodeWatermark, encodeWatermark, type Watermark } from '../../wire/records.js'
@@ -32,9 +33,10 @@ export async function joinWatermark(storage: Storage): Promise<Joined> {
 export function floorBelow(
   cut: Cut,
   watermark: Watermark,
-  isInEvery: (at: Coordinates) => boolean,
+  history: Pick<History, 'seesUnnamed'>,
 ): Cut | undefined {
-  return [watermark.cut, ...watermark.restored].find((floor) => coversBut(cut, floor, isInEvery))
+  const sees = (floor: Cut): boolean => coversBut(cut, floor, (at) => history.seesUnnamed(cut, at))
+  return [watermark.cut, ...watermark.restored].find(sees)
 }
 
 /**

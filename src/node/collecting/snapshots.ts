@@ -31,7 +31,10 @@ interface Sample {
   readonly moment: number
 }
 
-export type SnapshotHistory = Pick<History, 'isInEveryCut' | 'knownDepartures' | 'lacksDeparted' | 'moment'>
+export type SnapshotHistory = Pick<
+  History,
+  'isInEveryCut' | 'knownDepartures' | 'lacksDeparted' | 'moment' | 'seesUnnamed'
+>
 
 /**
  * How far others may have collected, as far as this node goes: it only ever rises. A snapshot that sees less may lack what it
@@ -131,7 +134,7 @@ export class Snapshots {
   /** Whether a snapshot sees all that a watermark does. */
   includesWatermark(snapshot: Cut, watermark: Watermark): boolean {
     if (this.#history.lacksDeparted(snapshot)) return false
-    return floorBelow(snapshot, watermark, (at) => this.#history.isInEveryCut(at)) !== undefined
+    return floorBelow(snapshot, watermark, this.#history) !== undefined
   }
 
   /** Whether a snapshot is one that others wait for. */

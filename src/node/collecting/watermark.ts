@@ -1,7 +1,7 @@
-import { type Cut, covers, intersection, union } from '../../core/cut.js'
-import { CLUSTER_WATERMARK } from '../../core/layout.js'
+import { type Cut, covers, cutOf, departuresOf, intersection, union } from '../../core/cut.js'
+import { CLUSTER_DEPARTED, CLUSTER_WATERMARK } from '../../core/layout.js'
 import { mark } from '../../marks.js'
-import { decodeWatermark, encodeWatermark } from '../../wire/records.js'
+import { decodeDeparted, decodeWatermark, encodeWatermark } from '../../wire/records.js'
 import { NO_WATERMARK } from './join-watermark.js'
 import type { CollectingParts, Permit } from './parts.js'
 import { hasExpired, type PinnedCuts } from './pinned-cuts.js'
@@ -18,6 +18,9 @@ import { hasExpired, type PinnedCuts } from './pinned-cuts.js'
  *   or nobody has joined, and then what it says still holds.
  * - Pins after leases: what a node pinned before it died is not in the lease of anyone. While its lease counted, it held the
  *   cut; when it no longer does, the pin is there to be read.
+ * - Of an origin that is written down as departed, nothing beyond the last place is raised to that was written down with it. Who has
+ *   learned of it names it no more, and must see all of it that the watermark names (`History.seesUnnamed`). A round that did not
+ *   find the departure yet raised to what all members had applied, who learn of it later; and who was none joins first, or returns.
  * - A snapshot passes from node to node while both count it, for longer than a round may take: a round that took longer
  *   ends without a result, since it may have read the one's lease before and the other's after.
  *
@@ -39,7 +42,7 @@ export class WatermarkRounds {
     const { state, membership } = this.#parts
     const { clock, storage } = state.world
     const startedAtMs = clock.monotonic()
-    const [record] = await storage.get([CLUSTER_WATERMARK])
+    const [record, departed] = await storage.get([CLUSTER_WATERMARK, CLUSTER_DEPARTED])
     const stands = record === undefined ? NO_WATERMARK : decodeWatermark(record)
     await membership.look()
     const lows = membership.counted().map(({ lease }) => lease)
@@ -51,7 +54,7 @@ export class WatermarkRounds {
     if (isSlow || !lows.some(({ origin }) => origin === state.ledger.origin)) return stands.cut
     const nowMs = Math.min(clock.now(), ...lows.map((lease) => lease.nowMs))
     const pinned = pins.filter((pin) => !hasExpired(pin, nowMs)).map(({ cut }) => cut)
-    const low = lowest([...lows.map((lease) => lease.low), ...pinned])
+    const low = upToDeparted(lowest([...lows.map((lease) => lease.low), ...pinned]), departed)
     if (pinned.length > 0) mark('watermark.pinned')
     if (covers(stands.cut, low)) return stands.cut
     const restored = stands.restored.map((cut) => union(cut, low))
@@ -66,6 +69,14 @@ export class WatermarkRounds {
     // Someone joined, or raised it: this round is over. Whatever stands is in force.
     return result.current === undefined ? stands.cut : decodeWatermark(result.current).cut
   }
+}
+
+function upToDeparted(low: Cut, record: Uint8Array | undefined): Cut {
+  if (record === undefined) return low
+  const out = new Map(low)
+  for (const { origin, seq } of decodeDeparted(record).departures)
+    if ((out.get(origin) ?? 0) > seq) out.set(origin, seq)
+  return cutOf(out, departuresOf(low))
 }
 
 function lowest(cuts: readonly Cut[]): Cut {

@@ -77,7 +77,7 @@ export class CatchUp {
   async return(low: Cut): Promise<Cut> {
     const { state, bases, minutes } = this.#parts
     const joined = await joinWatermark(state.world.storage)
-    const floor = floorBelow(low, joined, (at) => state.history.isInEveryCut(at))
+    const floor = floorBelow(low, joined, state.history)
     if (floor !== undefined) {
       mark('member.back-unharmed')
       return floor

@@ -75,12 +75,13 @@ export class Machine {
     this.#setting = setting
     this.#dice = setting.dice.fork()
     const views = this.#dice.fork()
+    const fails = (share: number): boolean => !setting.isPlaying() && views.chance(share)
     this.#views = new SimViews({
       clock,
       capacityBytes: plan.view.capacityBytes,
-      createFails: () => views.chance(plan.view.createFails),
-      writeFails: () => views.chance(plan.view.writeFails),
-      openFails: () => views.chance(plan.view.openFails),
+      createFails: () => fails(plan.view.createFails),
+      writeFails: () => fails(plan.view.writeFails),
+      openFails: () => fails(plan.view.openFails),
     })
     const slow = slowStorage(setting.witness, clock, this.#dice.fork(), () => setting.storageDelayMs())
     const { latencyMsMax } = plan.storage

@@ -363,6 +363,15 @@ describe('an origin that has departed', () => {
     expect(history.lacksDeparted(history.cut())).toBe(false)
   })
 
+  test('is seen by who takes the departure for known also beyond the last place, where a watermark names it', () => {
+    const history = departed()
+    const beyond = { origin: A, seq: 2 }
+    expect(history.seesUnnamed(cutOf([[B, 1]], 1), beyond)).toBe(true)
+    expect(history.seesUnnamed(cutOf([[B, 1]], 0), beyond)).toBe(false)
+    expect(history.seesUnnamed(cutOf([[B, 1]], 0), { origin: A, seq: 1 })).toBe(true)
+    expect(history.seesUnnamed(cutOf([[B, 1]], 1), { origin: B, seq: 2 })).toBe(false)
+  })
+
   test('has not departed while something of it is not compacted', () => {
     const history = new History()
     for (const seq of [1, 2]) put(history, `t${seq}`, seq, { origin: A, seq })

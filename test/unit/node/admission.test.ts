@@ -26,7 +26,13 @@ async function promised(
   ])
   const snapshots = new Snapshots(
     clock,
-    { isInEveryCut: () => false, lacksDeparted: () => false, knownDepartures: 2, moment: 0 },
+    {
+      isInEveryCut: () => false,
+      seesUnnamed: () => false,
+      lacksDeparted: () => false,
+      knownDepartures: 2,
+      moment: 0,
+    },
     () => [],
   )
   snapshots.low(NEW, true)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Virga } from '../../../src/client/virga.js'
-import { CLUSTER_DEPARTED, decisionBuckets, minuteAt } from '../../../src/core/layout.js'
+import { CLUSTER_DEPARTED, CLUSTER_WATERMARK, decisionBuckets, minuteAt } from '../../../src/core/layout.js'
 import { DEFAULT_CONFIG } from '../../../src/node/config.js'
 import { CacheNode } from '../../../src/node/node.js'
 import { macOf } from '../../../src/platform/mac.js'
@@ -11,7 +11,13 @@ import { simulate } from '../../../src/testing/sim-clock.js'
 import { SimNetwork } from '../../../src/testing/sim-network.js'
 import { SimViews } from '../../../src/testing/sim-view.js'
 import { MemoryHub } from '../../../src/transport/memory.js'
-import { decodeDeparted, decodeStanding } from '../../../src/wire/records.js'
+import {
+  decodeDeparted,
+  decodeStanding,
+  decodeWatermark,
+  encodeDeparted,
+  encodeWatermark,
+} from '../../../src/wire/records.js'
 import { thrown } from '../../support/thrown.js'
 
 /** A storage that outlives its nodes, which are started on it one by one. */
@@ -120,4 +126,39 @@ test('a snapshot of before an origin that has departed is refused: the bases may
     expect((await clock.until(thrown(tx))).code).toBe('SnapshotTooOld')
   }
   await clock.until(Promise.all([stays.node.stop(), late.node.stop()]))
+})
+
+/**
+ * What it published after its departure was written, all may have applied, and the watermark may have been raised to, before they
+ * learned of it.
+ */
+test('a place beyond the last one of a departed origin holds no snapshot up, and the watermark is raised to no more of them', async () => {
+  const { clock, storage, start } = cluster()
+  const watermark = async () => decodeWatermark((await storage.get([CLUSTER_WATERMARK]))[0]!)
+  const stays = await start('stays')
+  const zombie = await start('zombie')
+  const { origin } = zombie.node
+  await clock.until(zombie.virga.transaction((tx) => tx.put('k1', 1)))
+  await clock.advance(10_000)
+  expect((await watermark()).cut.get(origin)).toBe(1)
+  const departures = [{ origin, seq: 1, number: 1, atMs: Math.floor(clock.now()) }]
+  await storage.put([{ ...CLUSTER_DEPARTED, value: encodeDeparted({ last: 1, departures }) }])
+  await clock.until(zombie.virga.transaction((tx) => tx.put('k2', 1)))
+  await clock.advance(90_000)
+  expect(await clock.until(stays.virga.get('k2'))).toBe(1)
+  expect((await watermark()).cut.get(origin)).toBe(1)
+
+  // As it was raised by who had not found the departure yet.
+  const options = { durable: true, deadlineMs: 10 * 60_000 }
+  const kept = await clock.until(stays.virga.step(undefined, (tx) => tx.get('k2'), options))
+  await clock.until(stays.virga.transaction((tx) => tx.put('k2', 2)))
+  await clock.advance(5_000)
+  await clock.until(stays.node.stop())
+  const stands = await watermark()
+  const raised = encodeWatermark({ ...stands, cut: new Map(stands.cut).set(origin, 2) })
+  await storage.put([{ ...CLUSTER_WATERMARK, value: raised }])
+  const late = await start('late')
+  const next = await clock.until(late.virga.step(kept.context, (tx) => tx.get('k2')))
+  expect(next.result).toBe(1)
+  await clock.until(late.node.stop())
 })

@@ -12,7 +12,7 @@ const [dead, first, second] = ['1', '2', '3'].map((c) => `n@${'0'.repeat(23)}${c
   Origin,
 ]
 const cut = (...places: [Origin, number][]): Cut => new Map(places)
-const never = (): boolean => false
+const never = { seesUnnamed: (): boolean => false }
 
 async function inForce(value: Cut) {
   const storage = createMemoryStorage()
