@@ -13,16 +13,20 @@ const TROUBLE: ReadonlySet<string> = new Set([
 
 /**
  * Where nothing befalls a cluster, every read is answered: being too careful is a fault as well. Not those of a function that is
- * called once more when its transaction is committed: what it reads is not kept for it.
+ * called once more when its transaction is committed or cancelled: what it reads is not kept for it.
  */
 export function checkCalm({ plan, recorder, endedAt = Number.POSITIVE_INFINITY }: SimCluster): Violation[] {
   if (!plan.isCalm || plan.plot !== undefined) return []
-  const committedAt = new Map<string, number>()
-  for (const { txn, outcome, askedAt } of recorder.commits)
-    if (outcome === 'committed' && !committedAt.has(txn)) committedAt.set(txn, askedAt)
+  const decidedAt = new Map<string, number>()
+  const decided = (txn: string, at: number): void => {
+    decidedAt.set(txn, Math.min(at, decidedAt.get(txn) ?? at))
+  }
+  for (const { txn, outcome, askedAt } of recorder.commits) if (outcome === 'committed') decided(txn, askedAt)
+  for (const { txn, said, askedAt } of recorder.told)
+    if (said === 'cancelled' || said === 'aborted') decided(txn, askedAt)
   return recorder.refusals
     .filter(({ at, code, execution: { snapshot } }) => {
-      const untilAt = Math.min(endedAt, committedAt.get(snapshot.txn) ?? endedAt)
+      const untilAt = Math.min(endedAt, decidedAt.get(snapshot.txn) ?? endedAt)
       return TROUBLE.has(code) && at <= untilAt
     })
     .map(({ execution: { number, node, snapshot }, code }) => ({
