@@ -15,8 +15,6 @@ import type { Membership } from '../cluster/membership.js'
 import type { NodeState } from '../state.js'
 import { Interval } from './interval.js'
 
-/** A departure is remembered for so long after it was written down: until then a cut that names the origin may turn up. */
-const REMEMBERED_MS = 7 * 24 * 60 * 60_000
 const LOOK_EVERY_MS = 5_000
 /** Departures written down at once. */
 const BATCH_MAX = 64
@@ -70,8 +68,6 @@ export class Departures {
     const [record, compacted] = await state.world.storage.get([CLUSTER_DEPARTED, CLUSTER_COMPACTED])
     if (record === undefined) return NOBODY
     const departed = decodeDeparted(record)
-    // Those that are forgotten were left out by all, long ago.
-    state.history.leaveOut([], (departed.departures[0]?.number ?? departed.last + 1) - 1)
     const horizon = compacted === undefined ? HLC_ZERO : decodeCompacted(compacted).horizon
     for (const departure of departed.departures) {
       if (departure.number <= this.#learned) continue
@@ -95,7 +91,7 @@ export class Departures {
     )
     if (!membership.isPicked('departures')) return
     await membership.removeLapsed(state.config.departAfterMs)
-    await this.#write(departed, told)
+    await this.#write(departed)
   }
 
   #take({ origin, seq, number }: Departure, horizon: Hlc): boolean {
@@ -108,21 +104,18 @@ export class Departures {
     return ledger.depart(origin, seq, horizon, number)
   }
 
-  async #write(departed: Departed, told: number): Promise<void> {
+  async #write(departed: Departed): Promise<void> {
     const { clock, storage, log } = this.#parts.state.world
     const nowMs = Math.max(0, Math.floor(clock.now()))
-    const kept = departed.departures.filter(
-      ({ number, atMs }) => number > told || nowMs - atMs < REMEMBERED_MS,
-    )
     let number = departed.last
     const added = this.#candidates(departed).map(
       ([origin, seq]): Departure => ({ origin, seq, number: ++number, atMs: nowMs }),
     )
-    if (added.length === 0 && kept.length === departed.departures.length) return
+    if (added.length === 0) return
     const expected = departed === NOBODY ? undefined : encodeDeparted(departed)
-    const next = encodeDeparted({ last: number, departures: [...kept, ...added] })
+    const next = encodeDeparted({ last: number, departures: [...departed.departures, ...added] })
     const { swapped } = await storage.compareAndSwap(CLUSTER_DEPARTED, expected, next)
-    if (!swapped || added.length === 0) return
+    if (!swapped) return
     mark('depart.written')
     log.info({ count: added.length }, 'origins have departed')
   }
