@@ -181,5 +181,7 @@ test('who starts long after a departure still knows what a snapshot of before it
   const late = await start('late')
   const next = await clock.until(late.virga.step(kept.context, (tx) => tx.get('k1')))
   expect(next.result).toBe(1)
+  const [record] = await storage.get([CLUSTER_DEPARTED])
+  expect(decodeDeparted(record!).departures.map(({ origin }) => origin)).toContain(guest.node.origin)
   await clock.until(late.node.stop())
 })
