@@ -126,11 +126,7 @@ export class History {
     return seq <= (this.#lastOfDeparted.get(origin) ?? 0)
   }
 
-  /**
-   * Whether a cut sees what stands at a place that a watermark names, whatever the cut itself says of its origin. One that takes the
-   * departure for known does, also beyond the last place that was written down: a watermark names such a place only if everybody had
-   * applied it before the departure was written (WatermarkRounds), and so whoever begins a snapshot that does not name the origin.
-   */
+  /** Whether a cut sees what stands at a place that a watermark names, though it need not name the origin: see `WatermarkRounds`. */
   seesUnnamed(cut: Cut, at: Coordinates): boolean {
     return this.isInEveryCut(at) || (this.#numberOfDeparted.get(at.origin) ?? Infinity) <= departuresOf(cut)
   }

@@ -23,6 +23,8 @@ interface HandedOver {
 interface Held {
   readonly cut: Cut
   isSure: boolean
+  /** It came from elsewhere, and nothing that it needs had been collected. */
+  isAdmitted: boolean
 }
 
 interface Sample {
@@ -51,8 +53,8 @@ export interface Floor {
  * way, and those that other nodes may be about to hand over.
  *
  * Their greatest lower bound is told to the others, and nobody collects beyond it. What was told is a promise: a snapshot
- * from another node is one that others wait for if it is at or above that, and at or above the watermark that was in force
- * when this node last caught up, since nothing of this node held others back before.
+ * from another node is one that others wait for if it is at or above that, at or above all that was told before, and at or above
+ * the watermark that was in force when this node last caught up, since nothing of this node held others back before.
  */
 export class Snapshots {
   readonly #clock: Clock
@@ -62,7 +64,6 @@ export class Snapshots {
   readonly #handedOver = new Map<TxnId, HandedOver>()
   readonly #samples: Sample[] = []
   #published: Cut = EMPTY_CUT
-  #floor: Cut = EMPTY_CUT
   #limit: Floor = { cut: EMPTY_CUT, moment: 0 }
 
   constructor(clock: Clock, history: SnapshotHistory, open: () => Iterable<Cut>) {
@@ -87,7 +88,6 @@ export class Snapshots {
 
   /** The node has all that is at or below a watermark: what it takes up from now on must not need less. */
   caughtUp(floor: Cut): void {
-    this.#floor = union(this.#floor, floor)
     this.#raise(floor, this.#history.moment)
   }
 
@@ -137,16 +137,20 @@ export class Snapshots {
     return floorBelow(snapshot, watermark, this.#history) !== undefined
   }
 
-  /** Whether a snapshot is one that others wait for. */
+  /**
+   * Whether a snapshot is one that others wait for. What was promised last is not enough: it falls with a snapshot of a node that
+   * was restored from storage, which sees by places of its own what it does not name, and others have collected as far as was
+   * promised before (seed 31).
+   */
   counts(cut: Cut): boolean {
-    return this.includes(cut, this.#published) && this.includes(cut, this.#floor)
+    return this.includes(cut, this.#published) && this.includes(cut, this.#limit.cut)
   }
 
   /** Counts a cut until the returned function is called. */
   hold(cut: Cut): () => void {
-    const { confirm, release } = this.holdUnsure(cut)
-    confirm()
-    return release
+    const held: Held = { cut, isSure: true, isAdmitted: false }
+    this.#held.add(held)
+    return () => void this.#held.delete(held)
   }
 
   /**
@@ -154,11 +158,12 @@ export class Snapshots {
    * it does not count as a promise: another snapshot like it is not to be taken for one that was kept all the time.
    */
   holdUnsure(cut: Cut): { readonly confirm: () => void; readonly release: () => void } {
-    const held: Held = { cut, isSure: false }
+    const held: Held = { cut, isSure: false, isAdmitted: false }
     this.#held.add(held)
     return {
       confirm: () => {
         held.isSure = true
+        held.isAdmitted = true
       },
       release: () => {
         this.#held.delete(held)
@@ -169,7 +174,14 @@ export class Snapshots {
   /** Whether a transaction's snapshot is kept by this node already, or is one that others wait for. */
   keeps(txn: TxnId, cut: Cut): boolean {
     const handedOver = this.#handedOver.get(txn)
-    return (handedOver !== undefined && this.includes(cut, handedOver.cut)) || this.counts(cut)
+    if (handedOver !== undefined && this.includes(cut, handedOver.cut)) return true
+    return this.counts(cut) || this.#holdsBelow(cut)
+  }
+
+  /** Whether a snapshot sees all of one that was admitted, and is held since. */
+  #holdsBelow(cut: Cut): boolean {
+    for (const held of this.#held) if (held.isAdmitted && this.includes(cut, held.cut)) return true
+    return false
   }
 
   /** A context with this cut is on its way: it may come back, or be resumed elsewhere, until it ends. */

@@ -12,6 +12,7 @@ import { thrown } from '../../support/thrown.js'
 
 const A = 'a@000000000000000000000001' as Origin
 const TXN = parseTxnId('01934567-89ab-7def-8123-456789abcdef')
+const OTHER = parseTxnId('01934567-89ab-7def-8123-456789abcdee')
 const OLD: Cut = new Map([[A, 3]])
 const NEW: Cut = new Map([[A, 9]])
 
@@ -55,6 +56,17 @@ test('an old snapshot whose sender is gone is admitted if nothing beyond it was 
   expect(snapshots.keeps(TXN, OLD)).toBe(true)
   release()
   expect(snapshots.low(NEW, true)).toEqual(NEW)
+})
+
+test('what was promised before counts though less is promised now: others have collected as far as that (seed 31)', async () => {
+  const { admission, snapshots } = await promised(NEW)
+  // Of a node that was restored from storage: it sees the rest by places of its own.
+  const restored: Cut = new Map([[A, 2]])
+  snapshots.handedOver(OTHER, restored, 1_000)
+  expect(snapshots.low(NEW, true)).toEqual(restored)
+  expect(snapshots.counts(OLD)).toBe(false)
+  expect(snapshots.counts(NEW)).toBe(true)
+  await expect(admission.admit(context)).rejects.toMatchObject({ code: 'SnapshotTooOld' })
 })
 
 test('one that has been collected beyond is refused, however often and at once it is asked for', async () => {
