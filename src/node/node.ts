@@ -288,7 +288,7 @@ export class CacheNode {
       history,
       counters,
       clock: hybrid,
-      fresh: (cut) => isFresh() && this.#snapshots.counts(cut),
+      fresh: (cut) => isFresh() && this.#snapshots.isLive(cut),
       adopt: (txn) => this.#adoption.follow(txn),
     })
     this.#requests = new Requests(state, {

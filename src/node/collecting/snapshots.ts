@@ -64,6 +64,7 @@ export class Snapshots {
   readonly #handedOver = new Map<TxnId, HandedOver>()
   readonly #samples: Sample[] = []
   #published: Cut = EMPTY_CUT
+  #floor: Cut = EMPTY_CUT
   #limit: Floor = { cut: EMPTY_CUT, moment: 0 }
 
   constructor(clock: Clock, history: SnapshotHistory, open: () => Iterable<Cut>) {
@@ -88,6 +89,7 @@ export class Snapshots {
 
   /** The node has all that is at or below a watermark: what it takes up from now on must not need less. */
   caughtUp(floor: Cut): void {
+    this.#floor = union(this.#floor, floor)
     this.#raise(floor, this.#history.moment)
   }
 
@@ -137,8 +139,13 @@ export class Snapshots {
     return floorBelow(snapshot, watermark, this.#history) !== undefined
   }
 
+  /** Whether a snapshot that is open here, and was one that others wait for, still is. */
+  isLive(cut: Cut): boolean {
+    return this.includes(cut, this.#published) && this.includes(cut, this.#floor)
+  }
+
   /**
-   * Whether a snapshot is one that others wait for. What was promised last is not enough: it falls with a snapshot of a node that
+   * Whether a snapshot from elsewhere is one that others wait for. What was promised last is not enough: it falls with a snapshot of a node that
    * was restored from storage, which sees by places of its own what it does not name, and others have collected as far as was
    * promised before (seed 31).
    */
