@@ -27,7 +27,7 @@ COPY LICENSE /opt/virga/
 RUN ln -s /opt/virga/dist/cli/main.js /usr/local/bin/virga \
   && mkdir --mode 0700 /run/virga /var/lib/virga \
   && chown node:node /run/virga /var/lib/virga
-# Freed memory goes back to the system: by default glibc may keep 64 MiB of it.
+# The end of what glibc has freed goes back to the system at once; the rest when the node rests (docs/decisions/giving-freed-memory-back.md).
 ENV NODE_ENV=production \
   MALLOC_TRIM_THRESHOLD_=131072 \
   MALLOC_MMAP_THRESHOLD_=131072 \

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 
 /**
  * What a process has freed outside of V8's heap, and glibc keeps: a heap of it shrinks from its end alone, where one block that is in
- * use holds all below it. After a million versions that was a quarter of what a node was resident with, and no setting of glibc
+ * use holds all below it. After a million versions that was a third of what a node was resident with, and no setting of glibc
  * changed it. `malloc_trim` gives back every page that is free, wherever it is, in some milliseconds.
  */
 const GLIBC = 'libc.so.6'
