@@ -37,22 +37,7 @@ export class Stage {
   async machines(): Promise<readonly Machine[]> {
     const { machines } = this.cluster
     await this.soon(() => machines.every(({ node }) => node !== undefined), STARTS_MS_MAX)
-    for (const machine of machines) await this.answers(machine)
     return this.dice.shuffle(machines)
-  }
-
-  /**
-   * Waits until the node there answers. For two seconds it may not, though nothing is in its way: it could not close a view, its own
-   * or that of the one before, and waits until nobody begins in that any more.
-   */
-  async answers(machine: Machine): Promise<void> {
-    const { clock } = this.cluster
-    const { virga } = this.executor(machine)
-    const endMs = clock.monotonic() + STARTS_MS_MAX
-    while (clock.monotonic() < endMs) {
-      if ((await this.may(virga.inspect())) !== undefined) return
-      await clock.advance(LOOK_EVERY_MS)
-    }
   }
 
   get ttlMs(): number {
@@ -161,7 +146,6 @@ export class Stage {
   async write(on: Machine, keys: readonly string[], mode: Mode = 'read-atomic', bytes = 0): Promise<string> {
     const { counts } = this.work
     counts.transactions++
-    await this.answers(on)
     const tracked = await this.begin(on, { mode })
     await this.until(tracked.getMany(keys))
     for (const key of keys) tracked.put(key, bytes)
@@ -203,8 +187,19 @@ export class Stage {
     const before = machine.node
     machine.crash()
     await this.soon(() => machine.node !== undefined && machine.node !== before, STARTS_MS_MAX)
-    await this.answers(machine)
+    await this.#isFound(machine)
     await this.sleep(1_000)
+  }
+
+  /** Waits until an executor there has found the node, which was started anew. */
+  async #isFound(machine: Machine): Promise<void> {
+    const { clock } = this.cluster
+    const { virga } = this.executor(machine)
+    const endMs = clock.monotonic() + STARTS_MS_MAX
+    while (clock.monotonic() < endMs) {
+      if ((await this.may(virga.inspect())) !== undefined) return
+      await clock.advance(LOOK_EVERY_MS)
+    }
   }
 
   isolate(machine: Machine): void {
