@@ -37,5 +37,5 @@ USER node
 WORKDIR /var/lib/virga
 VOLUME ["/run/virga", "/var/lib/virga"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["virga", "status"]
-ENTRYPOINT ["virga"]
+ENTRYPOINT ["node", "--single-threaded-gc", "/opt/virga/dist/cli/main.js"]
 CMD ["serve"]

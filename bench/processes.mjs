@@ -27,8 +27,9 @@ export async function cleanUp() {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 }
 
-/** As the container image sets it, and docs/operating.md advises. */
+/** As the container image has them, and docs/operating.md advises. */
 const NODE_ENVIRONMENT = { MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_MMAP_THRESHOLD_: '131072' }
+const NODE_FLAGS = ['--single-threaded-gc']
 
 /**
  * Starts a module of this folder in a process of its own and waits for the line that it prints when it is ready.
@@ -77,7 +78,11 @@ export async function startModule(file, args) {
 function flags(file) {
   const all = []
   if (file === 'node-process.mjs')
-    all.push('--expose-gc', ...(process.env.VIRGA_BENCH_NODE_FLAGS ?? '').split(' ').filter(Boolean))
+    all.push(
+      '--expose-gc',
+      ...NODE_FLAGS,
+      ...(process.env.VIRGA_BENCH_NODE_FLAGS ?? '').split(' ').filter(Boolean),
+    )
   const folder = process.env.VIRGA_BENCH_PROFILE
   if (folder !== undefined)
     all.push(
