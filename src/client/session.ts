@@ -6,6 +6,7 @@ import type { Timer } from '../ports/clock.js'
 import type { Mac } from '../wire/context.js'
 import { replyFrames, requestFrames } from '../wire/frames.js'
 import type { Reply, ReplyOf, Request } from '../wire/messages.js'
+import { Arrivals } from './arrivals.js'
 import type { ClientOptions } from './options.js'
 import { interrupted, Pending } from './pending.js'
 import type { ClientWorld } from './world.js'
@@ -44,6 +45,7 @@ export class Session {
   readonly #pending: Pending
   readonly #events: SessionEvents
   readonly #client: string
+  readonly #arrivals: Arrivals
   #outgoing: Request[] = []
   #outgoingBytes = 0
   #flushDeferred = false
@@ -63,9 +65,14 @@ export class Session {
     this.#events = events
     this.#pending = new Pending(world.clock)
     this.#client = toHex(world.random.bytes(CLIENT_ID_BYTES))
+    this.#arrivals = new Arrivals(world.clock, (reply) => this.#settle(reply))
     world.link.open({
       onUp: () => this.#greet(),
-      onDown: () => this.#lose('the connection to the node broke'),
+      onDown: () => {
+        // What was answered before that was answered.
+        this.#arrivals.drain()
+        this.#lose('the connection to the node broke')
+      },
       onFrame: (frame) => this.#receive(frame),
     })
   }
@@ -121,6 +128,7 @@ export class Session {
     const goodbye = this.#isUp ? this.request({ type: 'bye' }, { timeoutMs: CLOSE_MS_MAX }) : undefined
     this.#flush()
     await goodbye?.catch(() => undefined)
+    this.#arrivals.drain()
     this.#closed = true
     this.#isUp = false
     this.#events.onDown()
@@ -178,6 +186,7 @@ export class Session {
     try {
       replies = replyFrames.decode(frame)
     } catch (error) {
+      this.#arrivals.drain()
       const refusal = VirgaError.is(error)
         ? error
         : new VirgaError('Malformed', 'an answer that can not be read')
@@ -186,18 +195,20 @@ export class Session {
       )
       return
     }
-    for (const reply of replies) {
-      if (reply.type === 'welcome') {
-        // One that nobody waits for was meant for a connection that is gone.
-        if (this.#pending.has(reply.request)) this.#welcomed(reply)
-      } else if (reply.type === 'error' && reply.code === 'SessionLost' && this.#isUp) {
-        this.#lose('the node does not know this session any more')
-        this.#greet()
-      } else if (reply.type === 'error' && reply.request === 0) {
-        // A frame of ours was refused as a whole, and it could not be read which requests were in it.
-        this.#pending.failAll(() => new VirgaError(reply.code, reply.message, { outcome: 'indefinite' }))
-      } else this.#pending.settle(reply)
-    }
+    this.#arrivals.add(replies)
+  }
+
+  #settle(reply: Reply): void {
+    if (reply.type === 'welcome') {
+      // One that nobody waits for was meant for a connection that is gone.
+      if (this.#pending.has(reply.request)) this.#welcomed(reply)
+    } else if (reply.type === 'error' && reply.code === 'SessionLost' && this.#isUp) {
+      this.#lose('the node does not know this session any more')
+      this.#greet()
+    } else if (reply.type === 'error' && reply.request === 0) {
+      // A frame of ours was refused as a whole, and it could not be read which requests were in it.
+      this.#pending.failAll(() => new VirgaError(reply.code, reply.message, { outcome: 'indefinite' }))
+    } else this.#pending.settle(reply)
   }
 
   #greet(): void {

@@ -1,0 +1,62 @@
+import type { Clock } from '../ports/clock.js'
+import type { Reply } from '../wire/messages.js'
+
+/** Answers that are waited for, of one turn of the event loop: some, or what makes so many turns of all that wait. */
+const PER_TURN_MIN = 3
+const TURNS = 8
+
+/**
+ * Answers on their way to who waits for them: of many that come in one frame, a part in each turn. All at once, all who
+ * waited would go on in step, and what they say next would come to the node in one frame again: it would rest while they work, and they
+ * while it does. So each frame is on its way while others go on.
+ */
+export class Arrivals {
+  readonly #clock: Clock
+  readonly #settle: (reply: Reply) => void
+  #waiting: Reply[] = []
+  #next = 0
+  #perTurn = 0
+  #isDeferred = false
+
+  constructor(clock: Clock, settle: (reply: Reply) => void) {
+    this.#clock = clock
+    this.#settle = settle
+  }
+
+  add(replies: readonly Reply[]): void {
+    for (const reply of replies) this.#waiting.push(reply)
+    const waiting = this.#waiting.length - this.#next
+    this.#perTurn = Math.max(this.#perTurn, PER_TURN_MIN, Math.ceil(waiting / TURNS))
+    if (!this.#isDeferred) this.#some(this.#perTurn)
+  }
+
+  /** Settles what has come: something is about to happen that came later. */
+  drain(): void {
+    this.#some(Number.POSITIVE_INFINITY)
+  }
+
+  #some(count: number): void {
+    for (let left = count; left > 0 && this.#next < this.#waiting.length; ) {
+      const reply = this.#waiting[this.#next++]!
+      // Nobody waits for that, as a rule.
+      if (reply.type !== 'begun') left--
+      this.#settle(reply)
+    }
+    if (this.#next < this.#waiting.length) {
+      this.#later()
+      return
+    }
+    this.#waiting = []
+    this.#next = 0
+    this.#perTurn = 0
+  }
+
+  #later(): void {
+    if (this.#isDeferred) return
+    this.#isDeferred = true
+    this.#clock.defer(() => {
+      this.#isDeferred = false
+      this.#some(this.#perTurn)
+    })
+  }
+}
