@@ -9,11 +9,11 @@ import type { ClientWorld } from './world.js'
 const AGAIN_MS = 1_000
 const AGAIN_MS_MAX = 30_000
 
-/** What the node does where a transaction's caller doesn't say. */
-export interface NodeDefaults {
-  readonly consistency: string
-  readonly deadlineMs: number
-}
+/** What the node does where a transaction's caller doesn't say, and what it lets executors do by themselves. */
+export type NodeDefaults = Pick<
+  ReplyOf<'attached'>,
+  'consistency' | 'deadlineMs' | 'deadlineMsMax' | 'inlineWriteSetBytesMax' | 'inlineContextBytesMax'
+>
 
 /**
  * Gets the node's view whenever there is a session with it, and lets go of it when it is of no more use. Without one
@@ -101,7 +101,7 @@ export class Attachment {
     }
   }
 
-  async #open({ path, consistency, deadlineMs }: ReplyOf<'attached'>, epoch: number): Promise<void> {
+  async #open({ path, ...defaults }: ReplyOf<'attached'>, epoch: number): Promise<void> {
     const isCurrent = (): boolean => this.#path === path
     let isDamaged = false
     const reader = await this.#world.views.open(path, () => {
@@ -113,7 +113,7 @@ export class Attachment {
       return
     }
     this.#path = path
-    this.#defaults = { consistency, deadlineMs }
+    this.#defaults = defaults
     this.#view = new View(reader, this.#world.clock, {
       onUsed: (keys, reads) => this.#session.post({ type: 'used', keys, reads }),
       onUnfit: () => {

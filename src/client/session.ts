@@ -26,6 +26,9 @@ const REQUESTS_MAX = 4_096
 const PINGS_PER_TIMEOUT = 4
 const PING_MS_MAX = 5_000
 const CLOSE_MS_MAX = 1_000
+/** How long what need not be sent at once waits for others, and how many of these go at once. */
+const SOON_MS = 5
+const SOON_MAX = 256
 const CLIENT_ID_BYTES = 12
 
 /** Told in the moment that it is so. */
@@ -48,6 +51,9 @@ export class Session {
   readonly #arrivals: Arrivals
   #outgoing: Request[] = []
   #outgoingBytes = 0
+  /** What can wait for others. */
+  #soon: Request[] = []
+  #soonTimer: Timer | undefined
   #flushDeferred = false
   #lastRequest = 0
   #epoch = 0
@@ -55,7 +61,7 @@ export class Session {
   #greeting = false
   #closed = false
   #welcome: ReplyOf<'welcome'> | undefined
-  #sealOf: Mac | undefined
+  #contextMac: Mac | undefined
   #waitingForUp: ((error?: VirgaError) => void)[] = []
   #ping: Timer | undefined
 
@@ -91,9 +97,14 @@ export class Session {
     return this.#welcome?.origin
   }
 
-  /** What the nodes put on the contexts that they hand off. Undefined before this one has greeted. */
-  get sealOf(): Mac | undefined {
-    return this.#sealOf
+  /** What contexts of the cluster are signed by. Undefined before the node has greeted. */
+  get contextMac(): Mac | undefined {
+    return this.#contextMac
+  }
+
+  /** By what the node knows this client again. */
+  get client(): string {
+    return this.#client
   }
 
   get limits(): Limits {
@@ -121,6 +132,14 @@ export class Session {
   /** Sends what needs no answer, if the node is there. */
   post(message: Unnumbered<Request>): void {
     if (this.#isUp && !this.#closed) this.#enqueue(message)
+  }
+
+  /** The same, within some milliseconds: what is sent meanwhile, and others of these, share its frame. */
+  postSoon(message: Unnumbered<Request>): void {
+    if (!this.#isUp || this.#closed) return
+    this.#soon.push({ ...message, request: ++this.#lastRequest } as Request)
+    if (this.#soon.length >= SOON_MAX) this.#flush()
+    else this.#soonTimer ??= this.#world.clock.timer(SOON_MS, () => this.#flush())
   }
 
   async close(): Promise<void> {
@@ -168,10 +187,13 @@ export class Session {
   }
 
   #flush(): void {
-    const requests = this.#outgoing
+    const requests = this.#soon.length === 0 ? this.#outgoing : [...this.#soon, ...this.#outgoing]
     if (requests.length === 0) return
     this.#outgoing = []
     this.#outgoingBytes = 0
+    this.#soon = []
+    this.#soonTimer?.cancel()
+    this.#soonTimer = undefined
     if (this.#world.link.send(requestFrames.encode(requests))) return
     for (const { request } of requests) {
       this.#pending.fail(
@@ -237,7 +259,7 @@ export class Session {
 
   #welcomed(welcome: ReplyOf<'welcome'>): void {
     this.#welcome = welcome
-    this.#sealOf = this.#world.macOf(welcome.sealKey)
+    this.#contextMac = this.#world.macOf(welcome.contextKey)
     this.#epoch++
     this.#isUp = true
     this.#pending.settle(welcome)
@@ -257,6 +279,9 @@ export class Session {
     this.#ping?.cancel()
     this.#outgoing = []
     this.#outgoingBytes = 0
+    this.#soon = []
+    this.#soonTimer?.cancel()
+    this.#soonTimer = undefined
     this.#events.onDown()
     this.#pending.failAll(() => new VirgaError('SessionLost', why, { outcome: 'indefinite' }))
   }

@@ -1,16 +1,23 @@
+import type { Context } from '../core/context.js'
 import type { Attempt, TxnId } from '../core/ids.js'
 import { checkKey } from '../core/keys.js'
+import { type Consistency, modeOf } from '../core/modes.js'
+import type { Writes } from '../core/write-set.js'
 import { VirgaError } from '../errors.js'
 import { limitExceeded } from '../limits.js'
+import { contextText } from '../wire/context.js'
 import type { Reply, ReplyOf, Request } from '../wire/messages.js'
 import { decodeValue, encodeValue } from '../wire/value.js'
-import type { Attachment } from './attachment.js'
+import type { Attachment, NodeDefaults } from './attachment.js'
+import type { Taken } from './carried.js'
 import { findOutcome, losesSight } from './commit-outcome.js'
 import type { LateBegin, LateBegins } from './late-begins.js'
 import type { ClientOptions } from './options.js'
+import type { OwnContexts } from './own-contexts.js'
 import { interrupted } from './pending.js'
 import type { Session, Unnumbered } from './session.js'
-import { NOT_SEEN, View, type ViewSnapshot } from './view.js'
+import { look, type Sight, sightAt } from './sight.js'
+import { NOT_SEEN } from './view.js'
 import type { ClientWorld } from './world.js'
 import { WriteBuffer } from './write-buffer.js'
 
@@ -45,6 +52,8 @@ export interface TransactionState {
   readonly handle: number
   readonly epoch: number
   readonly keyed: boolean
+  /** As its caller said. */
+  readonly consistency: Consistency | undefined
   readonly signal: AbortSignal | undefined
   /** Settles when the node has answered the begin. Undefined: it was not told yet, and `begin` tells it. */
   readonly begun: Promise<Begun> | undefined
@@ -59,6 +68,18 @@ export interface TransactionState {
   readonly complete: boolean
   /** Other nodes may keep what its functions need, until they hear that it has ended. */
   readonly resumed: boolean
+  /** The context that it was taken up from without a message. */
+  readonly taken: Taken | undefined
+}
+
+/** What all transactions of a connection share. */
+export interface TransactionParts {
+  readonly session: Session
+  readonly world: ClientWorld
+  readonly options: Required<ClientOptions>
+  readonly lateBegins: LateBegins
+  readonly attachment: Attachment
+  readonly contexts: OwnContexts
 }
 
 /** The attempt that goes on here; or the decision that stands, where contexts can't be served any more. */
@@ -66,15 +87,6 @@ type Begun =
   | { readonly type?: undefined; readonly attempt: Attempt }
   | ReplyOf<'begun'>
   | ReplyOf<'committed'>
-
-/** What a transaction reads in the view. */
-export interface Sight {
-  readonly view: View
-  /** Undefined: the newest that there is, each time. */
-  readonly snapshot: ViewSnapshot | undefined
-  /** By this process's clock. */
-  readonly deadlineMs: number
-}
 
 /**
  * One function execution in a transaction. Reads come from one snapshot, overlaid by what was written upstream and here.
@@ -84,12 +96,13 @@ export class Transaction implements AsyncDisposable, LateBegin {
   readonly #session: Session
   readonly #world: ClientWorld
   readonly #options: Required<ClientOptions>
+  readonly #lateBegins: LateBegins
+  readonly #attachment: Attachment
+  readonly #contexts: OwnContexts
   readonly #state: TransactionState
   /** Made by the first write. */
   #writes: WriteBuffer | undefined
   readonly #ahead: Promise<Reply>[] = []
-  readonly #lateBegins: LateBegins
-  readonly #attachment: Attachment
   #begun: Promise<Begun> | undefined
   /** From when the node has told the snapshot. */
   #lateSight: Sight | undefined
@@ -98,24 +111,18 @@ export class Transaction implements AsyncDisposable, LateBegin {
   #isOpen = true
 
   /** @internal */
-  constructor(
-    session: Session,
-    world: ClientWorld,
-    options: Required<ClientOptions>,
-    lateBegins: LateBegins,
-    attachment: Attachment,
-    state: TransactionState,
-  ) {
-    this.#session = session
-    this.#world = world
-    this.#options = options
+  constructor(parts: TransactionParts, state: TransactionState) {
+    this.#session = parts.session
+    this.#world = parts.world
+    this.#options = parts.options
+    this.#lateBegins = parts.lateBegins
+    this.#attachment = parts.attachment
+    this.#contexts = parts.contexts
     this.#state = state
     this.#attempt = state.attempt
     this.#id = state.id
-    this.#lateBegins = lateBegins
-    this.#attachment = attachment
     if (state.begun !== undefined) this.#beginsBy(state.begun)
-    else lateBegins.add(this)
+    else this.#lateBegins.add(this)
   }
 
   /** @internal Tells the node of a transaction that began without a message. */
@@ -210,22 +217,72 @@ export class Transaction implements AsyncDisposable, LateBegin {
 
   /**
    * Ends this function's part: seals what it wrote, and returns the context to be passed along the caller's own DAG
-   * edges, to `resume`.
+   * edges, to `resume`. Where little was written, the node is told and not waited for: what is wrong is then told to who
+   * commits.
    */
   async handoff(options: HandoffOptions = {}): Promise<string> {
     this.#end()
     const { handle, signal } = this.#state
     try {
+      const own = options.durable ? undefined : this.#handOff()
+      if (own !== undefined) return own
       await this.#settled()
       const reply = await this.#send(
         { type: 'handoff', handle, writes: this.#take(), durable: options.durable ?? false },
         this.#options.commitTimeoutMs,
         signal,
       )
-      return (reply as ReplyOf<'handed'>).context
+      return contextText((reply as ReplyOf<'handed'>).context)
     } catch (error) {
       this.#letGo()
       throw error
+    }
+  }
+
+  /** Hands off without the node. Undefined: something has to be asked of it, or it has been already. */
+  #handOff(): string | undefined {
+    const { taken, epoch, signal } = this.#state
+    const { contextMac, isUp } = this.#session
+    const { defaults } = this.#attachment
+    if (this.#begun !== undefined || this.#ahead.length > 0 || defaults === undefined) return undefined
+    if (contextMac === undefined || !isUp || this.#session.epoch !== epoch || signal?.aborted)
+      return undefined
+    const base = taken?.context ?? this.#begunInView(defaults)
+    if (base === undefined || this.#world.clock.now() > base.deadlineMs) return undefined
+    const isUnchanged = taken !== undefined && (this.#writes?.isEmpty ?? true)
+    const text = isUnchanged
+      ? taken.text
+      : this.#contexts.seal(base, this.#writes?.take() ?? NO_WRITES, defaults, contextMac)
+    if (text === undefined) return undefined
+    this.#lateBegins.delete(this)
+    // Who handed off what was taken up keeps its snapshot still.
+    if (taken === undefined) {
+      const { txn: id, deadlineMs, snapshot } = base
+      this.#session.postSoon({ type: 'passed', id, deadlineMs, snapshot: snapshot! })
+    }
+    return text
+  }
+
+  /** What a function goes on from that began without a message. Undefined: the node has to say. */
+  #begunInView(defaults: NodeDefaults): Context | undefined {
+    const { sight, keyed, consistency = defaults.consistency } = this.#state
+    const { origin } = this.#session
+    // Of an id that others may have tried, it knows which attempts were fenced, and whether one has committed.
+    if (keyed || origin === undefined || sight?.snapshot === undefined) return undefined
+    const cut = sight.view.cutOf(sight.snapshot)
+    const deadlineMs = Math.floor(sight.deadlineMs)
+    if (cut === undefined || deadlineMs > this.#world.clock.now() + defaults.deadlineMsMax) return undefined
+    return {
+      txn: this.#txn,
+      attempt: this.#contexts.firstAttempt(),
+      deadlineMs,
+      consistency: modeOf(consistency).name,
+      keyed,
+      cut,
+      sender: origin,
+      snapshot: sight.snapshot.record,
+      heads: [],
+      lineage: [],
     }
   }
 
@@ -406,6 +463,8 @@ export class Transaction implements AsyncDisposable, LateBegin {
   }
 }
 
+const NO_WRITES: Writes = new Map()
+
 /** What a request is told whose begin or resume did not come to a transaction, for one of these reasons. */
 const NOT_BEGUN: ReadonlySet<string> = new Set([
   'TransactionUnknown',
@@ -414,19 +473,6 @@ const NOT_BEGUN: ReadonlySet<string> = new Set([
   'SnapshotTooOld',
   'DeadlineExceeded',
 ])
-
-/** @internal What is read in without asking, at a snapshot that the node has told. Undefined: no view is open. */
-export function sightAt(
-  { view }: Pick<Attachment, 'view'>,
-  snapshot: Uint8Array,
-  deadlineMs: number,
-): Sight | undefined {
-  return view && { view, snapshot: View.snapshot(snapshot), deadlineMs }
-}
-
-function look({ view, snapshot }: Sight, key: string): unknown {
-  return snapshot === undefined ? view.readNewest(key) : view.read(snapshot, key)
-}
 
 /** @internal */
 export function receiptOf<R>(reply: ReplyOf<'committed'>): CommitReceipt<R> {

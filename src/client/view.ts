@@ -1,8 +1,12 @@
+import { type Cut, cutOf } from '../core/cut.js'
+import type { Origin } from '../core/ids.js'
 import { VirgaError } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { ViewReader } from '../ports/view.js'
 import { decodeValueIn } from '../wire/value.js'
 import {
+  DEPARTURES,
+  decodeOrigins,
   decodeSnapshot,
   decodeVector,
   EntryCursor,
@@ -14,6 +18,7 @@ import {
   META_KEY,
   MetaCursor,
   mayHaveEntry,
+  ORIGINS_KEY,
   type Vector,
   VIEW_LEASE_MS,
   valueKey,
@@ -63,6 +68,8 @@ export class View {
   readonly #head = new MetaCursor()
   readonly #entry = new EntryCursor()
   #last: ViewSnapshot | undefined
+  /** By their numbers, from 1. */
+  #origins: readonly Origin[] = []
   /** The batch that the head was last read of. */
   #headOf = -1
   #reads = 0
@@ -126,6 +133,29 @@ export class View {
     }
   }
 
+  /**
+   * The cut that other nodes know a snapshot by. Undefined: it may see some of what it sees by places that it does not name, and only
+   * the node can tell.
+   */
+  cutOf(snapshot: ViewSnapshot): Cut | undefined {
+    if (this.#isUnfit) return undefined
+    try {
+      if (this.#readHead() < 0 || !this.#namesFloor(snapshot)) return undefined
+      const { vector } = decodeSnapshot(snapshot.record)
+      const cut: [Origin, number][] = []
+      for (const [number, seq] of vector) {
+        if (number === DEPARTURES) continue
+        const origin = this.#originOf(number)
+        if (origin === undefined) return undefined
+        cut.push([origin, seq])
+      }
+      return cutOf(cut, vector.get(DEPARTURES) ?? 0)
+    } catch (error) {
+      this.#giveUp(error)
+      return undefined
+    }
+  }
+
   /** The newest value that the node has applied. */
   readNewest(key: string): unknown {
     if (this.#isUnfit || !mayHaveEntry(key)) return NOT_SEEN
@@ -183,8 +213,14 @@ export class View {
   /** Whether all that the snapshot sees is in this batch, and the bases in it hold nothing that it does not see. */
   #shows(snapshot: ViewSnapshot): boolean {
     if (this.#showsAtOnce(snapshot)) return true
+    return this.#namesFloor(snapshot)
+  }
+
+  /** Whether the snapshot sees all of the floor, place by place. */
+  #namesFloor(snapshot: ViewSnapshot): boolean {
     const head = this.#head
     if (head.epoch !== snapshot.epoch || head.moment < snapshot.moment) return false
+    if (snapshot.floorVersion === head.floorVersion) return true
     const length = this.#reader.get(FLOOR_KEY)
     if (length < 0) return false
     const floor = decodeVector(this.#reader.bytes.subarray(0, length))
@@ -192,6 +228,15 @@ export class View {
     for (const [origin, seq] of floor) if (seq > (seen.get(origin) ?? 0)) return false
     snapshot.floorVersion = head.floorVersion
     return true
+  }
+
+  #originOf(number: number): Origin | undefined {
+    if (number > this.#origins.length) {
+      const length = this.#reader.get(ORIGINS_KEY)
+      if (length < 0) return undefined
+      this.#origins = decodeOrigins(this.#reader.bytes.subarray(0, length))
+    }
+    return this.#origins[number - 1]
   }
 
   #showsAtOnce(snapshot: ViewSnapshot): boolean {

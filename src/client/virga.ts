@@ -2,6 +2,7 @@ import { makeTxnId, parseTxnId, TXN_ID_ENTROPY_BYTES, type TxnId } from '../core
 import { checkKey } from '../core/keys.js'
 import { type Consistency, modeOf } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
+import { contextBytes } from '../wire/context.js'
 import type { Reply, ReplyOf, Request } from '../wire/messages.js'
 import { decodeValue, encodeValue } from '../wire/value.js'
 import { Attachment } from './attachment.js'
@@ -10,13 +11,14 @@ import { pause } from './backoff.js'
 import { type Carried, carriedBy } from './carried.js'
 import { LateBegins } from './late-begins.js'
 import { type ClientOptions, DEFAULT_CLIENT_OPTIONS } from './options.js'
+import { OwnContexts } from './own-contexts.js'
 import { Session, type Unnumbered } from './session.js'
+import { type Sight, sightAt } from './sight.js'
 import {
   type CommitReceipt,
   receiptOf,
-  type Sight,
-  sightAt,
   Transaction,
+  type TransactionParts,
   type TransactionState,
 } from './transaction.js'
 import { Tries } from './tries.js'
@@ -76,7 +78,7 @@ export class Virga implements AsyncDisposable {
   readonly #world: ClientWorld
   readonly #options: Required<ClientOptions>
   readonly #attachment: Attachment
-  readonly #lateBegins: LateBegins
+  readonly #parts: TransactionParts
   readonly #makeId = (): TxnId => this.#newId()
   #lastHandle = 0
 
@@ -84,7 +86,6 @@ export class Virga implements AsyncDisposable {
   constructor(world: ClientWorld, options: ClientOptions = {}) {
     this.#world = world
     this.#options = { ...DEFAULT_CLIENT_OPTIONS, ...options }
-    this.#lateBegins = new LateBegins(world.clock)
     this.#session = new Session(world, this.#options, {
       onUp: () => {
         if (this.#options.view === 'auto') this.#attachment.begin()
@@ -92,6 +93,14 @@ export class Virga implements AsyncDisposable {
       onDown: () => this.#attachment.end(),
     })
     this.#attachment = new Attachment(this.#session, world)
+    this.#parts = {
+      session: this.#session,
+      world,
+      options: this.#options,
+      lateBegins: new LateBegins(world.clock),
+      attachment: this.#attachment,
+      contexts: new OwnContexts(world, this.#session.client),
+    }
   }
 
   /** @internal Resolves when the node has greeted, and it is known whether there is a view. */
@@ -245,6 +254,7 @@ export class Virga implements AsyncDisposable {
         handle,
         epoch,
         keyed,
+        consistency: options.consistency,
         signal,
         begun: undefined,
         begin: (id) =>
@@ -254,6 +264,7 @@ export class Virga implements AsyncDisposable {
         upstream: NOTHING,
         complete: true,
         resumed: false,
+        taken: undefined,
       })
     }
     const id = known ?? this.#newId()
@@ -270,6 +281,7 @@ export class Virga implements AsyncDisposable {
       handle,
       epoch,
       keyed,
+      consistency: options.consistency,
       signal,
       begun,
       begin: undefined,
@@ -278,6 +290,7 @@ export class Virga implements AsyncDisposable {
       upstream: NOTHING,
       complete: true,
       resumed: false,
+      taken: undefined,
     })
   }
 
@@ -295,14 +308,7 @@ export class Virga implements AsyncDisposable {
   }
 
   #transaction(state: TransactionState): Transaction {
-    return new Transaction(
-      this.#session,
-      this.#world,
-      this.#options,
-      this.#lateBegins,
-      this.#attachment,
-      state,
-    )
+    return new Transaction(this.#parts, state)
   }
 
   /** A decision that stands already is the answer where the contexts can't be served any more. */
@@ -317,12 +323,13 @@ export class Virga implements AsyncDisposable {
     }
     const known = contexts.length === 1 ? await this.#takeUp(contexts[0]!, options) : undefined
     if (known !== undefined) return known
+    const encoded = contexts.map(contextBytes)
     let handle = 0
     let epoch = 0
     const ask = this.#ask(() => {
       handle = ++this.#lastHandle
       epoch = this.#session.epoch
-      return { type: 'resume', handle, contexts, onBranchConflict, brief: false }
+      return { type: 'resume', handle, contexts: encoded, onBranchConflict, brief: false }
     }, signal)
     const reply = await ask.catch((error: unknown) => this.#giveUp(handle, error))
     if (reply.type === 'committed') return reply
@@ -339,28 +346,32 @@ export class Virga implements AsyncDisposable {
     { signal, onBranchConflict = 'latest' }: ResumeOptions,
   ): Promise<Transaction | undefined> {
     if (!this.#session.isUp || signal !== undefined) await this.#session.up(signal)
-    const { sealOf, origin, epoch } = this.#session
-    const carried = sealOf && carriedBy(context, sealOf, origin, this.#world.clock.now())
-    if (carried === undefined) return undefined
+    const { contextMac, origin, epoch } = this.#session
+    const known = contextMac && carriedBy(context, contextMac, origin, this.#world.clock.now())
+    if (known === undefined) return undefined
+    const { taken, carried } = known
     const handle = ++this.#lastHandle
-    const resume = { type: 'resume', handle, contexts: [context], onBranchConflict, brief: true } as const
+    const contexts = [taken.bytes]
+    const resume = { type: 'resume', handle, contexts, onBranchConflict, brief: true } as const
     const begin = () =>
       this.#session.request(resume, { signal }) as Promise<ReplyOf<'begun'> | ReplyOf<'committed'>>
-    return this.#goOn({ ...carried, complete: true }, { handle, epoch, signal, begin })
+    return this.#goOn({ ...carried, complete: true }, { handle, epoch, signal, begin, taken })
   }
 
   #goOn(
     { id, attempt, keyed, deadlineMs, snapshot, upstream, complete }: Carried & { complete: boolean },
     told: Pick<TransactionState, 'handle' | 'epoch' | 'signal'> &
-      Partial<Pick<TransactionState, 'begun' | 'begin'>>,
+      Partial<Pick<TransactionState, 'begun' | 'begin' | 'taken'>>,
   ): Transaction {
     return this.#transaction({
       begun: undefined,
       begin: undefined,
+      taken: undefined,
       ...told,
       id,
       newId: this.#makeId,
       keyed,
+      consistency: undefined,
       attempt,
       sight: snapshot === null ? undefined : sightAt(this.#attachment, snapshot, deadlineMs),
       upstream,

@@ -87,7 +87,7 @@ export const DEFAULT_CONFIG: Omit<NodeConfig, 'nodeId'> = {
   heldBytesMax: 256 * MIB,
   inlineValueBytesMax: 32 * KIB,
   inlineDecisionBytesMax: 256 * KIB,
-  inlineWriteSetBytesMax: 4 * KIB,
+  inlineWriteSetBytesMax: 5 * KIB,
   inlineContextBytesMax: 64 * KIB,
   resolveMsMax: 10 * SECOND,
   drainMsMax: 10 * SECOND,

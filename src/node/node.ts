@@ -5,7 +5,7 @@ import { ATTEMPT_ENTROPY_BYTES, isNodeId, makeOrigin, type Origin, type TxnId } 
 import { VirgaError } from '../errors.js'
 import type { Timer } from '../ports/clock.js'
 import type { NodeAddress } from '../ports/network.js'
-import { ContextKeys, type MacFactory } from '../wire/context.js'
+import { type ContextSigning, contextSigning, type MacFactory } from '../wire/context.js'
 import { Membership } from './cluster/membership.js'
 import { PeerServer } from './cluster/peer-server.js'
 import { Peers } from './cluster/peers.js'
@@ -104,7 +104,7 @@ export class CacheNode {
       config.clockSkewMsMax,
       config.idempotencyWindowMs,
     )
-    const node = new CacheNode(world, config, new ContextKeys(key, macOf), minutes)
+    const node = new CacheNode(world, config, contextSigning(key, macOf), minutes)
     try {
       await node.#boot()
     } catch (error) {
@@ -114,7 +114,7 @@ export class CacheNode {
     return node
   }
 
-  private constructor(world: World, config: NodeConfig, keys: ContextKeys, minutes: Minutes) {
+  private constructor(world: World, config: NodeConfig, signing: ContextSigning, minutes: Minutes) {
     const { clock, random, storage } = world
     this.ended = new Promise((resolve) => {
       this.#end = resolve
@@ -271,7 +271,8 @@ export class CacheNode {
       reach,
       flush: () => this.#publisher.flush(),
       recordOf: (cut) => this.#view.recordOf(cut),
-      keys,
+      snapshotOf: (record) => this.#view.snapshotOf(record),
+      mac: signing.mac,
       known: this.#known,
     })
     this.#transactions = new Transactions({
@@ -319,7 +320,7 @@ export class CacheNode {
       type: 'welcome',
       node: config.nodeId,
       origin: this.origin,
-      sealKey: keys.sealKey,
+      contextKey: signing.key,
       sessionTimeoutMs: config.sessionTimeoutMs,
       requestsMax: config.requestsPerSessionMax,
       ...config.limits,

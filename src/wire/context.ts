@@ -2,35 +2,31 @@ import type { Context, WriteSet, WriteSetBody } from '../core/context.js'
 import { departuresOf } from '../core/cut.js'
 import { CONSISTENCIES } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
-import { pack, unpack } from './msgpack.js'
+import { packBefore, unpack } from './msgpack.js'
 import { bool, bytes, type Infer, list, nullable, oneOf, Struct, text, tuple, uint } from './schema.js'
 import { attempt, cut, hlc, origin, packCut, txnId, unpackCut, writes } from './types.js'
 
 /**
- * A context as text: base64url of a MessagePack array, the context version and its fields, followed by a message
- * authentication code of `MAC_BYTES` over it, and a seal of `SEAL_BYTES` over both. Only nodes make contexts. Executors have
- * the key of the seal: so they can read what the nodes of their cluster have handed off, without asking.
+ * A context as bytes: a MessagePack array, the context version and its fields, followed by an authentication code of
+ * `CODE_BYTES` over it, under a key that is made of the cluster's and told to executors when they connect. Nodes and executors make
+ * contexts, and read them. As text, for the caller's DAG edges: base64url of these bytes.
  */
-const CONTEXT_VERSION = 1
-export const MAC_BYTES = 32
-export const SEAL_BYTES = 16
+const CONTEXT_VERSION = 2
+export const CODE_BYTES = 32
 
 /** HMAC-SHA-256 under some key. */
 export type Mac = (payload: Uint8Array) => Uint8Array
 export type MacFactory = (key: Uint8Array) => Mac
 
-/** The keys of a cluster, by which its nodes sign contexts. That of the seal is made of the other, and told to executors. */
-export class ContextKeys {
+/** What contexts of a cluster are signed by. */
+export interface ContextSigning {
+  readonly key: Uint8Array
   readonly mac: Mac
-  readonly sealKey: Uint8Array
-  readonly seal: Mac
+}
 
-  constructor(clusterKey: Uint8Array, macOf: MacFactory) {
-    this.mac = macOf(clusterKey)
-    // No context begins with these bytes.
-    this.sealKey = this.mac(Buffer.from('seal'))
-    this.seal = macOf(this.sealKey)
-  }
+export function contextSigning(clusterKey: Uint8Array, macOf: MacFactory): ContextSigning {
+  const key = macOf(clusterKey)(Buffer.from('context'))
+  return { key, mac: macOf(key) }
 }
 
 const writeSet = tuple(
@@ -58,7 +54,7 @@ const CONTEXT = new Struct({
   lineage: list(writeSet),
 })
 
-export function encodeContext(context: Context, keys: ContextKeys): string {
+export function encodeContext(context: Context, mac: Mac): Buffer {
   const items: unknown[] = [CONTEXT_VERSION]
   const { cut, lineage, snapshot = null, ...rest } = context
   CONTEXT.write(
@@ -71,64 +67,47 @@ export function encodeContext(context: Context, keys: ContextKeys): string {
     },
     items,
   )
-  const payload = pack(items)
-  const sealedBytes = payload.length + MAC_BYTES
-  const text = Buffer.allocUnsafe(sealedBytes + SEAL_BYTES)
-  text.set(payload)
-  text.set(keys.mac(payload), payload.length)
-  text.set(keys.seal(text.subarray(0, sealedBytes)).subarray(0, SEAL_BYTES), sealedBytes)
-  return text.toString('base64url')
+  const bytes = packBefore(items, CODE_BYTES)
+  const payloadBytes = bytes.length - CODE_BYTES
+  bytes.set(mac(bytes.subarray(0, payloadBytes)), payloadBytes)
+  return bytes
 }
 
-/** Throws `ContextInvalid` for text that no node with the same keys has made, and for other versions. */
-export function decodeContext(encoded: string, keys: ContextKeys): Context {
-  const { payload, mac, sealed, seal } = partsOf(encoded)
-  if (!constantTimeEqual(keys.mac(payload), mac) || !isSealed(keys.seal, sealed, seal)) throw changed()
+/** Throws `ContextInvalid` for what nobody with the same key has made, and for other versions. What it returns may be views into `bytes`. */
+export function decodeContext(bytes: Uint8Array, mac: Mac): Context {
+  const payloadBytes = bytes.length - CODE_BYTES
+  if (payloadBytes <= 0) throw invalid('it is no context')
+  const payload = bytes.subarray(0, payloadBytes)
+  if (!constantTimeEqual(mac(payload), bytes.subarray(payloadBytes)))
+    throw invalid('it was changed, cut short, or made by another cluster')
   return read(payload)
 }
 
-/** For executors: what a node of their cluster has handed off. Undefined: it can't be told that one has, and the node must be asked. */
-export function decodeSealed(encoded: string, sealOf: Mac): Context | undefined {
-  try {
-    const { payload, sealed, seal } = partsOf(encoded)
-    return isSealed(sealOf, sealed, seal) ? read(payload) : undefined
-  } catch (error) {
-    if (VirgaError.is(error) && error.code === 'ContextInvalid') return undefined
-    throw error
-  }
+export function contextText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64url')
 }
 
-interface Parts {
-  readonly payload: Uint8Array
-  readonly mac: Uint8Array
-  /** Both of these. */
-  readonly sealed: Uint8Array
-  readonly seal: Uint8Array
-}
-
-function partsOf(encoded: string): Parts {
-  const bytes = Buffer.from(encoded, 'base64url')
-  const sealedBytes = bytes.length - SEAL_BYTES
-  const payloadBytes = sealedBytes - MAC_BYTES
-  // A decoder of base64 passes over what it doesn't know; what it passed over was not signed.
-  if (payloadBytes <= 0 || bytes.toString('base64url') !== encoded) throw invalid('it is no context')
-  return {
-    payload: bytes.subarray(0, payloadBytes),
-    mac: bytes.subarray(payloadBytes, sealedBytes),
-    sealed: bytes.subarray(0, sealedBytes),
-    seal: bytes.subarray(sealedBytes),
-  }
-}
-
-function isSealed(sealOf: Mac, sealed: Uint8Array, seal: Uint8Array): boolean {
-  return constantTimeEqual(sealOf(sealed).subarray(0, SEAL_BYTES), seal)
+/** Throws `ContextInvalid` for text that is not exactly what some bytes are written as. */
+export function contextBytes(text: string): Buffer {
+  const bytes = Buffer.from(text, 'base64url')
+  // A decoder of base64 passes over what it doesn't know, takes two alphabets, and forgives the last character: such text was not signed.
+  const isWhole = text.length % 4 !== 1 && bytes.length === Math.floor((text.length * 3) / 4)
+  const lastChars = text.length % 4 || 4
+  if (
+    !isWhole ||
+    text.includes('+') ||
+    text.includes('/') ||
+    bytes.subarray(-(bytes.length % 3 || 3)).toString('base64url') !== text.slice(-lastChars)
+  )
+    throw invalid('it is no context')
+  return bytes
 }
 
 function read(payload: Uint8Array): Context {
   try {
     const items = unpack(payload) as readonly unknown[]
     if (items[0] !== CONTEXT_VERSION)
-      throw invalid(`it has version ${String(items[0])}; this node reads ${CONTEXT_VERSION}`)
+      throw invalid(`it has version ${String(items[0])}; this version of virga reads ${CONTEXT_VERSION}`)
     const { cut, departures, lineage, snapshot, ...rest } = CONTEXT.read(items, 1)
     const context = { ...rest, cut: unpackCut(cut, departures), lineage: lineage.map(unpackWriteSet) }
     return snapshot === null ? context : { ...context, snapshot }
@@ -174,10 +153,6 @@ function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
   let difference = 0
   for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!
   return difference === 0
-}
-
-function changed(): VirgaError {
-  return invalid('it was changed, cut short, or made by another cluster')
 }
 
 function invalid(why: string, cause?: unknown): VirgaError {

@@ -9,7 +9,7 @@ import { attempt, hlc, origin, txnId, writes } from './types.js'
  *
  * Changing a message here changes the protocol: move `PROTOCOL_VERSION` (a test holds both to protocol/schema.json).
  */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 const CONSISTENCY = nullable(text)
 
@@ -34,7 +34,7 @@ export const REQUESTS = {
   handoff: message(7, 'handoff', { handle: uint, writes, durable: bool }),
   resume: message(8, 'resume', {
     handle: uint,
-    contexts: list(text),
+    contexts: list(bytes),
     onBranchConflict: oneOf('latest', 'error'),
     /** The executor has read the context itself: it is answered `begun`. */
     brief: bool,
@@ -49,6 +49,8 @@ export const REQUESTS = {
   /** Keys that were read in the view: a sample; and how many reads there were. */
   used: message(16, 'used', { keys: list(text), reads: uint }),
   detach: message(17, 'detach', {}),
+  /** The executor has handed a transaction off itself: what its snapshot needs is to be kept. Not answered unless with an error. */
+  passed: message(18, 'passed', { id: txnId, deadlineMs: uint, snapshot: bytes }),
 } as const
 
 /** From a node to an executor. */
@@ -56,8 +58,8 @@ export const REPLIES = {
   welcome: message(64, 'welcome', {
     node: text,
     origin,
-    /** The key of the cluster's seal: contexts that have it can be read without asking. */
-    sealKey: bytes,
+    /** What contexts of the cluster are signed with: executors read them without asking, and make them. */
+    contextKey: bytes,
     sessionTimeoutMs: uint,
     keyBytesMax: uint,
     valueBytesMax: uint,
@@ -84,7 +86,7 @@ export const REPLIES = {
     result: nullable(bytes),
     session: nullable(text),
   }),
-  handed: message(69, 'handed', { context: text }),
+  handed: message(69, 'handed', { context: bytes }),
   resumed: message(70, 'resumed', {
     id: txnId,
     attempt,
@@ -103,7 +105,15 @@ export const REPLIES = {
     session: nullable(text),
   }),
   inspected: message(72, 'inspected', { counters: list(tuple(text, uint)), notes: list(tuple(text, text)) }),
-  attached: message(74, 'attached', { path: text, consistency: text, deadlineMs: uint }),
+  attached: message(74, 'attached', {
+    path: text,
+    consistency: text,
+    deadlineMs: uint,
+    deadlineMsMax: uint,
+    /** Write sets that travel in contexts: one, and all of a context. */
+    inlineWriteSetBytesMax: uint,
+    inlineContextBytesMax: uint,
+  }),
   error: message(73, 'error', { code: oneOf<ErrorCode>(...ERROR_CODES), indefinite: bool, message: text }),
 } as const
 

@@ -19,6 +19,14 @@ export function pack(value: unknown): Uint8Array {
   return isOwn ? bytes : Buffer.from(bytes)
 }
 
+/** The same, with room for more behind it. */
+export function packBefore(value: unknown, tailBytes: number): Buffer {
+  const { bytes } = packBriefly(packr, value)
+  const room = Buffer.allocUnsafe(bytes.length + tailBytes)
+  room.set(bytes)
+  return room
+}
+
 /**
  * Decodes one MessagePack value that fills `bytes`, and holds nothing but nil, booleans, numbers, text, byte strings and
  * arrays; at most `valuesMax` of them. Throws `Malformed` or `LimitExceeded`. Byte strings in the result are views into

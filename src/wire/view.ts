@@ -1,5 +1,7 @@
 import type { Hlc } from '../core/hlc.js'
+import type { Origin } from '../core/ids.js'
 import { VirgaError } from '../errors.js'
+import { isOriginText, sameText } from './origins.js'
 
 /**
  * The records of a view, byte by byte: protocol/view.md. Little-endian, numbers as doubles, since every language compares
@@ -14,6 +16,8 @@ export const VIEW_FORMAT = 1
 export const VIEW_LEASE_MS = 2_000
 export const META_KEY = 'm'
 export const FLOOR_KEY = 'f'
+/** What the origins' numbers stand for. */
+export const ORIGINS_KEY = 'o'
 /** Bytes of keys that LMDB takes, less what stands before. The entries of longer ones are not in the view. */
 const KEY_BYTES_MAX = 1_900
 const BYTES_PER_UNIT_MAX = 3
@@ -26,6 +30,8 @@ export function mayHaveEntry(key: string): boolean {
 
 /** A version vector with numbers for origins. */
 export type Vector = ReadonlyMap<number, number>
+/** In the place of an origin's number: up to which number departed origins are seen though they are not named. */
+export const DEPARTURES = 0
 
 export interface ViewMeta {
   readonly isLive: boolean
@@ -137,6 +143,34 @@ export function decodeVector(bytes: Uint8Array): Map<number, number> {
     vector.set(data.getUint32(at, true), seq)
   }
   return vector
+}
+
+/** What the numbers stand for, from 1 on. An origin is ASCII. */
+export function encodeOrigins(origins: readonly Origin[]): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(4 + origins.reduce((sum, origin) => sum + 1 + origin.length, 0))
+  let at = bytes.writeUInt32LE(origins.length, 0)
+  for (const origin of origins) {
+    at = bytes.writeUInt8(origin.length, at)
+    at += bytes.write(origin, at, 'latin1')
+  }
+  return bytes
+}
+
+/** Throws `Malformed`. */
+export function decodeOrigins(bytes: Uint8Array): Origin[] {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const origins: Origin[] = []
+  if (buffer.length < 4) throw malformed('the origins of a view are too short')
+  let at = 4
+  for (let left = buffer.readUInt32LE(0); left > 0; left--) {
+    const end = at + 1 + (buffer[at] ?? 0)
+    const name = buffer.toString('latin1', at + 1, end)
+    if (end > buffer.length || !isOriginText(name)) throw malformed('what a number in a view stands for')
+    origins.push(sameText(name))
+    at = end
+  }
+  if (at !== buffer.length) throw malformed('the origins of a view are longer than they say')
+  return origins
 }
 
 /** Where the bytes of an item of an entry are. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Virga } from '../../src/client/virga.js'
+import { PROTOCOL_VERSION } from '../../src/wire/messages.js'
 import { Child } from '../support/child.js'
 import { Fuzzer } from '../support/fuzzer.js'
 import { encode } from '../support/messagepack.mjs'
@@ -134,7 +135,7 @@ test('well-formed frames that mean anything at all are answered, one by one', as
   const node = await WatchedNode.start()
   const calm = new Calm(await testClient(node.socket))
   const onAnswer = (type: number, fields: readonly unknown[]): void => {
-    if (type === HANDED) fuzzer.learn('context', String(fields[0]))
+    if (type === HANDED) fuzzer.learn('context', Buffer.from(fields[0] as Uint8Array).toString('base64url'))
     else if (type === COMMITTED && fields[5] !== null) fuzzer.learn('token', String(fields[5]))
   }
   const dealers = Array.from({ length: SOCKETS }, () => new RawDealer(node.socket, { onAnswer }))
@@ -199,25 +200,25 @@ test('bombs, floods and strange sockets cost little', async () => {
   expect(performance.now() - startedAt).toBeLessThan(10_000)
 
   // A million tiny messages in one frame; then more than may wait, which are told so one by one.
-  await dealer.send(encode([1, ...Array(1_000_000).fill([12, 1])]))
+  await dealer.send(encode([PROTOCOL_VERSION, ...Array(1_000_000).fill([12, 1])]))
   await until('the million to be refused', () => dealer.errors.get('LimitExceeded') === 4)
-  await dealer.send(encode([1, ...Array.from({ length: 16_384 }, (_, i) => [12, i + 10_000])]))
+  await dealer.send(encode([PROTOCOL_VERSION, ...Array.from({ length: 16_384 }, (_, i) => [12, i + 10_000])]))
   await until('each to be answered', () => dealer.isAnswered(26_383))
   expect(dealer.errors.get('Busy')).toBe(16_384 - 4_096)
 
   // Many parts, empty parts, a frame above the limit (ZeroMQ hangs up, the socket comes back without a session).
-  await dealer.send(encode([1, [12, 50_000]]), Buffer.alloc(10), Buffer.alloc(0))
+  await dealer.send(encode([PROTOCOL_VERSION, [12, 50_000]]), Buffer.alloc(10), Buffer.alloc(0))
   await until('the first part to be answered', () => dealer.isAnswered(50_000))
-  await dealer.send(Buffer.alloc(0), encode([1, [12, 50_001]]))
+  await dealer.send(Buffer.alloc(0), encode([PROTOCOL_VERSION, [12, 50_001]]))
   await dealer.send(Buffer.alloc(19 * 1024 * 1024))
   await until('a new connection', async () => {
-    await dealer.send(encode([1, [12, 50_002]]))
+    await dealer.send(encode([PROTOCOL_VERSION, [12, 50_002]]))
     return dealer.errors.get('SessionLost')
   })
   expect(dealer.isAnswered(50_001)).toBe(false)
 
   // Sockets that come, say something, and go; and one that never reads what it is told.
-  for (let i = 0; i < 200; i++) await new RawDealer(node.socket).send(encode([1, [12, 1]]))
+  for (let i = 0; i < 200; i++) await new RawDealer(node.socket).send(encode([PROTOCOL_VERSION, [12, 1]]))
   const deaf = new RawDealer(node.socket, { reads: false })
   for (let i = 0; i < 2_000; i++) await deaf.send(encode([7, ...Array(100).fill([1, 1])]))
 

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
+import { PROTOCOL_VERSION } from '../../src/wire/messages.js'
 import { encode } from '../support/messagepack.mjs'
 import { testNode } from '../support/nodes.js'
 import { greeted, refusal, refusalOf } from '../support/raw-client.js'
@@ -149,11 +150,11 @@ test('a frame of another version is told so on each request number that can be r
   const node = await testNode()
   const dealer = new RawDealer(node.socket)
   const requests = Array.from({ length: 100 }, (_, i) => [99, i + 1, 'of', ['days', 'to come']])
-  await dealer.send(encode([2, ...requests, 'what', [1], [1, -1]]))
+  await dealer.send(encode([PROTOCOL_VERSION + 1, ...requests, 'what', [1], [1, -1]]))
   await until('each to be told', () => dealer.errors.get('UnsupportedVersion') === 100)
   expect(requests.every(([, request]) => dealer.isAnswered(request as number))).toBe(true)
   // One in which nothing can be read is told as well, with request 0.
-  await dealer.send(encode([2, 'nothing']))
+  await dealer.send(encode([PROTOCOL_VERSION + 1, 'nothing']))
   await until('it to be told', () => dealer.isAnswered(0))
   expect(node.count('refusedVersion')).toBe(2)
   expect(dealer.frames).toBe(2)
@@ -178,11 +179,11 @@ test('nothing of a refused frame is done, and its session goes on', async () => 
     [8, 2, 1, [], 'perhaps'],
     [9, 2, newId().toUpperCase()],
   ]
-  for (const message of bad) await dealer.send(encode([1, good, message]))
+  for (const message of bad) await dealer.send(encode([PROTOCOL_VERSION, good, message]))
   await until('all to be refused', () => dealer.errors.get('Malformed') === 2 * bad.length)
   expect(node.count('transactionsOpen')).toBe(0)
   expect(node.count('refusedMalformed')).toBe(bad.length)
-  await dealer.send(encode([1, good, [12, 3]]))
+  await dealer.send(encode([PROTOCOL_VERSION, good, [12, 3]]))
   await until('a good one to be answered', () => dealer.isAnswered(3))
   expect(node.count('transactionsOpen')).toBe(1)
 })

@@ -104,7 +104,9 @@ test('is told what was wrong, and what follows a failed begin is told the same',
     type: BEGUN,
   })
   expect(await refusalOf(client.ask('read', 99, ['a']))).toBe('TransactionUnknown')
-  expect(await refusalOf(client.ask('resume', 2, ['bm8gY29udGV4dA'], 'latest', false))).toBe('ContextInvalid')
+  expect(await refusalOf(client.ask('resume', 2, [Buffer.from('no context')], 'latest', false))).toBe(
+    'ContextInvalid',
+  )
   expect(await client.ask('bye')).toMatchObject({ type: 65 })
   expect(await refusalOf(client.ask('ping'))).toBe('SessionLost')
 })

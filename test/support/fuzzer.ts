@@ -1,4 +1,5 @@
 import { requestFrames } from '../../src/wire/frames.js'
+import { PROTOCOL_VERSION } from '../../src/wire/messages.js'
 import { Dice } from './dice.js'
 import { encode } from './messagepack.mjs'
 import { readProtocolFile } from './protocol-files.js'
@@ -70,7 +71,7 @@ export class Fuzzer {
   /** A frame whose messages are well formed, and mean anything at all. `next` gives request numbers. */
   wellFormed(next: () => number): Uint8Array {
     const messages = Array.from({ length: 1 + this.#below(6) }, () => [...this.#message(next())])
-    return encode([1, ...messages])
+    return encode([PROTOCOL_VERSION, ...messages])
   }
 
   #message(request: number): readonly unknown[] {
@@ -100,7 +101,9 @@ export class Fuzzer {
       case 7:
         return [7, request, handle, this.#writes(), this.#chance(0.5)]
       case 8: {
-        const contexts = Array.from({ length: this.#below(4) }, () => this.#oneOf(this.#contexts))
+        const contexts = Array.from({ length: this.#below(4) }, () =>
+          Buffer.from(this.#oneOf(this.#contexts), 'base64url'),
+        )
         return [8, request, handle, contexts, this.#pick(['latest', 'error']), this.#pick([true, false])]
       }
       case 9:
@@ -116,6 +119,13 @@ export class Fuzzer {
           [15, request],
           [16, request, this.#keys(), this.#below(100)],
           [17, request],
+          [
+            18,
+            request,
+            id,
+            this.#pick([0, Date.now() + 60_000, MAX]),
+            this.#random(this.#pick([0, 16, 20, 32])),
+          ],
         ])
       case 12:
         return [5, request, handle, this.#writes(), null]
@@ -156,7 +166,7 @@ export class Fuzzer {
       case 6:
         return this.#otherVersion()
       case 7:
-        return encode([1, ...this.#oddMessages()])
+        return encode([PROTOCOL_VERSION, ...this.#oddMessages()])
       default:
         return this.#nested()
     }

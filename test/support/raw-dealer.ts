@@ -1,5 +1,6 @@
 import { onTestFinished } from 'vitest'
 import { Dealer } from 'zeromq'
+import { PROTOCOL_VERSION } from '../../src/wire/messages.js'
 import { decode, encode } from './messagepack.mjs'
 import { until } from './until.js'
 
@@ -32,7 +33,7 @@ export class RawDealer {
 
   async hello(): Promise<void> {
     const before = this.#others
-    await this.send(encode([1, [1, 0, `raw-${Math.random()}`, 0, '', '']]))
+    await this.send(encode([PROTOCOL_VERSION, [1, 0, `raw-${Math.random()}`, 0, '', '']]))
     await until('a welcome', () => this.#others > before)
   }
 

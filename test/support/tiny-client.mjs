@@ -7,9 +7,9 @@ import { decode, encode } from './messagepack.mjs'
  * language can.
  */
 
-const VERSION = 1
+const VERSION = 2
 const REQUEST = { hello: 1, begin: 2, read: 3, spill: 4, commit: 5, end: 6, handoff: 7, resume: 8 }
-const MORE = { status: 9, cancel: 10, resolve: 11, ping: 12, bye: 13, inspect: 14 }
+const MORE = { status: 9, cancel: 10, resolve: 11, ping: 12, bye: 13, inspect: 14, passed: 18 }
 const NUMBERS = { ...REQUEST, ...MORE }
 const ERROR = 73
 

@@ -17,14 +17,16 @@ import { VirgaError } from '../../errors.js'
 import { limitExceeded } from '../../limits.js'
 import { mark } from '../../marks.js'
 import type { StorageEntry } from '../../ports/storage.js'
-import { type ContextKeys, decodeContext, encodeContext } from '../../wire/context.js'
+import { decodeContext, encodeContext, type Mac } from '../../wire/context.js'
+import type { RequestOf } from '../../wire/messages.js'
 import { encodeOrder, encodePin, encodeWriteSet } from '../../wire/records.js'
 import type { Snapshots } from '../collecting/snapshots.js'
 import { deadlineExceeded, type OpenTransaction, type TransactionStart } from '../executors/transaction.js'
 import type { NodeState } from '../state.js'
 import type { Admission } from './admission.js'
 import type { HeldWriteSets } from './held-write-sets.js'
-import type { KnownContexts } from './known-contexts.js'
+import { codeOf, type KnownContexts } from './known-contexts.js'
+import { checkContext, checkDeadline } from './made-by-executors.js'
 import type { Pins } from './pins.js'
 import type { WriteSets } from './write-sets.js'
 
@@ -55,7 +57,10 @@ export interface HandoffsParts {
   readonly flush: () => void
   /** What executors here read at in the view, at a cut; null: they must ask. */
   readonly recordOf: (cut: Cut) => Uint8Array | null
-  readonly keys: ContextKeys
+  /** The cut of a snapshot that an executor took from the view. Throws `SnapshotTooOld`, `Malformed`. */
+  readonly snapshotOf: (record: Uint8Array) => Cut
+  /** Signs contexts. */
+  readonly mac: Mac
   readonly known: KnownContexts
 }
 
@@ -76,7 +81,8 @@ export class Handoffs {
   readonly #reach: HandoffsParts['reach']
   readonly #flush: () => void
   readonly #recordOf: HandoffsParts['recordOf']
-  readonly #keys: ContextKeys
+  readonly #snapshotOf: HandoffsParts['snapshotOf']
+  readonly #mac: Mac
   readonly #known: KnownContexts
   #sealed = 0
   /** Up to where each origin's order is in storage, as far as this node has put it there since it was last out of touch. */
@@ -93,12 +99,13 @@ export class Handoffs {
     this.#reach = parts.reach
     this.#flush = parts.flush
     this.#recordOf = parts.recordOf
-    this.#keys = parts.keys
+    this.#snapshotOf = parts.snapshotOf
+    this.#mac = parts.mac
     this.#known = parts.known
   }
 
   /** Ends a function's part. Returns the context for its downstream functions. */
-  async handoff(transaction: OpenTransaction, durable: boolean): Promise<string> {
+  async handoff(transaction: OpenTransaction, durable: boolean): Promise<Uint8Array> {
     // Whoever takes the context up on another node needs what its snapshot sees: it shall be there before the context is.
     this.#flush()
     const { start } = transaction
@@ -122,24 +129,54 @@ export class Handoffs {
     // Whoever resumes it elsewhere relies on this node until it is registered there.
     this.#snapshots.handedOver(start.txn, start.cut, start.deadlineMs)
     if (durable) context = await this.#makeDurable(context, sealed)
-    const text = encodeContext(context, this.#keys)
-    this.#known.add(text, context)
-    return text
+    const bytes = encodeContext(context, this.#mac)
+    this.#known.add(bytes, context)
+    return bytes
   }
 
-  /** Reads contexts. Throws `ContextInvalid` for what no node of this cluster has signed. */
-  read(encoded: readonly string[]): readonly Context[] {
+  /**
+   * An executor has handed off by itself a transaction that began in the view: its snapshot is kept as if it had been handed off here.
+   * Throws `SnapshotTooOld`, `Malformed`, `InvalidArgument`.
+   */
+  passed({ id, deadlineMs, snapshot }: RequestOf<'passed'>): void {
+    this.#flush()
+    const { world, config, history } = this.#state
+    checkDeadline(deadlineMs, world.clock.now(), config)
+    if (history.has(id)) {
+      // Whoever took it up was quicker, by another connection.
+      mark('pass.settled')
+      return
+    }
+    this.#snapshots.handedOver(id, this.#snapshotOf(snapshot), deadlineMs)
+    mark('pass.kept')
+  }
+
+  /** Reads contexts. Throws `ContextInvalid` for what nobody of this cluster has signed, and what `checkContext` does. */
+  read(encoded: readonly Uint8Array[]): readonly Context[] {
     if (encoded.length > CONTEXTS_MAX)
       throw limitExceeded('a resume', encoded.length, CONTEXTS_MAX, 'contexts')
-    return [...new Set(encoded)].map((text) => this.#known.find(text) ?? decodeContext(text, this.#keys))
+    if (encoded.length === 1) return [this.#read(encoded[0]!)]
+    // One that is given twice counts once.
+    return [...new Map(encoded.map((bytes) => [codeOf(bytes), this.#read(bytes)])).values()]
+  }
+
+  #read(bytes: Uint8Array): Context {
+    const known = this.#known.find(bytes)
+    if (known !== undefined) return known
+    // What came in is a view into a frame; what is kept must not hold the frame in memory.
+    const own = Uint8Array.from(bytes)
+    const context = decodeContext(own, this.#mac)
+    const { config, clock, world } = this.#state
+    checkContext(context, config, clock.last, world.clock.now())
+    return context
   }
 
   /** Takes up a context for which nothing has to be waited for, as one of this node usually is. Undefined: it is another. */
-  resumeAtOnce(encoded: readonly string[]): TransactionStart | undefined {
-    const context = encoded.length === 1 ? this.#known.find(encoded[0]!) : undefined
-    if (context === undefined || this.#state.world.clock.now() > context.deadlineMs) return undefined
+  resumeAtOnce(context: Context): TransactionStart | undefined {
+    if (this.#state.world.clock.now() > context.deadlineMs) return undefined
     const { txn, cut, lineage } = context
-    if (!this.#snapshots.keeps(txn, cut) || !this.#state.history.covers(cut)) return undefined
+    if (!this.#snapshots.knowsDepartedOf(cut) || !this.#state.history.covers(cut)) return undefined
+    if (!this.#snapshots.keeps(txn, cut)) return undefined
     const bodies = this.#writeSets.atHand(txn, lineage)
     if (bodies === undefined) return undefined
     mark('resume.at-once')

@@ -1,52 +1,69 @@
 import { LRUCache } from 'lru-cache'
 import type { Context } from '../../core/context.js'
 import type { TxnId } from '../../core/ids.js'
+import { CODE_BYTES } from '../../wire/context.js'
 
-/** Characters of all texts, and of one. */
-const CHARS_MAX = 2 * 1024 * 1024
-const CONTEXT_CHARS_MAX = 16 * 1024
+/** Bytes of all of them, and of one. */
+const BYTES_MAX = 2 * 1024 * 1024
+const CONTEXT_BYTES_MAX = 16 * 1024
+
+interface Known {
+  readonly context: Context
+  readonly bytes: Uint8Array
+}
 
 /**
- * Contexts that were handed off here, by their texts: what comes back need not be decoded, nor its codes be computed again. Until
- * their transactions are settled, since what stays for longer than that costs the garbage collector more than it saves.
+ * Contexts that were handed off here: what comes back need not be decoded, nor its code be computed. Those that executors made are
+ * decoded each time, which costs no more than to remember them. Until their transactions are settled, since what stays for longer than that costs the garbage collector more than it saves.
  */
 export class KnownContexts {
-  readonly #byText = new LRUCache<string, Context>({
-    maxSize: CHARS_MAX,
-    maxEntrySize: CONTEXT_CHARS_MAX,
-    sizeCalculation: (_, text) => text.length,
-    dispose: ({ txn }, text) => this.#forget(txn, text),
+  /** By their codes. */
+  readonly #all = new LRUCache<string, Known>({
+    maxSize: BYTES_MAX,
+    maxEntrySize: CONTEXT_BYTES_MAX,
+    sizeCalculation: ({ bytes }) => bytes.length,
+    dispose: ({ context }, code) => this.#forget(context.txn, code),
   })
-  readonly #texts = new Map<TxnId, string | Set<string>>()
+  readonly #codes = new Map<TxnId, string | Set<string>>()
 
   get size(): number {
-    return this.#byText.size
+    return this.#all.size
   }
 
-  add(text: string, context: Context): void {
-    if (text.length > CONTEXT_CHARS_MAX) return
-    this.#byText.set(text, context)
+  /** @param bytes stay as they are */
+  add(bytes: Uint8Array, context: Context): void {
+    if (bytes.length > CONTEXT_BYTES_MAX) return
+    const code = codeOf(bytes)
+    this.#all.set(code, { context, bytes })
     const { txn } = context
-    const others = this.#texts.get(txn)
-    if (others === undefined) this.#texts.set(txn, text)
-    else if (typeof others === 'string') this.#texts.set(txn, new Set([others, text]))
-    else others.add(text)
+    const others = this.#codes.get(txn)
+    if (others === undefined) this.#codes.set(txn, code)
+    else if (typeof others === 'string') this.#codes.set(txn, new Set([others, code]))
+    else others.add(code)
   }
 
-  find(text: string): Context | undefined {
-    return this.#byText.get(text)
+  find(bytes: Uint8Array): Context | undefined {
+    const known = this.#all.get(codeOf(bytes))
+    // The code alone says nothing: anyone can copy it.
+    return known !== undefined && Buffer.compare(known.bytes, bytes) === 0 ? known.context : undefined
   }
 
   drop(txn: TxnId): void {
-    const texts = this.#texts.get(txn)
-    if (texts === undefined) return
-    this.#texts.delete(txn)
-    for (const text of typeof texts === 'string' ? [texts] : texts) this.#byText.delete(text)
+    const codes = this.#codes.get(txn)
+    if (codes === undefined) return
+    this.#codes.delete(txn)
+    for (const code of typeof codes === 'string' ? [codes] : codes) this.#all.delete(code)
   }
 
-  #forget(txn: TxnId, text: string): void {
-    const texts = this.#texts.get(txn)
-    if (texts === text) this.#texts.delete(txn)
-    else if (texts instanceof Set && texts.delete(text) && texts.size === 0) this.#texts.delete(txn)
+  #forget(txn: TxnId, code: string): void {
+    const codes = this.#codes.get(txn)
+    if (codes === code) this.#codes.delete(txn)
+    else if (codes instanceof Set && codes.delete(code) && codes.size === 0) this.#codes.delete(txn)
   }
+}
+
+/** The code that a context ends with. */
+export function codeOf(bytes: Uint8Array): string {
+  const code = bytes.subarray(Math.max(0, bytes.length - CODE_BYTES))
+  return Buffer.from(code.buffer, code.byteOffset, code.length).toString('latin1')
 }

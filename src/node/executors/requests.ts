@@ -21,6 +21,9 @@ import type { Transactions } from './transactions.js'
 
 type Answer = Reply | Promise<Reply>
 
+/** What waits for its turn. Sessions see to `hello` and `bye`; `passed` counts from when it comes. */
+export type Queued = Exclude<Request, { type: 'hello' | 'bye' | 'passed' }>
+
 export interface RequestParts {
   readonly transactions: Transactions
   readonly reads: Reads
@@ -63,8 +66,8 @@ export class Requests {
     return this.#deciding
   }
 
-  /** Throws, or rejects with, what the executor is told instead of an answer. Sessions see to `hello` and `bye`. */
-  answer(session: Session, request: Exclude<Request, { type: 'hello' | 'bye' }>): Answer {
+  /** Throws, or rejects with, what the executor is told instead of an answer. */
+  answer(session: Session, request: Queued): Answer {
     switch (request.type) {
       case 'begin':
         return this.#transactions.begin(session, request)
@@ -148,8 +151,18 @@ export class Requests {
   }
 
   #attach(session: Session, { request }: RequestOf<'attach'>): Reply {
-    const { consistency, deadlineMs } = this.#state.config
-    return { type: 'attached', request, path: this.#view.attach(session), consistency, deadlineMs }
+    const { config } = this.#state
+    const { consistency, deadlineMs, deadlineMsMax, inlineWriteSetBytesMax, inlineContextBytesMax } = config
+    return {
+      type: 'attached',
+      request,
+      path: this.#view.attach(session),
+      consistency,
+      deadlineMs,
+      deadlineMsMax,
+      inlineWriteSetBytesMax,
+      inlineContextBytesMax,
+    }
   }
 
   #write(transaction: OpenTransaction, writes: RequestOf<'spill'>['writes']): void {
@@ -225,6 +238,12 @@ export class Requests {
       const context = await this.#handoffs.handoff(transaction, request.durable)
       return { type: 'handed', request: request.request, context }
     })
+  }
+
+  /** Throws what the executor is told; else it is told nothing. */
+  passed(request: RequestOf<'passed'>): void {
+    this.#state.counters.handoffs++
+    this.#handoffs.passed(request)
   }
 
   /** A function's part ends here, whatever comes of it: its handle is not used again. */

@@ -8,7 +8,7 @@ import type { Reply, Request, RequestOf } from '../../wire/messages.js'
 import type { NodeState } from '../state.js'
 import type { View } from '../view/view.js'
 import { errorReply, replyBytes } from './replies.js'
-import type { Requests } from './requests.js'
+import type { Queued, Requests } from './requests.js'
 import { Session } from './session.js'
 import type { Transactions } from './transactions.js'
 
@@ -141,6 +141,10 @@ export class Sessions {
       this.#close(session)
       return
     }
+    if (request.type === 'passed') {
+      this.#passed(session, request)
+      return
+    }
     // What frees a place is not refused, unless there can't be as many places.
     const { requestsPerSessionMax, transactionsMax } = this.#state.config
     const loadMax = request.type === 'end' ? requestsPerSessionMax + transactionsMax : requestsPerSessionMax
@@ -153,6 +157,15 @@ export class Sessions {
     if (session.queue.length === 1) this.#ring.push(session)
   }
 
+  /** At once: who takes the transaction up, and ends it, may be another session, whose turn is sooner. */
+  #passed(session: Session, request: RequestOf<'passed'>): void {
+    try {
+      this.#requests.passed(request)
+    } catch (error) {
+      this.#fail(session, request.request, error)
+    }
+  }
+
   #pump(): void {
     this.#pumpDeferred = false
     this.#pumping = true
@@ -160,8 +173,7 @@ export class Sessions {
     let session = this.#ring.shift()
     while (session !== undefined) {
       const some = session.queue.splice(0, QUANTUM)
-      for (const request of some)
-        if (!session.closed) this.#see(session, request as Parameters<Requests['answer']>[1])
+      for (const request of some) if (!session.closed) this.#see(session, request as Queued)
       if (session.queue.length > 0) this.#ring.push(session)
       if (this.#state.world.clock.monotonic() >= until) break
       session = this.#ring.shift()
@@ -176,7 +188,7 @@ export class Sessions {
     }
   }
 
-  #see(session: Session, request: Parameters<Requests['answer']>[1]): void {
+  #see(session: Session, request: Queued): void {
     let answer: Reply | Promise<Reply>
     try {
       answer = this.#requests.answer(session, request)

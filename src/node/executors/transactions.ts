@@ -79,17 +79,31 @@ export class Transactions {
   resume(session: Session, request: RequestOf<'resume'>): Reply | Promise<Reply> {
     this.#state.counters.resumes++
     this.#admit(session, request.handle, false)
-    const start = request.brief ? this.#handoffs.resumeAtOnce(request.contexts) : undefined
-    if (start === undefined) return this.#resumeLater(session, request)
+    let contexts: readonly Context[]
+    try {
+      contexts = this.#handoffs.read(request.contexts)
+    } catch (error) {
+      mark('fail.context-refused')
+      this.#state.counters.refusedContexts++
+      session.handles.set(request.handle, asVirgaError(error))
+      throw error
+    }
+    const one = request.brief && contexts.length === 1 ? contexts[0] : undefined
+    const start = one && this.#handoffs.resumeAtOnce(one)
+    if (start === undefined) return this.#resumeLater(session, request, contexts)
     const transaction = new OpenTransaction(start, this.#state.config.limits, this.#state.life)
     session.handles.set(request.handle, transaction)
-    return begunReply(request.request, transaction)
+    // Of one of this node the executor knows where to read.
+    const isOwn = one?.sender === this.#state.ledger.origin
+    return begunReply(request.request, transaction, isOwn ? null : this.#snapshotFor(session, transaction))
   }
 
-  async #resumeLater(session: Session, request: RequestOf<'resume'>): Promise<Reply> {
-    let contexts: readonly Context[] = []
+  async #resumeLater(
+    session: Session,
+    request: RequestOf<'resume'>,
+    contexts: readonly Context[],
+  ): Promise<Reply> {
     const starting = (async () => {
-      contexts = this.#handoffs.read(request.contexts)
       const start = await this.#handoffs.resume(contexts, request.onBranchConflict)
       return new OpenTransaction(start, this.#state.config.limits, this.#state.life)
     })()
@@ -97,10 +111,6 @@ export class Transactions {
     try {
       transaction = await this.#settle(session, request.handle, starting)
     } catch (error) {
-      if (VirgaError.is(error) && error.code === 'ContextInvalid') {
-        mark('fail.context-refused')
-        this.#state.counters.refusedContexts++
-      }
       const committed = await this.#committedMeanwhile(contexts[0]?.txn, error)
       if (committed === undefined) throw error
       this.end(session, request.handle)

@@ -1,7 +1,15 @@
 import { cutOf } from '../../core/cut.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { ViewBatch, ViewWriter } from '../../ports/view.js'
-import { encodeMeta, encodeVector, FLOOR_KEY, META_KEY, VIEW_LEASE_MS } from '../../wire/view.js'
+import {
+  encodeMeta,
+  encodeOrigins,
+  encodeVector,
+  FLOOR_KEY,
+  META_KEY,
+  ORIGINS_KEY,
+  VIEW_LEASE_MS,
+} from '../../wire/view.js'
 import type { Floor, Snapshots } from '../collecting/snapshots.js'
 import type { Bases } from '../reading/bases.js'
 import type { ValueCache } from '../reading/value-cache.js'
@@ -33,6 +41,7 @@ export class OpenView {
   #leftOut = 0
   #limit: Floor | undefined
   #floorVersion = 0
+  #named = 0
   #beatMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: OpenViewParts) {
@@ -89,6 +98,12 @@ export class OpenView {
       batch.set(FLOOR_KEY, this.#floor(this.#limit))
     }
     batch.set(META_KEY, this.#meta(true))
+    // Last: what is written besides may have given numbers.
+    const { all } = this.#parts.origins
+    if (this.#named < all.length) {
+      this.#named = all.length
+      batch.set(ORIGINS_KEY, encodeOrigins(all))
+    }
     return batch
   }
 

@@ -1,15 +1,17 @@
 import { type Cut, cutOf, departuresOf } from '../../core/cut.js'
 import type { Origin } from '../../core/ids.js'
 import { VirgaError } from '../../errors.js'
-import type { Vector } from '../../wire/view.js'
-
-/** Up to which number departed origins are seen though they are not named, in the place of an origin's number. */
-const DEPARTURES = 0
+import { DEPARTURES, type Vector } from '../../wire/view.js'
 
 /** Numbers for origins within one view, from 1: its records name origins by them, millions of times. */
 export class OriginNumbers {
   readonly #numbers = new Map<Origin, number>()
   readonly #origins: Origin[] = []
+
+  /** By their numbers, from 1. Grows at its end. */
+  get all(): readonly Origin[] {
+    return this.#origins
+  }
 
   of(origin: Origin): number {
     let number = this.#numbers.get(origin)

@@ -1,13 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Hlc } from '../../../src/core/hlc.js'
+import type { Origin } from '../../../src/core/ids.js'
 import { VirgaError } from '../../../src/errors.js'
 import {
+  decodeOrigins,
   decodeSnapshot,
   decodeVector,
   EntryCursor,
   encodeEntry,
   encodeMeta,
+  encodeOrigins,
   encodeSnapshot,
   encodeVector,
   FOUND,
@@ -234,12 +237,42 @@ describe('an entry', () => {
   })
 })
 
+describe('what the numbers of origins stand for', () => {
+  const origins = fc.array(
+    fc
+      .tuple(fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/), fc.stringMatching(/^[01][0-9a-f]{23}$/))
+      .map(([node, stamp]) => `${node}@${stamp}` as Origin),
+    { maxLength: 5 },
+  )
+
+  test('comes back as it went', () => {
+    fc.assert(
+      fc.property(origins, (all) => {
+        expect(decodeOrigins(encodeOrigins(all))).toEqual(all)
+      }),
+    )
+  })
+
+  test('cut short, extended, or of other names is malformed', () => {
+    const malformed = expect.objectContaining({ code: 'Malformed' })
+    fc.assert(
+      fc.property(origins, fc.nat(), (all, at) => {
+        const bytes = encodeOrigins(all)
+        expect(() => decodeOrigins(bytes.subarray(0, at % bytes.length))).toThrow(malformed)
+        expect(() => decodeOrigins(Buffer.concat([bytes, Buffer.of(0)]))).toThrow(malformed)
+        const more = encodeOrigins([...all, 'no origin' as Origin])
+        expect(() => decodeOrigins(more)).toThrow(malformed)
+      }),
+    )
+  })
+})
+
 describe('golden bytes', () => {
   interface Vectors {
     readonly format: number
     readonly vectors: readonly {
       readonly name: string
-      readonly kind: 'head' | 'floor' | 'entry'
+      readonly kind: 'head' | 'floor' | 'origins' | 'entry'
       readonly record: never
       readonly hex: string
     }[]
@@ -250,6 +283,7 @@ describe('golden bytes', () => {
     head: (record: { vector: [number, number][] }) =>
       encodeMeta({ ...record, vector: new Map(record.vector) } as unknown as ViewMeta),
     floor: (record: [number, number][]) => encodeVector(new Map(record)),
+    origins: (record: Origin[]) => encodeOrigins(record),
     entry: ({ items: all, ...rest }: { items: { value: { kind: number; hex?: string } }[] }) =>
       encodeEntry({
         ...rest,
