@@ -13,7 +13,8 @@ const TURNS = 8
 export class Arrivals {
   readonly #clock: Clock
   readonly #settle: (reply: Reply) => void
-  #waiting: Reply[] = []
+  /** Settled up to `#next`, and then by and by dropped. */
+  #waiting: (Reply | undefined)[] = []
   #next = 0
   #perTurn = 0
   #isDeferred = false
@@ -23,9 +24,16 @@ export class Arrivals {
     this.#settle = settle
   }
 
+  /** Answers in memory, those that were settled a moment ago among them. */
+  get held(): number {
+    return this.#waiting.length
+  }
+
   add(replies: readonly Reply[]): void {
+    this.#compact()
     for (const reply of replies) this.#waiting.push(reply)
     const waiting = this.#waiting.length - this.#next
+    // Not less than before in the same backlog, or its end would take ever more turns.
     this.#perTurn = Math.max(this.#perTurn, PER_TURN_MIN, Math.ceil(waiting / TURNS))
     if (!this.#isDeferred) this.#some(this.#perTurn)
   }
@@ -37,7 +45,8 @@ export class Arrivals {
 
   #some(count: number): void {
     for (let left = count; left > 0 && this.#next < this.#waiting.length; ) {
-      const reply = this.#waiting[this.#next++]!
+      const reply = this.#waiting[this.#next]!
+      this.#waiting[this.#next++] = undefined
       // Nobody waits for that, as a rule.
       if (reply.type !== 'begun') left--
       this.#settle(reply)
@@ -49,6 +58,13 @@ export class Arrivals {
     this.#waiting = []
     this.#next = 0
     this.#perTurn = 0
+  }
+
+  /** Under steady load there is always something that waits. */
+  #compact(): void {
+    if (2 * this.#next < this.#waiting.length) return
+    this.#waiting = this.#waiting.slice(this.#next)
+    this.#next = 0
   }
 
   #later(): void {

@@ -1,5 +1,5 @@
 import type { Context, WriteSet } from '../core/context.js'
-import { HybridClock } from '../core/hlc.js'
+import { HLC_ZERO, type Hlc, HybridClock } from '../core/hlc.js'
 import { ATTEMPT_ENTROPY_BYTES, type Attempt, makeAttempt } from '../core/ids.js'
 import { WriteSetBuilder, type Writes } from '../core/write-set.js'
 import { contextText, encodeContext, type Mac } from '../wire/context.js'
@@ -7,8 +7,8 @@ import type { NodeDefaults } from './attachment.js'
 import type { ClientWorld } from './world.js'
 
 /**
- * What this client hands off without its node: contexts of small write sets, made and signed here. Their clock is one of its own: above all
- * that is upstream, and near the machine's.
+ * What this client hands off without its node: contexts of small write sets, made and signed here. Their clocks are near the machine's, and
+ * above all that is upstream: that moves no clock of this process, since who made the upstream may be far ahead.
  */
 export class OwnContexts {
   readonly #world: ClientWorld
@@ -35,14 +35,17 @@ export class OwnContexts {
     const bytes = WriteSetBuilder.sizeOf(writes)
     if (bytes > limits.inlineWriteSetBytesMax) return undefined
     let sum = bytes
+    let upstream = HLC_ZERO
     for (const { body, hlc } of base.lineage) {
-      this.#clock.observe(hlc)
+      if (hlc > upstream) upstream = hlc
       if (body.kind === 'inline') sum += WriteSetBuilder.sizeOf(body.writes)
     }
     if (sum > limits.inlineContextBytesMax) return undefined
+    const hlc = Math.max(this.#clock.tick(this.#world.clock.now()), upstream + 1) as Hlc
     const sealed: WriteSet = {
-      id: `${this.#client}:${++this.#sealed}`,
-      hlc: this.#clock.tick(this.#world.clock.now()),
+      // With its clock: a process may be a copy of another one.
+      id: `${this.#client}:${++this.#sealed}:${hlc.toString(36)}`,
+      hlc,
       parents: base.heads,
       body: { kind: 'inline', writes },
     }

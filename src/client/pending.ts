@@ -18,10 +18,13 @@ const SWEEP_MS = 25
 export class Pending {
   readonly #clock: Clock
   readonly #waiting = new Map<number, Waiting>()
+  readonly #beforeJudging: () => void
   #sweeper: Timer | undefined
 
-  constructor(clock: Clock) {
+  /** @param beforeJudging settles what has come, before anything is given up for not having come */
+  constructor(clock: Clock, beforeJudging: () => void = () => undefined) {
     this.#clock = clock
+    this.#beforeJudging = beforeJudging
   }
 
   get size(): number {
@@ -62,9 +65,15 @@ export class Pending {
     return waiting
   }
 
+  #isAnyDue(now: number): boolean {
+    for (const { expiresAt } of this.#waiting.values()) if (now >= expiresAt) return true
+    return false
+  }
+
   #sweep(): void {
     this.#sweeper = undefined
     const now = this.#clock.monotonic()
+    if (this.#isAnyDue(now)) this.#beforeJudging()
     for (const [request, { expiresAt, what }] of this.#waiting) {
       if (now < expiresAt) continue
       this.fail(

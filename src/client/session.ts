@@ -54,6 +54,7 @@ export class Session {
   /** What can wait for others. */
   #soon: Request[] = []
   #soonTimer: Timer | undefined
+  #soonSentMs = Number.NEGATIVE_INFINITY
   #flushDeferred = false
   #lastRequest = 0
   #epoch = 0
@@ -69,7 +70,7 @@ export class Session {
     this.#world = world
     this.#options = options
     this.#events = events
-    this.#pending = new Pending(world.clock)
+    this.#pending = new Pending(world.clock, () => this.#arrivals.drain())
     this.#client = toHex(world.random.bytes(CLIENT_ID_BYTES))
     this.#arrivals = new Arrivals(world.clock, (reply) => this.#settle(reply))
     world.link.open({
@@ -134,12 +135,15 @@ export class Session {
     if (this.#isUp && !this.#closed) this.#enqueue(message)
   }
 
-  /** The same, within some milliseconds: what is sent meanwhile, and others of these, share its frame. */
+  /**
+   * The same, where nothing hangs on the moment: the first goes at once, since this process may be stopped at any time; those of the
+   * next milliseconds share a frame, with what is sent meanwhile. It outlives a connection, not the node.
+   */
   postSoon(message: Unnumbered<Request>): void {
     if (!this.#isUp || this.#closed) return
     this.#soon.push({ ...message, request: ++this.#lastRequest } as Request)
     if (this.#soon.length >= SOON_MAX) this.#flush()
-    else this.#soonTimer ??= this.#world.clock.timer(SOON_MS, () => this.#flush())
+    else this.#flushSoon()
   }
 
   async close(): Promise<void> {
@@ -186,16 +190,35 @@ export class Session {
     })
   }
 
+  #flushSoon(): void {
+    if (this.#soonTimer !== undefined) return
+    const { clock } = this.#world
+    const waitMs = this.#soonSentMs + SOON_MS - clock.monotonic()
+    if (waitMs > 0) this.#soonTimer = clock.timer(waitMs, () => this.#flush())
+    else {
+      this.#soonSentMs = clock.monotonic()
+      queueMicrotask(() => this.#flush())
+    }
+  }
+
   #flush(): void {
-    const requests = this.#soon.length === 0 ? this.#outgoing : [...this.#soon, ...this.#outgoing]
-    if (requests.length === 0) return
+    const soon = this.#soon
+    const requests = soon.length === 0 ? this.#outgoing : [...soon, ...this.#outgoing]
+    if (requests.length === 0 || !this.#isUp) return
+    const waited = this.#outgoing
     this.#outgoing = []
     this.#outgoingBytes = 0
-    this.#soon = []
     this.#soonTimer?.cancel()
     this.#soonTimer = undefined
+    if (soon.length > 0) this.#soonSentMs = this.#world.clock.monotonic()
+    this.#soon = []
     if (this.#world.link.send(requestFrames.encode(requests))) return
-    for (const { request } of requests) {
+    // Others may still be taken.
+    if (soon.length < SOON_MAX) {
+      this.#soon = soon
+      this.#flushSoon()
+    }
+    for (const { request } of waited) {
       this.#pending.fail(
         request,
         new VirgaError('Busy', 'the node does not take requests as fast as they are made'),
@@ -258,12 +281,14 @@ export class Session {
   }
 
   #welcomed(welcome: ReplyOf<'welcome'>): void {
+    if (this.#welcome?.origin !== welcome.origin) this.#soon = []
     this.#welcome = welcome
     this.#contextMac = this.#world.macOf(welcome.contextKey)
     this.#epoch++
     this.#isUp = true
     this.#pending.settle(welcome)
     this.#events.onUp()
+    if (this.#soon.length > 0) this.#flushSoon()
     for (const wake of this.#waitingForUp.splice(0)) wake()
     this.#keepUp(Math.min(PING_MS_MAX, welcome.sessionTimeoutMs / PINGS_PER_TIMEOUT))
   }
@@ -279,7 +304,6 @@ export class Session {
     this.#ping?.cancel()
     this.#outgoing = []
     this.#outgoingBytes = 0
-    this.#soon = []
     this.#soonTimer?.cancel()
     this.#soonTimer = undefined
     this.#events.onDown()

@@ -92,7 +92,11 @@ export class View {
       const length = this.#readHead()
       if (length < 0 || !this.#isLeased()) return undefined
       const { moment, epoch } = this.#head
-      if (this.#last?.moment !== moment || this.#last.epoch !== epoch) {
+      // What has happened may have got another place, without anything else happening.
+      if (
+        this.#last?.moment !== moment ||
+        !MetaCursor.endsWith(this.#reader.bytes, length, this.#last.record)
+      ) {
         const record = MetaCursor.snapshotOf(this.#reader.bytes, length)
         this.#last = { moment, epoch, record, places: undefined, floorVersion: -1 }
       }

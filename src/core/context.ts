@@ -10,9 +10,16 @@ export type WriteSetBody =
   /** Small: they travel in the context. */
   | { readonly kind: 'inline'; readonly writes: Writes }
   /** In the memory of the node incarnation that sealed it. */
-  | { readonly kind: 'held'; readonly origin: Origin; readonly keys?: readonly string[] }
-  /** In storage, as the blob of this name. `keys` names what is written there, if that is not too long. */
-  | { readonly kind: 'durable'; readonly blob: string; readonly keys?: readonly string[] }
+  | ({ readonly kind: 'held'; readonly origin: Origin } & Elsewhere)
+  /** In storage, as the blob of this name. */
+  | ({ readonly kind: 'durable'; readonly blob: string } & Elsewhere)
+
+interface Elsewhere {
+  /** What is written there, if that is not too long. */
+  readonly keys?: readonly string[]
+  /** That a node has put it there. */
+  readonly proof?: Uint8Array
+}
 
 /** What one function execution wrote, sealed at its handoff. */
 export interface WriteSet {

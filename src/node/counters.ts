@@ -10,6 +10,8 @@ export class Counters {
   transactionsDropped = 0
   deadlinesExceeded = 0
   handoffs = 0
+  /** Executors told that they have handed off by themselves. */
+  passed = 0
   resumes = 0
   cacheHits = 0
   cacheMisses = 0

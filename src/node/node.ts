@@ -171,7 +171,7 @@ export class CacheNode {
       inbox: () => this.#inbox,
       repair: () => this.#repair,
       isFresh,
-      onEnded: (txn) => this.#settled(txn),
+      onEnded: (txn) => this.#settled(txn, false),
     })
     this.#peers = new Peers(world, config, this.origin, counters, subscriber)
     this.#seeker = new Seeker(clock, this.#membership, this.#peers)
@@ -271,8 +271,8 @@ export class CacheNode {
       reach,
       flush: () => this.#publisher.flush(),
       recordOf: (cut) => this.#view.recordOf(cut),
-      snapshotOf: (record) => this.#view.snapshotOf(record),
-      mac: signing.mac,
+      namedCutOf: (record) => this.#view.namedCutOf(record),
+      signing,
       known: this.#known,
     })
     this.#transactions = new Transactions({
@@ -418,15 +418,15 @@ export class CacheNode {
   }
 
   /** Nothing of the transaction will be asked for again. */
-  #settled(txn: TxnId): void {
+  #settled(txn: TxnId, isDecided = true): void {
     this.#held.drop(txn)
     this.#known.drop(txn)
     this.#pins.end(txn)
-    this.#snapshots.ended(txn)
+    this.#snapshots.ended(txn, isDecided)
   }
 
   #endedEverywhere(txn: TxnId): void {
-    this.#settled(txn)
+    this.#settled(txn, false)
     this.#publisher.ended(txn)
   }
 

@@ -13,6 +13,8 @@ import { attempt, cut, hlc, origin, packCut, txnId, unpackCut, writes } from './
  */
 const CONTEXT_VERSION = 2
 export const CODE_BYTES = 32
+/** MessagePack values in one context, arrays included: a thousand branches that are joined, of some dozens of keys each. */
+const VALUES_MAX = 262_144
 
 /** HMAC-SHA-256 under some key. */
 export type Mac = (payload: Uint8Array) => Uint8Array
@@ -20,13 +22,17 @@ export type MacFactory = (key: Uint8Array) => Mac
 
 /** What contexts of a cluster are signed by. */
 export interface ContextSigning {
+  /** Told to executors. */
   readonly key: Uint8Array
   readonly mac: Mac
+  /** Under a key that executors are not told. */
+  readonly nodeMac: Mac
 }
 
 export function contextSigning(clusterKey: Uint8Array, macOf: MacFactory): ContextSigning {
-  const key = macOf(clusterKey)(Buffer.from('context'))
-  return { key, mac: macOf(key) }
+  const derive = macOf(clusterKey)
+  const key = Uint8Array.from(derive(Buffer.from('context')))
+  return { key, mac: macOf(key), nodeMac: macOf(Uint8Array.from(derive(Buffer.from('node')))) }
 }
 
 const writeSet = tuple(
@@ -38,6 +44,7 @@ const writeSet = tuple(
   nullable(origin),
   nullable(text),
   nullable(list(text)),
+  nullable(bytes),
 )
 
 const CONTEXT = new Struct({
@@ -105,14 +112,15 @@ export function contextBytes(text: string): Buffer {
 
 function read(payload: Uint8Array): Context {
   try {
-    const items = unpack(payload) as readonly unknown[]
+    const items = unpack(payload, VALUES_MAX) as readonly unknown[]
     if (items[0] !== CONTEXT_VERSION)
       throw invalid(`it has version ${String(items[0])}; this version of virga reads ${CONTEXT_VERSION}`)
     const { cut, departures, lineage, snapshot, ...rest } = CONTEXT.read(items, 1)
     const context = { ...rest, cut: unpackCut(cut, departures), lineage: lineage.map(unpackWriteSet) }
     return snapshot === null ? context : { ...context, snapshot }
   } catch (cause) {
-    if (VirgaError.is(cause) && cause.code === 'ContextInvalid') throw cause
+    if (VirgaError.is(cause) && (cause.code === 'ContextInvalid' || cause.code === 'LimitExceeded'))
+      throw cause
     throw invalid('it can not be read', cause)
   }
 }
@@ -120,19 +128,21 @@ function read(payload: Uint8Array): Context {
 function packWriteSet({ id, hlc, parents, body }: WriteSet): Infer<typeof writeSet> {
   switch (body.kind) {
     case 'inline':
-      return [id, hlc, parents, 'inline', [...body.writes], null, null, null]
+      return [id, hlc, parents, 'inline', [...body.writes], null, null, null, null]
     case 'held':
-      return [id, hlc, parents, 'held', null, body.origin, null, body.keys ?? null]
+      return [id, hlc, parents, 'held', null, body.origin, null, body.keys ?? null, body.proof ?? null]
     case 'durable':
-      return [id, hlc, parents, 'durable', null, null, body.blob, body.keys ?? null]
+      return [id, hlc, parents, 'durable', null, null, body.blob, body.keys ?? null, body.proof ?? null]
   }
 }
 
-function unpackWriteSet([id, at, parents, kind, inline, holder, blob, keys]: Infer<
+function unpackWriteSet([id, at, parents, kind, inline, holder, blob, keys, proof]: Infer<
   typeof writeSet
 >): WriteSet {
   const body = unpackBody(kind, inline, holder, blob)
-  return { id, hlc: at, parents, body: body.kind === 'inline' || keys === null ? body : { ...body, keys } }
+  if (body.kind === 'inline') return { id, hlc: at, parents, body }
+  const more = { ...(keys === null ? {} : { keys }), ...(proof === null ? {} : { proof }) }
+  return { id, hlc: at, parents, body: { ...body, ...more } }
 }
 
 function unpackBody(
@@ -148,7 +158,7 @@ function unpackBody(
 }
 
 /** The time must not tell how much of a forged code was right. */
-function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
+export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   let difference = 0
   for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!

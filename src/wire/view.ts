@@ -93,6 +93,13 @@ export class MetaCursor {
     this.epoch = data.getFloat64(META_SNAPSHOT + SNAPSHOT_EPOCH, true)
   }
 
+  /** Whether that is the snapshot that the record ends with. */
+  static endsWith(bytes: Uint8Array, length: number, snapshot: Uint8Array): boolean {
+    if (length !== META_SNAPSHOT + snapshot.length) return false
+    for (let i = 0; i < snapshot.length; i++) if (bytes[META_SNAPSHOT + i] !== snapshot[i]) return false
+    return true
+  }
+
   /** A copy of the snapshot that the record ends with. */
   static snapshotOf(bytes: Uint8Array, length: number): Uint8Array {
     return new Uint8Array(bytes.subarray(META_SNAPSHOT, length))

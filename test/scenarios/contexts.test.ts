@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import type { Context } from '../../src/core/context.js'
+import { transactionId } from '../../src/compose/transaction-id.js'
+import type { Context, WriteSetBody } from '../../src/core/context.js'
 import { type Hlc, hlcAt } from '../../src/core/hlc.js'
 import { makeAttempt } from '../../src/core/ids.js'
 import type { ErrorCode } from '../../src/errors.js'
@@ -98,6 +99,43 @@ test('past its deadline a context is refused, what it held is let go, and its id
   expect(await virga.get('y')).toBeUndefined()
 })
 
+test('where a write set is, is believed of the transaction, attempt and write set alone that a node has put there', async () => {
+  const node = await testNode()
+  const virga = await node.connect()
+  const large = 'y'.repeat(10_000)
+  const ids = ['its own', 'another'].map((name) => transactionId(name, Date.now()))
+  const [held, other] = [
+    await virga.step(undefined, (tx) => tx.put('held', large), { id: ids[0] }),
+    await virga.step(undefined, (tx) => tx.put('secret', large), { id: ids[1] }),
+  ]
+  const raw = await greeted(node.socket)
+  const [, , contextKey] = await raw.ask('hello', 'the same one again', 0, '', '')
+  const mac = macOf(contextKey as Uint8Array)
+  const [mine, theirs] = [held, other].map(({ context }) => decodeContext(contextBytes(context), mac)) as [
+    Context,
+    Context,
+  ]
+  const [write, secret] = [mine.lineage[0]!, theirs.lineage[0]!]
+  for (const change of [
+    { lineage: [secret], heads: [secret.id] },
+    { lineage: [{ ...secret, body: write.body }], heads: [secret.id] },
+    { lineage: [{ ...write, body: secret.body }] },
+    { txn: theirs.txn },
+    { txn: theirs.txn, lineage: [secret], heads: [secret.id] },
+  ]) {
+    const text = contextText(encodeContext({ ...mine, ...change }, mac))
+    await expectCode(virga.commit(text), 'ContextInvalid')
+  }
+  // What a node has proven is passed on by executors, with what they have written.
+  const next = await virga.step(held.context, (tx) => tx.put('small', 1))
+  await virga.commit(next.context)
+  expect([await virga.get('held'), await virga.get('small'), await virga.get('secret')]).toEqual([
+    large,
+    1,
+    undefined,
+  ])
+})
+
 test('what an executor makes up in a context is held to what it could have sent, and comes to nothing else', async () => {
   const node = await testNode()
   const virga = await node.connect()
@@ -113,6 +151,9 @@ test('what an executor makes up in a context is held to what it could have sent,
       body: { kind: 'inline', writes: new Map([[key, value]]) },
     })),
   })
+  const elsewhere = (body: WriteSetBody): Partial<Context> => ({
+    lineage: context.lineage.map((writeSet) => ({ ...writeSet, body })),
+  })
   const farAhead = hlcAt(Date.now() + 3_600_000)
   const madeUp: readonly (readonly [ErrorCode, Partial<Context>])[] = [
     ['InvalidArgument', writing('', encodeValue('no key'))],
@@ -122,10 +163,14 @@ test('what an executor makes up in a context is held to what it could have sent,
     ['ContextInvalid', { attempt: makeAttempt(farAhead, new Uint8Array(5)) }],
     ['InvalidArgument', { deadlineMs: Date.now() + 365 * 86_400_000 }],
     ['SnapshotUnavailable', { cut: new Map([[context.sender, 1_000_000]]) }],
-    [
-      'WriteSetLost',
-      { lineage: context.lineage.map((one) => ({ ...one, body: { kind: 'held', origin: context.sender } })) },
-    ],
+    // A step beyond what is believed, from where the one before has led.
+    ['ContextInvalid', writing('x', encodeValue('of later'), hlcAt(Date.now() + 660_000))],
+    ['LimitExceeded', writing('x', new Uint8Array(65 * 1024))],
+    ['ContextInvalid', { cut: new Map([[context.sender, 0]]) }],
+    // Only nodes say where write sets are.
+    ['ContextInvalid', elsewhere({ kind: 'held', origin: context.sender })],
+    ['ContextInvalid', elsewhere({ kind: 'held', origin: context.sender, proof: new Uint8Array(16) })],
+    ['ContextInvalid', elsewhere({ kind: 'durable', blob: `${context.attempt}:v${context.sender}:1` })],
   ]
   for (const [code, change] of madeUp) {
     const text = contextText(encodeContext({ ...context, ...change }, mac))

@@ -1,8 +1,16 @@
 /** A function hands off without its node: what is said of it, what is kept for it, and when the node is asked all the same. */
 import { expect, test } from 'vitest'
+import { hlcAt } from '../../src/core/hlc.js'
 import { makeTxnId } from '../../src/core/ids.js'
+import { CLUSTER_KEY } from '../../src/core/layout.js'
 import { macOf } from '../../src/platform/mac.js'
-import { contextBytes, decodeContext } from '../../src/wire/context.js'
+import {
+  contextBytes,
+  contextSigning,
+  contextText,
+  decodeContext,
+  encodeContext,
+} from '../../src/wire/context.js'
 import { type Cluster, withCluster } from '../support/cluster-in-process.js'
 import { type ClusterNode, startCluster } from '../support/cluster-processes.js'
 import { converged } from '../support/convergence.js'
@@ -41,16 +49,15 @@ test('a DAG of small functions waits for its commit alone', async () => {
     const [first, second, third] = [cluster.client(), cluster.client(), cluster.client()]
     await cluster.clock.advance(100)
     const before = cluster.count('requests')
-    // None of these gives the node a turn.
     const one = await first.step(undefined, async (tx) => tx.put('a', `${await tx.get('a')}, 1`))
     const two = await second.step(one.context, async (tx) => tx.put('b', `${await tx.get('a')}, 2`))
     const tx = await third.resume(two.context)
     tx.put('c', `${await tx.get('b')}, 3`)
-    expect(cluster.count('requests')).toBe(before)
+    // That the first has handed off, which nobody waits for.
+    expect(cluster.count('requests')).toBe(before + 1)
     const receipt = await cluster.until(tx.commit())
     expect(receipt.id).toBe(one.id)
-    // The resume and the commit; and that the first has handed off.
-    await cluster.clock.advance(100)
+    // The resume and the commit.
     expect(cluster.count('requests')).toBe(before + 3)
     expect(await cluster.until(first.transaction((each) => each.getMany(['a', 'b', 'c'])))).toEqual([
       'old, 1',
@@ -107,6 +114,52 @@ test('one that only reads leaves no trace, and one whose last function did not w
     const looked = await virga.step(written.context, (tx) => tx.get('a'))
     await cluster.until(virga.commit(looked.context))
     expect(await cluster.until(virga.get('a'))).toBe('new')
+  })
+})
+
+test('one that has ended without a decision before the node is told of it is kept no more', async () => {
+  await withView(async (cluster) => {
+    const [first, second] = [cluster.client(), cluster.client()]
+    await cluster.clock.advance(100)
+    // The first goes at once, others wait some milliseconds.
+    await first.step(undefined, (tx) => tx.get('a'), { deadlineMs: 1_000 })
+    const read = await first.step(undefined, (tx) => tx.get('a'))
+    await cluster.until(second.commit(read.context))
+    const given = await first.step(undefined, (tx) => tx.put('a', 'given up'))
+    await cluster.until(second.cancel(given.id))
+    await cluster.clock.advance(1_000)
+    expect(cluster.count('handedOver')).toBe(1)
+    await cluster.clock.advance(60_000)
+    expect(cluster.count('handedOver')).toBe(0)
+  })
+})
+
+test('a context of a time far ahead is refused, and moves neither the clock of the node nor that of who took it up', async () => {
+  await withView(async (cluster) => {
+    const virga = cluster.client()
+    await cluster.clock.advance(100)
+    const { context } = await virga.step(undefined, (tx) => tx.put('a', 1))
+    const [key] = await cluster.until(cluster.storage.get([CLUSTER_KEY]))
+    const { mac } = contextSigning(key!, macOf)
+    const own = decodeContext(contextBytes(context), mac)
+    // As far as is believed, again and again, and then too far.
+    for (const minutes of [9, 9, 9, 11, 600]) {
+      const hlc = hlcAt(cluster.clock.now() + minutes * 60_000)
+      const lineage = own.lineage.map((writeSet) => ({ ...writeSet, hlc }))
+      const ahead = contextText(encodeContext({ ...own, lineage }, mac))
+      const next = await virga.step(ahead, (tx) => tx.put('b', 1))
+      const tx = await cluster.until(virga.resume(next.context))
+      const read = cluster.until(tx.get('not in the view'))
+      if (minutes < 10) expect(await read).toBeUndefined()
+      else await expect(read).rejects.toMatchObject({ code: 'ContextInvalid' })
+      await tx.abort()
+    }
+    const { context: unrelated } = await virga.step(undefined, (tx) => tx.put('c', 'mine'))
+    expect(decodeContext(contextBytes(unrelated), mac).lineage[0]!.hlc).toBeLessThan(
+      hlcAt(cluster.clock.now() + 1_000),
+    )
+    await cluster.until(virga.commit(unrelated))
+    expect(await cluster.until(virga.get('c'))).toBe('mine')
   })
 })
 

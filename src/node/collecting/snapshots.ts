@@ -14,6 +14,10 @@ const LAG_MS = 1_500
 /** Clocks of nodes differ: a deadline has passed everywhere only so much later. */
 const DEADLINE_MARGIN_MS = 30_000
 
+/** For so long a transaction that ended is remembered, and so many of them. */
+const ENDED_MS = 10_000
+const ENDED_MAX = 16_384
+
 interface HandedOver {
   cut: Cut
   deadlineMs: number
@@ -62,6 +66,8 @@ export class Snapshots {
   readonly #open: () => Iterable<Cut>
   readonly #held = new Set<Held>()
   readonly #handedOver = new Map<TxnId, HandedOver>()
+  /** By the transaction, until when it is remembered. */
+  readonly #endedUntilMs = new Map<TxnId, number>()
   readonly #samples: Sample[] = []
   #published: Cut = EMPTY_CUT
   #floor: Cut = EMPTY_CUT
@@ -203,9 +209,24 @@ export class Snapshots {
     known.deadlineMs = Math.max(known.deadlineMs, deadlineMs)
   }
 
-  /** The transaction is decided, or ended without a decision. */
-  ended(txn: TxnId): void {
+  /** The transaction is decided, as the history tells, or ended without a decision. */
+  ended(txn: TxnId, isDecided: boolean): void {
     this.#handedOver.delete(txn)
+    if (!isDecided) this.#remember(txn)
+  }
+
+  /** An executor may be about to tell that it has handed it off. */
+  #remember(txn: TxnId): void {
+    const nowMs = this.#clock.monotonic()
+    for (const [oldest, untilMs] of this.#endedUntilMs) {
+      if (untilMs > nowMs && this.#endedUntilMs.size < ENDED_MAX) break
+      this.#endedUntilMs.delete(oldest)
+    }
+    this.#endedUntilMs.set(txn, nowMs + ENDED_MS)
+  }
+
+  hasEnded(txn: TxnId): boolean {
+    return this.#endedUntilMs.has(txn)
   }
 
   dropExpired(nowMs: number): void {

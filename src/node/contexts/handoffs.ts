@@ -17,7 +17,7 @@ import { VirgaError } from '../../errors.js'
 import { limitExceeded } from '../../limits.js'
 import { mark } from '../../marks.js'
 import type { StorageEntry } from '../../ports/storage.js'
-import { decodeContext, encodeContext, type Mac } from '../../wire/context.js'
+import { type ContextSigning, decodeContext, encodeContext, type Mac } from '../../wire/context.js'
 import type { RequestOf } from '../../wire/messages.js'
 import { encodeOrder, encodePin, encodeWriteSet } from '../../wire/records.js'
 import type { Snapshots } from '../collecting/snapshots.js'
@@ -28,10 +28,14 @@ import type { HeldWriteSets } from './held-write-sets.js'
 import { codeOf, type KnownContexts } from './known-contexts.js'
 import { checkContext, checkDeadline } from './made-by-executors.js'
 import type { Pins } from './pins.js'
+import { References } from './references.js'
 import type { WriteSets } from './write-sets.js'
 
 /** Branches joined at once. Each pair of them is compared. More can be joined in stages. */
 const CONTEXTS_MAX = 1_000
+
+/** Transactions that executors have handed off by themselves, for each that may be open. */
+const KEPT_PER_TRANSACTION = 4
 
 /** Keys of a write set that a context names without their values. */
 const TOLD_KEYS_MAX = 64
@@ -57,10 +61,9 @@ export interface HandoffsParts {
   readonly flush: () => void
   /** What executors here read at in the view, at a cut; null: they must ask. */
   readonly recordOf: (cut: Cut) => Uint8Array | null
-  /** The cut of a snapshot that an executor took from the view. Throws `SnapshotTooOld`, `Malformed`. */
-  readonly snapshotOf: (record: Uint8Array) => Cut
-  /** Signs contexts. */
-  readonly mac: Mac
+  /** The cut that a snapshot from the view names. Throws `SnapshotTooOld`, `Malformed`. */
+  readonly namedCutOf: (record: Uint8Array) => Cut
+  readonly signing: ContextSigning
   readonly known: KnownContexts
 }
 
@@ -81,8 +84,9 @@ export class Handoffs {
   readonly #reach: HandoffsParts['reach']
   readonly #flush: () => void
   readonly #recordOf: HandoffsParts['recordOf']
-  readonly #snapshotOf: HandoffsParts['snapshotOf']
+  readonly #namedCutOf: HandoffsParts['namedCutOf']
   readonly #mac: Mac
+  readonly #references: References
   readonly #known: KnownContexts
   #sealed = 0
   /** Up to where each origin's order is in storage, as far as this node has put it there since it was last out of touch. */
@@ -99,8 +103,9 @@ export class Handoffs {
     this.#reach = parts.reach
     this.#flush = parts.flush
     this.#recordOf = parts.recordOf
-    this.#snapshotOf = parts.snapshotOf
-    this.#mac = parts.mac
+    this.#namedCutOf = parts.namedCutOf
+    this.#mac = parts.signing.mac
+    this.#references = new References(parts.signing.nodeMac)
     this.#known = parts.known
   }
 
@@ -136,18 +141,21 @@ export class Handoffs {
 
   /**
    * An executor has handed off by itself a transaction that began in the view: its snapshot is kept as if it had been handed off here.
-   * Throws `SnapshotTooOld`, `Malformed`, `InvalidArgument`.
+   * Throws `SnapshotTooOld`, `Malformed`, `InvalidArgument`, `Busy`.
    */
   passed({ id, deadlineMs, snapshot }: RequestOf<'passed'>): void {
     this.#flush()
     const { world, config, history } = this.#state
     checkDeadline(deadlineMs, world.clock.now(), config)
-    if (history.has(id)) {
-      // Whoever took it up was quicker, by another connection.
+    // Whoever took it up was quicker, by another connection.
+    if (history.has(id) || this.#snapshots.hasEnded(id)) {
       mark('pass.settled')
       return
     }
-    this.#snapshots.handedOver(id, this.#snapshotOf(snapshot), deadlineMs)
+    if (this.#snapshots.handedOverCount >= KEPT_PER_TRANSACTION * config.transactionsMax) {
+      throw new VirgaError('Busy', 'the node keeps the snapshots of as many transactions as it may')
+    }
+    this.#snapshots.handedOver(id, this.#namedCutOf(snapshot), deadlineMs)
     mark('pass.kept')
   }
 
@@ -168,6 +176,7 @@ export class Handoffs {
     const context = decodeContext(own, this.#mac)
     const { config, clock, world } = this.#state
     checkContext(context, config, clock.last, world.clock.now())
+    this.#references.check(context)
     return context
   }
 
@@ -274,7 +283,11 @@ export class Handoffs {
     if (!travels && !durable) this.#held.keep(start.txn, id, writes, own.bytes, start.deadlineMs)
     const body: WriteSetBody = travels
       ? { kind: 'inline', writes }
-      : { kind: 'held', origin: this.#state.ledger.origin, ...keysOf(writes) }
+      : this.#references.proven(start, id, {
+          kind: 'held',
+          origin: this.#state.ledger.origin,
+          ...keysOf(writes),
+        })
     const hlc = this.#state.clock.tick(this.#state.world.clock.now())
     return { writeSet: { id, hlc, parents: start.upstream.heads, body }, writes }
   }
@@ -297,7 +310,11 @@ export class Handoffs {
       if (writeSet.body.kind !== 'held') return writeSet
       const blob = blobName(context.attempt, `w${writeSet.id}`)
       entries.push({ ...blobKey(context.txn, blob), value: encodeWriteSet(bodies.get(writeSet.id)!) })
-      return { ...writeSet, body: { kind: 'durable', blob, ...keysOf(bodies.get(writeSet.id)!) } }
+      const keys = keysOf(bodies.get(writeSet.id)!)
+      return {
+        ...writeSet,
+        body: this.#references.proven(context, writeSet.id, { kind: 'durable', blob, ...keys }),
+      }
     })
     const made = { ...context, lineage }
     await this.#pins.reserve(made)

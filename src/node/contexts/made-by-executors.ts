@@ -2,6 +2,7 @@ import type { Context } from '../../core/context.js'
 import { type Hlc, hlcAt } from '../../core/hlc.js'
 import { attemptHlc } from '../../core/ids.js'
 import { checkKey } from '../../core/keys.js'
+import { WriteSetBuilder } from '../../core/write-set.js'
 import { VirgaError } from '../../errors.js'
 import { limitExceeded } from '../../limits.js'
 import type { NodeConfig } from '../config.js'
@@ -14,14 +15,18 @@ import type { NodeConfig } from '../config.js'
  * @param last of this node's clock
  */
 export function checkContext(
-  { txn, attempt, deadlineMs, lineage }: Context,
-  { limits, clockSkewMsMax, deadlineMsMax }: NodeConfig,
+  { txn, attempt, deadlineMs, cut, lineage }: Context,
+  { limits, clockSkewMsMax, deadlineMsMax, inlineContextBytesMax }: NodeConfig,
   last: Hlc,
   nowMs: number,
 ): void {
   checkDeadline(deadlineMs, nowMs, { clockSkewMsMax, deadlineMsMax })
-  const latest = Math.max(last, hlcAt(nowMs)) + hlcAt(clockSkewMsMax)
+  // What is not above this node's clock moves nothing. What is may be so far ahead of the machine's and no further, however often it comes.
+  const latest = Math.max(last, hlcAt(nowMs + clockSkewMsMax))
   if (attemptHlc(attempt) > latest) throw ahead(txn)
+  // A cut names what it sees something of.
+  for (const seq of cut.values()) if (seq === 0) throw refused(txn, 'its cut names an origin in vain')
+  let inline = 0
   for (const { hlc, body } of lineage) {
     if (hlc > latest) throw ahead(txn)
     if (body.kind !== 'inline') continue
@@ -30,7 +35,10 @@ export function checkContext(
       const bytes = value?.length ?? 0
       if (bytes > limits.valueBytesMax) throw limitExceeded('a value', bytes, limits.valueBytesMax, 'bytes')
     }
+    inline += WriteSetBuilder.sizeOf(body.writes)
   }
+  if (inline > inlineContextBytesMax)
+    throw limitExceeded('what travels in a context', inline, inlineContextBytesMax, 'bytes')
 }
 
 /** Throws `InvalidArgument` for what no transaction can have that has begun by now. */
@@ -47,8 +55,9 @@ export function checkDeadline(
 }
 
 function ahead(txn: string): VirgaError {
-  return new VirgaError(
-    'ContextInvalid',
-    `a context of ${txn} was refused: it is of a time far ahead of this node`,
-  )
+  return refused(txn, 'it is of a time far ahead of this node')
+}
+
+function refused(txn: string, why: string): VirgaError {
+  return new VirgaError('ContextInvalid', `a context of ${txn} was refused: ${why}`)
 }

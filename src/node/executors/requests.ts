@@ -242,7 +242,7 @@ export class Requests {
 
   /** Throws what the executor is told; else it is told nothing. */
   passed(request: RequestOf<'passed'>): void {
-    this.#state.counters.handoffs++
+    this.#state.counters.passed++
     this.#handoffs.passed(request)
   }
 

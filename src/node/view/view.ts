@@ -196,6 +196,21 @@ export class View {
     return cut
   }
 
+  /**
+   * The cut that a snapshot names, as it stands in a context that an executor has made. Throws `SnapshotTooOld` if others may have
+   * collected what it needs, or it sees some of that by places that it does not name; `Malformed`.
+   */
+  namedCutOf(record: Uint8Array): Cut {
+    const { history, life } = this.#parts.state
+    const { snapshots } = this.#parts
+    const { moment, epoch, vector } = decodeSnapshot(record)
+    if (epoch !== life.epoch || moment > history.moment) throw tooOld()
+    const cut = this.#origins.cut(vector)
+    if (!history.covers(cut) || departuresOf(cut) > history.leftOut) throw tooOld()
+    if (!snapshots.includes(cut, snapshots.limit.cut)) throw tooOld()
+    return cut
+  }
+
   /** What an executor needs to read at a cut in the view; null: it must ask the node. */
   recordOf(cut: Cut): Uint8Array | null {
     const { snapshots, state } = this.#parts

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Arrivals } from '../../../src/client/arrivals.js'
+import type { Clock } from '../../../src/ports/clock.js'
 import { simulate } from '../../../src/testing/sim-clock.js'
 import type { Reply } from '../../../src/wire/messages.js'
 
@@ -76,4 +77,25 @@ test('what is settled may bring about a drain, or more answers', async () => {
   arrivals.add(Array.from({ length: 9 }, (_, i) => done(i)))
   await clock.advance(1)
   expect(settled).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 100, 101])
+})
+
+test('under steady load, where something always waits, nothing that was settled is held', () => {
+  let deferred: (() => void)[] = []
+  /** Turns one by one: what is deferred in one has the next. */
+  const clock = { ...simulate(1).clock, defer: (run: () => void) => void deferred.push(run) } as Clock
+  const turn = (): void => {
+    const due = deferred
+    deferred = []
+    for (const run of due) run()
+  }
+  let under = 0
+  const arrivals = new Arrivals(clock, () => void under--)
+  for (let i = 0; i < 2_000; i++) {
+    const frame = Array.from({ length: i === 0 ? 100 : 13 }, () => done(i))
+    under += frame.length
+    arrivals.add(frame)
+    turn()
+    expect(under).toBeGreaterThan(0)
+    expect(arrivals.held).toBeLessThan(250)
+  }
 })

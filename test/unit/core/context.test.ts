@@ -230,7 +230,9 @@ const body: fc.Arbitrary<WriteSet['body']> = fc.oneof(
     )
     .map((writes) => ({ kind: 'inline' as const, writes: new Map(writes) })),
   fc.constant({ kind: 'held' as const, origin: ORIGIN }),
-  fc.array(fc.string()).map((keys) => ({ kind: 'held' as const, origin: ORIGIN, keys })),
+  fc
+    .tuple(fc.array(fc.string()), fc.uint8Array({ maxLength: 16 }))
+    .map(([keys, proof]) => ({ kind: 'held' as const, origin: ORIGIN, keys, proof: Buffer.from(proof) })),
   fc.string({ minLength: 1 }).map((blob) => ({ kind: 'durable' as const, blob })),
   fc.record({ kind: fc.constant('durable' as const), blob: fc.string(), keys: fc.array(fc.string()) }),
 )

@@ -230,7 +230,7 @@ export class CollectingNode {
         this.visible.add(txn)
         cluster.tell(this, at.origin, at.seq, { txn, kind: 'decided', publication: decision })
       },
-      onSettled: (txn) => this.snapshots.ended(txn),
+      onSettled: (txn) => this.snapshots.ended(txn, true),
       onTouched() {},
     })
     this.snapshots = new Snapshots(clock, history, () =>
