@@ -42,7 +42,6 @@ export const MARKS = {
   'begin.replayed': 'a decision stands when its transaction begins again',
   'begin.expired': 'an id is older than the idempotency window',
   'pass.kept': 'a snapshot is kept for what an executor has handed off by itself',
-  'pass.settled': 'what an executor has handed off by itself has committed before the node is told of it',
   'resume.at-once': 'a context is taken up without waiting',
   'resume.replayed': 'a context can not be served any more, since its transaction has committed',
 

@@ -63,6 +63,7 @@ export const SHARING = [
     name: 'own-write-set-reused',
     what: 'all write sets that one executor seals by itself have one name',
     file: 'client/own-contexts.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text
     find: ':${++this.#sealed}:${hlc.toString(36)}`',
     put: '`',
   },

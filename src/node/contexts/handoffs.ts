@@ -148,10 +148,7 @@ export class Handoffs {
     const { world, config, history } = this.#state
     checkDeadline(deadlineMs, world.clock.now(), config)
     // Whoever took it up was quicker, by another connection.
-    if (history.has(id) || this.#snapshots.hasEnded(id)) {
-      mark('pass.settled')
-      return
-    }
+    if (history.has(id) || this.#snapshots.hasEnded(id)) return
     if (this.#snapshots.handedOverCount >= KEPT_PER_TRANSACTION * config.transactionsMax) {
       throw new VirgaError('Busy', 'the node keeps the snapshots of as many transactions as it may')
     }
