@@ -464,11 +464,9 @@ export class CacheNode {
   async #return(): Promise<void> {
     const { life, counters } = this.#state
     const { epoch } = life
-    const floor = await this.#catchUp.return(this.#snapshots.published)
-    if (life.epoch !== epoch) {
-      counters.lapses++
-      this.#snapshots.forgetAll()
-    }
+    const { published } = this.#snapshots
+    const floor = await this.#catchUp.return(published, () => this.#snapshots.forgetAll())
+    if (life.epoch !== epoch) counters.lapses++
     this.#snapshots.caughtUp(floor)
   }
 

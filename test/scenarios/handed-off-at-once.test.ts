@@ -248,6 +248,22 @@ test('what can not be kept is refused, and nothing is', async () => {
   expect(node.count('internalErrors')).toBe(0)
 })
 
+test('so many snapshots are kept for executors and no more: Busy', async () => {
+  const node = await testNode({ transactionsMax: 5 })
+  const raw = await greeted(node.socket)
+  const told = Array.from({ length: 30 }, (_, i) => {
+    const id = makeTxnId(
+      Date.now(),
+      Uint8Array.from({ length: 10 }, () => i),
+    )
+    return ['passed', id, Date.now() + 60_000, Buffer.alloc(20)] as const
+  })
+  const answers = raw.askTogether(...told, ['ping'])
+  await answers.at(-1)
+  expect(node.count('handedOver')).toBe(20)
+  for (const answer of answers.slice(20, 30)) expect(await refusalOf(answer)).toBe('Busy')
+})
+
 test('functions on two nodes pass a DAG on and commit it, without a message between them', async () => {
   const { nodes } = await startCluster({ nodes: 2 })
   const [here, there] = nodes as [ClusterNode, ClusterNode]

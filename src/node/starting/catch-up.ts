@@ -73,8 +73,10 @@ export class CatchUp {
   /**
    * The lease was renewed after a lapse. Returns a cut that sees what the watermark in force does, and that this node has.
    * @param low what this node's open snapshots all include: if the watermark is below, nothing that they need is gone
+   * @param forget what was kept before does not count. In the step in which an epoch begins: what is taken up in that one must
+   * not be taken for kept by what was kept in another
    */
-  async return(low: Cut): Promise<Cut> {
+  async return(low: Cut, forget: () => void): Promise<Cut> {
     const { state, bases, minutes } = this.#parts
     const joined = await joinWatermark(state.world.storage)
     const floor = floorBelow(low, joined, state.history)
@@ -93,6 +95,7 @@ export class CatchUp {
     bases.clear()
     // And what began meanwhile does not see all of it.
     state.life.epoch++
+    forget()
     return this.#floor(joined)
   }
 

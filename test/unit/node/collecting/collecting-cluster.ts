@@ -324,9 +324,9 @@ export class CollectingNode {
   async #return(): Promise<void> {
     const { life } = this.state
     const { epoch } = life
-    this.snapshots.caughtUp(await this.#catchUp().return(this.snapshots.published))
+    const { published } = this.snapshots
+    this.snapshots.caughtUp(await this.#catchUp().return(published, () => this.snapshots.forgetAll()))
     if (life.epoch === epoch) return
-    this.snapshots.forgetAll()
     for (const snapshot of this.#cluster.snapshots)
       if (snapshot.node === this) this.#cluster.snapshots.delete(snapshot)
   }
