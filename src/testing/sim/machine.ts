@@ -75,7 +75,7 @@ export class Machine {
     this.#setting = setting
     this.#dice = setting.dice.fork()
     const views = this.#dice.fork()
-    const fails = (share: number): boolean => !setting.isPlaying() && views.chance(share)
+    const fails = (share: number): boolean => setting.isCruel() && views.chance(share)
     this.#views = new SimViews({
       clock,
       capacityBytes: plan.view.capacityBytes,

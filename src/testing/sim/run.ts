@@ -147,7 +147,6 @@ async function play(cluster: SimCluster, work: Work): Promise<Violation[]> {
     stage.found.push({ rule: 'answers when calm', what: `in the plot ${plot}: ${describe(error)}` })
   } finally {
     stage.end()
-    cluster.isPlaying = false
   }
   cluster.log.add('the plot has ended')
   return stage.found

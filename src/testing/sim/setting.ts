@@ -22,8 +22,8 @@ export interface Setting {
   config(): Partial<NodeConfig>
   /** How slow storage is at most, before and after each effect. */
   storageDelayMs(): number
-  /** A plot is played, which nothing else befalls. */
-  isPlaying(): boolean
+  /** There is trouble: else views do not fail either. */
+  isCruel(): boolean
   ipc(): IpcFaults
   /** Resolves when a dead node comes back: after a while, or when trouble ends. */
   away(): Promise<void>

@@ -57,8 +57,6 @@ export class SimCluster {
   endedAt: number | undefined
   /** Whose node was the last to come up. */
   lastUp: Machine | undefined
-  /** From the start of a run that has a plot, until that has ended. */
-  isPlaying = false
   readonly #away = new Set<() => void>()
   #isCruel = false
   #isResting = false
@@ -66,7 +64,6 @@ export class SimCluster {
   constructor(seed: number, options: SimClusterOptions = {}) {
     this.dice = new Dice(seededRandom(seed))
     this.plan = drawPlan(this.dice.fork(), options)
-    this.isPlaying = this.plan.plot !== undefined
     this.clock = new Clock()
     this.log = new EventLog(this.clock, options.keepLog === true)
     this.recorder = new Recorder(this.log)
@@ -151,7 +148,7 @@ export class SimCluster {
       witness,
       config: () => (this.#isResting ? { ...plan.config, ...RESTING } : plan.config),
       storageDelayMs: () => (this.#isCruel ? plan.storage.delayMsMax : CALM_STORAGE_MS),
-      isPlaying: () => this.isPlaying,
+      isCruel: () => this.#isCruel,
       ipc: () => (this.#isCruel ? plan.ipc : CALM_IPC),
       away: () => this.#stayAway(dice.wait(plan.troubleMs)),
       onCall: () => {
