@@ -30,6 +30,8 @@ export interface OpenViewParts {
 const FILLED = 0.5
 /** A value takes this part of the view at most. */
 const VALUE_PART = 1 / 256
+/** And so do the names of all origins. */
+const NAMES_PART = 1 / 16
 
 /** One view, from its making to its end: what is in it, and what it says at its head. */
 export class OpenView {
@@ -99,12 +101,21 @@ export class OpenView {
     }
     batch.set(META_KEY, this.#meta(true))
     // Last: what is written besides may have given numbers.
-    const { all } = this.#parts.origins
-    if (this.#named < all.length) {
-      this.#named = all.length
-      batch.set(ORIGINS_KEY, encodeOrigins(all))
-    }
+    this.#name(batch)
     return batch
+  }
+
+  /**
+   * Says what new numbers stand for. Where all of that would leave too little room for values nothing is said: executors then hand off
+   * through the node.
+   */
+  #name(batch: Map<string, Uint8Array | null>): void {
+    const { all } = this.#parts.origins
+    if (this.#named === all.length) return
+    this.#named = all.length
+    const names = encodeOrigins(all)
+    const fits = names.length <= this.#parts.writer.capacityBytes * NAMES_PART
+    batch.set(ORIGINS_KEY, fits ? names : null)
   }
 
   write(batch: ViewBatch): void {
