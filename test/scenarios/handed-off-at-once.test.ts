@@ -4,6 +4,7 @@ import { hlcAt } from '../../src/core/hlc.js'
 import { makeTxnId } from '../../src/core/ids.js'
 import { CLUSTER_KEY } from '../../src/core/layout.js'
 import { macOf } from '../../src/platform/mac.js'
+import type { Link, LinkHandlers } from '../../src/ports/transport.js'
 import {
   contextBytes,
   contextSigning,
@@ -21,6 +22,35 @@ import { until } from '../support/until.js'
 const LARGE = 'y'.repeat(10_000)
 /** For how long collection waits for snapshots that a node was not told of, and more. */
 const COLLECTED_MS = 20_000
+
+/** A connection that breaks, and takes nothing, when a test says so. */
+class BreakingLink implements Link {
+  readonly #link: Link
+  #handlers: LinkHandlers | undefined
+  isFull = false
+
+  constructor(link: Link) {
+    this.#link = link
+  }
+
+  open(handlers: LinkHandlers): void {
+    this.#handlers = handlers
+    this.#link.open(handlers)
+  }
+
+  send(frame: Uint8Array): boolean {
+    return !this.isFull && this.#link.send(frame)
+  }
+
+  break(): void {
+    this.#handlers?.onDown()
+    this.#handlers?.onUp()
+  }
+
+  close(): Promise<void> {
+    return this.#link.close()
+  }
+}
 
 /** A node whose view shows `a`, `b` and `c`. */
 async function withView(run: (cluster: Cluster) => Promise<void>): Promise<void> {
@@ -160,6 +190,38 @@ test('a context of a time far ahead is refused, and moves neither the clock of t
     )
     await cluster.until(virga.commit(unrelated))
     expect(await cluster.until(virga.get('c'))).toBe('mine')
+  })
+})
+
+test('the node is told across a connection that broke or was full, and not across its own death', async () => {
+  await withView(async (cluster) => {
+    const link = new BreakingLink(cluster.hub.link())
+    const virga = cluster.client({}, link)
+    await cluster.clock.advance(100)
+    const handOff = () => virga.step(undefined, (tx) => tx.get('a'))
+    // The first goes at once, the second waits some milliseconds for others.
+    await handOff()
+    await handOff()
+    link.break()
+    await cluster.clock.advance(1_000)
+    expect(cluster.count('handedOver')).toBe(2)
+
+    link.isFull = true
+    await handOff()
+    await cluster.clock.advance(100)
+    expect(cluster.count('handedOver')).toBe(2)
+    link.isFull = false
+    await cluster.clock.advance(100)
+    expect(cluster.count('handedOver')).toBe(3)
+
+    await handOff()
+    const { context } = await handOff()
+    await cluster.crash()
+    await cluster.boot({ collectEveryMs: 50 })
+    await cluster.clock.advance(1_000)
+    expect([cluster.count('handedOver'), cluster.count('internalErrors')]).toEqual([0, 0])
+    // Its snapshot is of what the next one found, too.
+    expect(await cluster.until(virga.commit(context))).toMatchObject({ session: undefined })
   })
 })
 

@@ -24,6 +24,18 @@ const request = fc.record({
 const LATE_MS = 25
 
 describe('pending requests', () => {
+  test('what has come, and waits for its turn, is settled before anything is given up', async () => {
+    const clock = new SimClock()
+    let comes: () => void = () => undefined
+    const pending: Pending = new Pending(clock, () => comes())
+    const [late, never] = [pending.add(1, 'read', 100, undefined), pending.add(2, 'read', 100, undefined)]
+    const failure = thrown(never)
+    comes = () => pending.settle({ type: 'done', request: 1 })
+    await clock.advance(100 + LATE_MS)
+    expect(await late).toEqual({ type: 'done', request: 1 })
+    expect(await failure).toMatchObject({ code: 'Timeout', outcome: 'indefinite' })
+  })
+
   test('each settle once, by the first thing that happens to them, and never by what was meant for another', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 20 }), async (requests) => {

@@ -252,6 +252,16 @@ describe('contexts', () => {
     )
   })
 
+  test('one of more values than may be is LimitExceeded, and small ones are looked at first', () => {
+    const signed = (values: number): Uint8Array => {
+      const payload = pack([2, Array(values).fill(0)])
+      return Buffer.concat([payload, mac(payload)])
+    }
+    expect(codeOf(() => void decodeContext(signed(262_141), mac))).toBe('ContextInvalid')
+    expect(codeOf(() => void decodeContext(signed(262_142), mac))).toBe('LimitExceeded')
+    expect(codeOf(() => void decodeContext(signed(16_000_000), mac))).toBe('LimitExceeded')
+  })
+
   test('one of another cluster is ContextInvalid', () => {
     const { mac: other } = contextSigning(Buffer.from('other'), macOf)
     for (const text of known)
