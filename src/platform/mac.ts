@@ -8,8 +8,8 @@ const INNER = 0x36
 const OUTER = 0x5c
 
 /**
- * HMAC-SHA-256 (RFC 2104) under a key. Of one-shot hashes, since `createHmac` makes objects for each
- * code that the garbage collector has to finalize: what it costs is mostly that.
+ * HMAC-SHA-256 (RFC 2104) under a key. Of one-shot hashes, since what `createHmac` makes for each code costs more than the hashing
+ * of a small context.
  */
 export function macOf(key: Uint8Array): (payload: Uint8Array) => Uint8Array {
   const block = key.length > BLOCK_BYTES ? hash('sha256', key, 'buffer') : key

@@ -14,7 +14,8 @@ interface Known {
 
 /**
  * Contexts that were handed off here: what comes back need not be decoded, nor its code be computed. Those that executors made are
- * decoded each time, which costs no more than to remember them. Until their transactions are settled, since what stays for longer than that costs the garbage collector more than it saves.
+ * decoded each time, which costs no more than to remember them. Until their transactions are settled, since what stays for longer
+ * than that costs the garbage collector more than it saves.
  */
 export class KnownContexts {
   /** By their codes. */

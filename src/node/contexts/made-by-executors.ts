@@ -9,8 +9,8 @@ import type { NodeConfig } from '../config.js'
 
 /**
  * Executors make contexts as nodes do. What is in one is held to what would be said of it in a request: so that nothing is
- * committed that this node would not have taken, no clock is stopped, and nothing is kept for ever. Throws `ContextInvalid`, `LimitExceeded`,
- * `InvalidArgument`.
+ * committed that this node would not have taken, no clock is stopped, and nothing is kept for ever.
+ * Throws `ContextInvalid`, `LimitExceeded`, `InvalidArgument`.
  *
  * @param last of this node's clock
  */

@@ -1,26 +1,18 @@
 import { expect, test } from 'vitest'
-import type { Machine } from '../../../src/testing/sim/machine.js'
-import { SimCluster } from '../../../src/testing/sim/sim-cluster.js'
 import { CODE_BYTES, contextBytes, decodeContext } from '../../../src/wire/context.js'
+import { twoMachines } from '../../support/two-machines.js'
 
 /**
  * Somebody asks the second node of a commit before the first has told it: the second adopts it, and gives it a place of its own, which the
  * first hears of without anything else happening there. What executors read in the view by then they see by both places.
  */
 test('a context that an executor made can be served for long, though its snapshot was given another name meanwhile', async () => {
-  const cluster = new SimCluster(1, { nodes: 2, isCalm: true })
-  Object.assign(cluster.plan.config, {
+  const { clock, first, other } = await twoMachines({
     leaseTtlMs: 2_000,
     collectEveryMs: 50,
     publishDelayMs: 20,
     deadlineMs: 60_000,
   })
-  const { clock, machines } = cluster
-  const [here, there] = machines as [Machine, Machine]
-  for (const machine of machines) machine.keepRunning()
-  await clock.advance(5_000)
-  const [first, other] = [here.addExecutor().virga, there.addExecutor().virga]
-  await clock.advance(1_000)
   await clock.until(first.transaction((tx) => tx.put('a', 0)))
   await clock.until(other.transaction((tx) => tx.put('z', 0)))
   await clock.until(first.get('a'))
