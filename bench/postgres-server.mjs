@@ -57,7 +57,7 @@ export async function startPostgres() {
     { cwd: folder, encoding: 'utf8', ...identity },
   )
   if (made.status !== 0) return { absent: `initdb failed: ${made.error ?? made.stderr.trim()}` }
-  const port = 20_000 + Math.floor(Math.random() * 20_000)
+  const port = await freePort()
   const settings = [
     ...SETTINGS,
     `port=${port}`,

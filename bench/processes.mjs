@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -27,6 +28,8 @@ export async function cleanUp() {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 }
 
+const TRIES_MAX = 5
+
 /** As the container image has them, and docs/operating.md advises. */
 const NODE_ENVIRONMENT = { MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_MMAP_THRESHOLD_: '131072' }
 const NODE_FLAGS = ['--single-threaded-gc']
@@ -43,8 +46,12 @@ export async function startModule(file, args) {
     env: { ...process.env, ...(file === 'node-process.mjs' ? NODE_ENVIRONMENT : {}) },
   })
   const lines = createInterface({ input: /** @type {import('node:stream').Readable} */ (child.stdout) })
-  const ready = await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => undefined)])
-  if (ready === undefined) throw new Error(`${file} ended before it was ready`)
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`${file} ended before it was ready: ${signal ?? `exit code ${code}`}`)
+  })
+  const ready = await Promise.race([once(lines, 'line'), ended])
+  // Later on, whoever asks it for something is told.
+  ended.catch(() => {})
   const stop = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGTERM')
@@ -113,19 +120,38 @@ export async function startNodeAndClient(storage, nodeId = 'bench') {
 /** A redis-server of our own, without persistence: what is measured is not its disk. */
 export async function startRedis() {
   const folder = temporaryFolder()
-  const port = 20_000 + Math.floor(Math.random() * 20_000)
-  const args = ['--port', String(port), '--save', '', '--appendonly', 'no', '--dir', folder]
-  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const stop = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
+  // Between finding a free port and using it somebody else may take it.
+  for (let tries = 1; ; tries++) {
+    const port = await freePort()
+    const args = ['--port', String(port), '--save', '', '--appendonly', 'no', '--dir', folder]
+    const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const stop = async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+    cleanups.push(stop)
+    /** @type {string[]} */
+    const said = []
+    for await (const line of createInterface({ input: child.stdout })) {
+      said.push(line)
+      if (line.includes('Ready to accept connections')) break
+    }
+    if (said.at(-1)?.includes('Ready to accept connections')) {
+      child.stdout.resume()
+      return { url: `redis://127.0.0.1:${port}`, stop, pid: /** @type {number} */ (child.pid) }
+    }
+    if (tries === TRIES_MAX) throw new Error(`redis-server did not start:\n${said.join('\n')}`)
   }
-  cleanups.push(stop)
-  for await (const line of createInterface({ input: child.stdout }))
-    if (line.includes('Ready to accept connections')) break
-  child.stdout.resume()
-  return { url: `redis://127.0.0.1:${port}`, stop, pid: /** @type {number} */ (child.pid) }
+}
+
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+  server.close()
+  await once(server, 'close')
+  return port
 }
 
 /** Resident bytes of a process. @param {number} pid */

@@ -25,7 +25,7 @@ export class OwnContexts {
   /** An attempt of a transaction that nobody has tried before: for another one only the node knows which were fenced. */
   firstAttempt(): Attempt {
     const { clock, random } = this.#world
-    return makeAttempt(this.#clock.tick(clock.now()), random.bytes(ATTEMPT_ENTROPY_BYTES))
+    return makeAttempt(this.#clock.tick(clock.precise()), random.bytes(ATTEMPT_ENTROPY_BYTES))
   }
 
   /** What a function hands off that got to `base`. Undefined: that is too large to travel along. */
@@ -41,7 +41,7 @@ export class OwnContexts {
       if (body.kind === 'inline') sum += WriteSetBuilder.sizeOf(body.writes)
     }
     if (sum > limits.inlineContextBytesMax) return undefined
-    const hlc = Math.max(this.#clock.tick(this.#world.clock.now()), upstream + 1) as Hlc
+    const hlc = Math.max(this.#clock.tick(this.#world.clock.precise()), upstream + 1) as Hlc
     const sealed: WriteSet = {
       // With its clock: a process may be a copy of another one.
       id: `${this.#client}:${++this.#sealed}:${hlc.toString(36)}`,

@@ -1,18 +1,19 @@
 /**
  * Hybrid logical clock (Kulkarni et al., 2014): close to physical time, and above everything it has heard of.
  *
- * A timestamp is one integer: milliseconds since the Unix epoch times 1,024, plus a counter. It stays below 2^53 until
+ * A timestamp is one integer: milliseconds since the Unix epoch times 1,024, fractions included. It stays below 2^53 until
  * the year 2248, so JavaScript compares it exactly and without allocation; on the wire it is an unsigned 64-bit integer.
- * A counter that overflows carries into the milliseconds: the clock then runs ahead of physical time and waits for it.
+ * Of several in one tick, each later one takes a tick that is not there yet: the clock then runs ahead of physical time
+ * and waits for it.
  */
 export type Hlc = number & { readonly brand: 'Hlc' }
 
 export const HLC_ZERO = 0 as Hlc
 const TICKS_PER_MS = 1024
 
-/** The first timestamp of a millisecond. */
+/** The timestamp of a time in milliseconds since the Unix epoch, to about a microsecond. */
 export function hlcAt(ms: number): Hlc {
-  return (Math.floor(ms) * TICKS_PER_MS) as Hlc
+  return Math.floor(ms * TICKS_PER_MS) as Hlc
 }
 
 /** The physical part, in milliseconds since the Unix epoch. */

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../ports/clock.js'
+import { preciseTime } from './precise-time.js'
 
 /** `offsetMs` shifts the wall clock: for tests of what skewed clocks do. */
 export function systemClock(options: { readonly offsetMs?: number } = {}): Clock {
@@ -7,6 +8,11 @@ export function systemClock(options: { readonly offsetMs?: number } = {}): Clock
   const originMs = Number(process.hrtime.bigint()) / 1e6 - performance.now()
   return {
     now: () => Date.now() + offsetMs,
+    precise: preciseTime({
+      wall: () => Date.now() + offsetMs,
+      elapsed: () => performance.now(),
+      startMs: performance.timeOrigin + offsetMs,
+    }),
     monotonic: () => originMs + performance.now(),
     timer(delayMs: number, run: () => void): Timer {
       const timer = setTimeout(run, delayMs)

@@ -5,8 +5,10 @@ export interface Timer {
 
 /** Where time comes from. Nothing outside `cli`, the real adapters and `testing` reads a clock of its own. */
 export interface Clock {
-  /** Wall-clock time in milliseconds since the Unix epoch. May jump, also backwards. */
+  /** Wall-clock time in milliseconds since the Unix epoch, whole ones on a real machine. May jump, also backwards. */
   now(): number
+  /** The same with fractions of a millisecond, for the order of what processes of a machine do. Takes twice as long. */
+  precise(): number
   /** Milliseconds from an arbitrary origin, the same for all processes of a machine. Never goes back. */
   monotonic(): number
   /** Calls `run` once, after `delayMs` at the earliest. A timer does not keep the process alive. */

@@ -50,6 +50,10 @@ export class SimClock implements Clock {
     return this.#wallOffsetMs + this.#monotonicMs
   }
 
+  precise(): number {
+    return this.now()
+  }
+
   monotonic(): number {
     return this.#monotonicMs
   }

@@ -149,6 +149,28 @@ test('parallel branches of several nodes that wrote one key: the one sealed late
   }
 })
 
+test('of branches sealed within one millisecond, on several nodes, the later one counts', async () => {
+  const { nodes } = await startCluster()
+  const [a, b, c] = nodes as [ClusterNode, ClusterNode, ClusterNode]
+  const root = await a.virga.step(undefined, (tx) => tx.put('root', 1))
+  let withinAMs = 0
+  for (let i = 0; i < 200; i++) {
+    const [one, other] = i % 2 === 0 ? [b, c] : [c, b]
+    const earlier = await one.virga.resume(root.context)
+    const later = await other.virga.resume(root.context)
+    earlier.put('both', 'earlier')
+    later.put('both', 'later')
+    const startMs = Date.now()
+    const contexts = [await earlier.handoff(), await later.handoff()]
+    if (Date.now() === startMs) withinAMs++
+    const joined = await a.virga.resume(i % 3 === 0 ? contexts.reverse() : contexts)
+    expect(await joined.get('both')).toBe('later')
+    await joined.abort()
+  }
+  // Else it shows nothing.
+  expect(withinAMs).toBeGreaterThan(20)
+})
+
 test('a write set that died with its node: WriteSetLost in bounded time, and the same id commits in a new attempt', async () => {
   const { nodes } = await startCluster({ node: { leaseTtlMs: 1_000 } })
   const [a, b, c] = nodes as [ClusterNode, ClusterNode, ClusterNode]

@@ -161,6 +161,7 @@ export class Cluster {
     let lateMs = 0
     return {
       now: () => clock.now(),
+      precise: () => clock.precise(),
       monotonic: () => {
         lateMs += this.lookMs
         return clock.monotonic() + lateMs

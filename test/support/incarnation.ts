@@ -43,6 +43,7 @@ const NEVER = new Promise<never>(() => undefined)
 function mortalClock(clock: Clock, of: Life): Clock {
   return {
     now: () => clock.now(),
+    precise: () => clock.precise(),
     monotonic: () => clock.monotonic(),
     timer: (delayMs: number, run: () => void): Timer => clock.timer(delayMs, () => of.isAlive && run()),
     defer: (run: () => void): void => clock.defer(() => of.isAlive && run()),

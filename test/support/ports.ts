@@ -12,6 +12,7 @@ export function handClock(startMs = 0): HandClock {
   let timers: { readonly atMs: number; readonly run: () => void }[] = []
   return {
     now: () => nowMs,
+    precise: () => nowMs,
     monotonic: () => nowMs,
     timer(delayMs, run) {
       const timer = { atMs: nowMs + delayMs, run }

@@ -105,7 +105,7 @@ export class Coordinator {
   ): Promise<Committed> {
     const { txn, attempt, cut } = transaction.start
     // Looked at as late as can be: from here on only the decision itself is awaited.
-    const now = this.#state.world.clock.now()
+    const now = this.#state.world.clock.precise()
     transaction.checkDeadline(now)
     const hlc = this.#state.clock.tick(now)
     const decision: Decision = { status: 'committed', attempt, hlc, cut, writes, claimed, result }

@@ -285,7 +285,7 @@ export class Handoffs {
           origin: this.#state.ledger.origin,
           ...keysOf(writes),
         })
-    const hlc = this.#state.clock.tick(this.#state.world.clock.now())
+    const hlc = this.#state.clock.tick(this.#state.world.clock.precise())
     return { writeSet: { id, hlc, parents: start.upstream.heads, body }, writes }
   }
 

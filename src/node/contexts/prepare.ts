@@ -41,7 +41,7 @@ export async function prepareWriteSets(
   return {
     type: 'prepared',
     request,
-    hlc: clock.tick(world.clock.now()),
+    hlc: clock.tick(world.clock.precise()),
     sets: sets.map((placed) => (placed === null ? null : placed.writes.map(packSharedWrite))),
   }
 }

@@ -292,7 +292,7 @@ export class Requests {
 
   /** An executor lost sight of a commit: from now on its attempt has committed, or never will. */
   async #resolve(request: RequestOf<'resolve'>): Promise<Reply> {
-    const now = this.#state.world.clock.now()
+    const now = this.#state.world.clock.precise()
     const attempt = request.attempt ?? attemptCeiling(this.#state.clock.tick(now))
     // A fence far ahead of all clocks would keep every later attempt from committing.
     if (attempt > attemptCeiling(hlcAt(now + this.#state.config.clockSkewMsMax))) {

@@ -265,7 +265,7 @@ export class Transactions {
 
   #start(request: RequestOf<'begin'>): OpenTransaction {
     this.checkAge(request.id)
-    const now = this.#state.world.clock.now()
+    const now = this.#state.world.clock.precise()
     const { deadlineMs, deadlineMsMax, consistency, limits } = this.#state.config
     const wanted = request.deadlineMs ?? deadlineMs
     if (wanted > deadlineMsMax) {

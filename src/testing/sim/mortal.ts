@@ -15,6 +15,7 @@ export type OnCall = (operation: StorageOperation) => Fate | undefined
 export function mortalClock(clock: Clock, of: Life, now: () => number): Clock {
   return {
     now,
+    precise: now,
     monotonic: () => clock.monotonic(),
     timer: (delayMs, run) => {
       let isCancelled = false
