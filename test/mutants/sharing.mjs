@@ -71,8 +71,8 @@ export const SHARING = [
     name: 'own-clock-not-merged',
     what: 'what an executor seals by itself is not later than what is upstream',
     file: 'client/own-contexts.ts',
-    find: 'Math.max(this.#clock.tick(this.#world.clock.now()), upstream + 1)',
-    put: '(upstream, this.#clock.tick(this.#world.clock.now()))',
+    find: 'Math.max(this.#clock.tick(this.#world.clock.precise()), upstream + 1)',
+    put: '(upstream, this.#clock.tick(this.#world.clock.precise()))',
   },
   {
     name: 'own-upstream-forgotten',

@@ -25,9 +25,15 @@ function machine(startMs = START_MS) {
   return {
     trueMs,
     precise,
-    pass: (ms: number) => void (elapsedMs += ms),
-    set: (ms: number) => void (setMs += ms),
-    beAwayAfterLooks: (...ms: number[]) => void (awayMs = ms),
+    pass(ms: number): void {
+      elapsedMs += ms
+    },
+    set(ms: number): void {
+      setMs += ms
+    },
+    beAwayAfterLooks(...ms: number[]): void {
+      awayMs = ms
+    },
   }
 }
 
