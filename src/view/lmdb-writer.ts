@@ -4,7 +4,7 @@
  * by system calls.
  *
  * A mapped file in memory has two traps. Where it has holes and memory runs out, touching one kills the process: so all of
- * it is filled in advance. And whoever truncates or overwrites it pulls the ground from under all who have it mapped: so
+ * it is filled in advance, and LMDB makes none where there is no room to begin with. And whoever truncates or overwrites it pulls the ground from under all who have it mapped: so
  * it may not be written through its name, and is watched. LMDB's own writes go through the map, which no watcher hears of.
  */
 import {
@@ -58,12 +58,17 @@ export interface LmdbWriterOptions {
   readonly onDamaged: () => void
 }
 
+type Owner = ProcessIdentity & { readonly bytes?: number }
+
 /** Makes an empty view in a folder that must not exist. Throws `StorageUnavailable`. */
 export function openLmdbWriter(path: string, { bytesMax, owner, onDamaged }: LmdbWriterOptions): ViewWriter {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
+    // At once, so that it is not left for good by a process that dies over it.
+    name(path, owner)
+    checkRoom(path)
     const bytes = fill(path, bytesMax)
-    writeFileSync(join(path, OWNER_FILE), JSON.stringify({ ...owner, bytes }), { mode: 0o600 })
+    name(path, { ...owner, bytes })
     // Not later: where a process closes a file, it loses the locks that it has on it, and LMDB's with them.
     const lockLooks = looksOf(join(path, LOCK_FILE), LOCK_MARK)
     const db = openEnvironment(path, bytes)
@@ -83,7 +88,9 @@ export function retireLmdb(path: string, key: string): void {
   try {
     if (isEnvironment(file)) {
       const { size } = statSync(file)
-      const { bytes } = JSON.parse(readFileSync(join(path, OWNER_FILE), 'utf8')) as { readonly bytes: number }
+      const { bytes } = JSON.parse(readFileSync(join(path, OWNER_FILE), 'utf8')) as Owner
+      // It was never ready, and nobody was told of it.
+      if (bytes === undefined) return
       if (size !== bytes) throw new Error(`${size} bytes are left of ${bytes}`)
       chmodSync(file, 0o600)
       const db = openEnvironment(path, size)
@@ -234,6 +241,26 @@ class Room {
   }
 }
 
+function name(path: string, owner: Owner): void {
+  writeFileSync(join(path, OWNER_FILE), JSON.stringify(owner), { mode: 0o600 })
+}
+
+/** LMDB makes files with holes and touches them at once. What it needs for that is many times less. */
+function checkRoom(path: string): void {
+  const room = join(path, 'room')
+  writeFileSync(room, '')
+  const isThere = extend(room, FILE_BYTES_MIN)
+  rmSync(room)
+  if (!isThere) throw noRoom(path)
+}
+
+function noRoom(path: string): VirgaError {
+  return new VirgaError(
+    'StorageUnavailable',
+    `there is no room for a view of ${FILE_BYTES_MIN} bytes in ${path}`,
+  )
+}
+
 /** Makes the file, of its full size and without holes: as large as may be, and as there is room for. */
 function fill(path: string, bytesMax: number): number {
   const seed = openEnvironment(path, SEED_BYTES)
@@ -245,10 +272,7 @@ function fill(path: string, bytesMax: number): number {
     // Others may need the room that is not enough.
     truncateSync(file, SEED_BYTES)
   }
-  throw new VirgaError(
-    'StorageUnavailable',
-    `there is no room for a view of ${FILE_BYTES_MIN} bytes in ${path}`,
-  )
+  throw noRoom(path)
 }
 
 /** What LMDB made, it only gave a size. */

@@ -287,11 +287,34 @@ describe('where views lie', () => {
     expect(statSync(join(some.path, 'data.mdb')).size).toBe(4 * MIB)
     for (let i = 0; i < 2_000; i++) some.write(new Map([[`k${i % 300}`, Buffer.alloc(1_000)]]))
     some.close()
-    const little = mount('1m')
-    expect(() => viewsOf(join(little, 's'), 64 * MIB).create(() => undefined)).toThrow(
-      expect.objectContaining({ code: 'StorageUnavailable' }),
-    )
-    expect(readdirSync(little)).toEqual([])
+    // In the smallest ones LMDB would touch pages that there is no memory for, which ends the process.
+    for (const size of ['4k', '8k', '16k', '100k', '300k', '1m']) {
+      const little = mount(size)
+      expect(() => viewsOf(join(little, 's'), 64 * MIB).create(() => undefined)).toThrow(
+        expect.objectContaining({ code: 'StorageUnavailable' }),
+      )
+      expect(readdirSync(little)).toEqual([])
+    }
+  })
+
+  test('a process that dies while it makes a view leaves its name: others remove it, or it does itself', (context) => {
+    needsMemory(context)
+    const folder = folderIn('/dev/shm')
+    const self = processes.self()
+    const leave = (socket: string): string => {
+      const former = viewsOf(join(folder, socket)).create(() => undefined)
+      onTestFinished(() => void former.close())
+      return former.path
+    }
+    const own = leave('s')
+    const others = leave('t')
+    // As it stands before it is of its full size.
+    for (const path of [own, others])
+      writeFileSync(join(path, 'owner'), JSON.stringify({ ...self, startedAt: '1' }))
+    const views = viewsOf(join(folder, 's'))
+    expect([own, others].map(existsSync)).toEqual([true, false])
+    views.retire('m')
+    expect(readdirSync(folder)).toEqual([])
   })
 })
 

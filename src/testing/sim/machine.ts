@@ -9,7 +9,7 @@ import type { Processes, ProcessIdentity } from '../../ports/processes.js'
 import type { Listener } from '../../ports/transport.js'
 import type { ViewOpener } from '../../ports/view.js'
 import { MemoryHub } from '../../transport/memory.js'
-import { createFaultyStorage, type FaultyStorage } from '../faulty-storage.js'
+import { createFaultyStorage, type FaultPlan, type FaultyStorage } from '../faulty-storage.js'
 import { SimViews } from '../sim-view.js'
 import type { Dice } from './dice.js'
 import { Gates } from './gates.js'
@@ -118,6 +118,12 @@ export class Machine {
   /** Whether a process of this machine may have been silent for so long that others have gone on without it. */
   get wasSilent(): boolean {
     return this.#wasSilent
+  }
+
+  /** No operation of its node tells what came of it. */
+  failStorage(plan: FaultPlan): void {
+    this.#wasSilent = true
+    this.storage.faults.plan(plan)
   }
 
   /** Its node can't renew its lease, nor see those of others, and all else works. Returns what ends that. */

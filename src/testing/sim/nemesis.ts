@@ -161,7 +161,7 @@ export class Nemesis {
 
   #failStorage(machines: readonly Machine[]): void {
     const plan = this.#dice.pick(FAILING)
-    for (const { storage } of machines) storage.faults.plan(plan)
+    for (const machine of machines) machine.failStorage(plan)
     this.#later(() => {
       for (const { storage } of machines) storage.faults.plan(this.#cluster.plan.storage.plan)
     })

@@ -20,7 +20,8 @@ export async function doubt(stage: Stage): Promise<void> {
   void held.reached.then(() => {
     isReached = true
   })
-  const txn = stage.work.newId(at!)
+  // A new one: what is too old can't be cancelled.
+  const txn = stage.work.idOf(at!, 0)
   const options = { txn, mode: 'read-atomic', writes: true, after: undefined } as const
   const running = oneFunction(stage.work, stage.executor(at!), options)
   let isOver = false
