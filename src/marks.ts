@@ -93,6 +93,8 @@ export const MARKS = {
   // Sharing: members
   'member.gone': 'a lease lapsed, or its node is gone: its last decisions are looked for',
   'member.second-look': 'they are looked for once more, a margin later',
+  'member.later-look': 'and again, after as long as that took',
+  'member.replaced': 'a node started in the place of one that had not left',
   'member.settled': 'a lease is not what its node last knew: a renewal that seemed lost has arrived',
   'member.superseded': 'another incarnation has the id of this node',
   'member.behind': 'a node could not renew its lease in time',

@@ -6,13 +6,14 @@ import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
 import type { Timer } from '../../ports/clock.js'
 import type { NodeAddress } from '../../ports/network.js'
-import { encodeLease, type Lease } from '../../wire/records.js'
+import { decodeLease, encodeLease, type Lease } from '../../wire/records.js'
 import type { World } from '../world.js'
 import { LeaseView, type Member } from './lease-view.js'
 
 export interface MembershipConfig {
   readonly nodeId: string
   readonly leaseTtlMs: number
+  readonly deadlineMsMax: number
 }
 
 /** What a lease tells of this node at the moment that it is renewed. */
@@ -39,7 +40,7 @@ export interface MembershipEvents {
 const RENEWALS_PER_TTL = 5
 /** Others count a lapsed member's snapshots for half as long again. */
 export const WATERMARK_MARGIN = 1.5
-/** A margin after a lease lapsed its member's decisions are looked for once more: a pause may end in a write. */
+/** So much later its decisions are looked for once more: a pause may end in a write. */
 const SECOND_LOOK_TTLS = 1
 
 /**
@@ -48,6 +49,10 @@ const SECOND_LOOK_TTLS = 1
  * What storage holds counts for this node only while it is *fresh*: while its lease was renewed within half of its time
  * to live. Others collect what its snapshots need only when they have seen the lease unchanged for one and a half, so a
  * fresh node's snapshots are safe however late any message or timer is. A renewal counts from when it was sent.
+ *
+ * Whoever is gone may stand still, and write a decision when it goes on, until the deadline of its last transaction. So what it
+ * decided is looked for again and again, each time after as long as all the times before took together: it is found after
+ * twice as long as it took to come, at most. What comes later still is found when the minute of its id is passed.
  */
 export class Membership {
   readonly #world: World
@@ -70,9 +75,11 @@ export class Membership {
   #renewing: Promise<void> = Promise.resolve()
   #timer: Timer | undefined
   #stopped = false
+  /** The incarnation whose place this one took without having seen it leave. */
+  #replaced: Origin | undefined
   /** The last renewal failed. */
   #isTroubled = false
-  #secondLooks: Timer[] = []
+  readonly #laterLooks = new Set<Timer>()
 
   constructor(world: World, config: MembershipConfig, origin: Origin, events: MembershipEvents) {
     this.#world = world
@@ -97,6 +104,7 @@ export class Membership {
       if (result.swapped || (result.current !== undefined && equalBytes(result.current, next))) {
         this.#record = next
         this.#renewedAtMs = sentAtMs
+        if (record !== undefined) this.#replaced = decodeLease(record).origin
         break
       }
       record = result.current
@@ -111,6 +119,10 @@ export class Membership {
     await this.renew()
     // Who joined since this node did has greeted it while it was starting.
     await this.look()
+    if (this.#replaced !== undefined) {
+      mark('member.replaced')
+      this.#lookAgain(this.#replaced, 0)
+    }
     this.#later()
   }
 
@@ -227,7 +239,7 @@ export class Membership {
   halt(): void {
     this.#stopped = true
     this.#timer?.cancel()
-    for (const timer of this.#secondLooks) timer.cancel()
+    for (const timer of this.#laterLooks) timer.cancel()
   }
 
   #lease(reported: Reported): Lease {
@@ -294,12 +306,20 @@ export class Membership {
     mark('member.gone')
     this.#lapsed.add(origin)
     this.#events.onGone(origin)
-    const again = this.#world.clock.timer(this.#config.leaseTtlMs * SECOND_LOOK_TTLS, () => {
-      this.#secondLooks = this.#secondLooks.filter((timer) => timer !== again)
-      mark('member.second-look')
+    this.#lookAgain(origin, 0)
+  }
+
+  /** @param goneForMs since it was first looked for */
+  #lookAgain(origin: Origin, goneForMs: number): void {
+    if (this.#stopped || goneForMs > this.#config.deadlineMsMax) return
+    const afterMs = goneForMs > 0 ? goneForMs : this.#config.leaseTtlMs * SECOND_LOOK_TTLS
+    const timer = this.#world.clock.timer(afterMs, () => {
+      this.#laterLooks.delete(timer)
+      mark(goneForMs > 0 ? 'member.later-look' : 'member.second-look')
       this.#events.onGone(origin)
+      this.#lookAgain(origin, goneForMs + afterMs)
     })
-    this.#secondLooks.push(again)
+    this.#laterLooks.add(timer)
   }
 
   #later(): void {
