@@ -20,6 +20,8 @@ export const MARKS = {
   'prepare.lost-and-replayed': 'write sets are gone, since their transaction has committed',
   'commit.large': 'large values go to storage before the decision',
   'commit.announced': 'a decision of a closed minute is announced first',
+  'commit.announced-late': 'its minute has closed while it was written',
+  'commit.announced-again': 'what was awaited took so long that it would not be found there',
   'commit.too-late': 'the deadline passed before the decision',
   'commit.read-only': 'a transaction that wrote nothing leaves no trace',
 

@@ -240,6 +240,7 @@ export class CacheNode {
       minutes,
       departures: this.#departures,
       adopt: () => this.#adoption.look(),
+      adoptOne: (txn, decision) => this.#adoption.adopt(txn, decision),
       onCompacted: (origin, through) => ledger.compact(origin, through),
     })
     const writeSets = new WriteSets({ state, held: this.#held, find: (origin) => this.#seeker.find(origin) })

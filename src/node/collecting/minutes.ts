@@ -1,8 +1,10 @@
+import type { TxnId } from '../../core/ids.js'
 import {
   CLUSTER_CEILING,
   CLUSTER_CHECKPOINT,
   CLUSTER_SWEPT,
   CLUSTER_SWEPT_VALUES,
+  lateKey,
   MINUTE_MS,
   MINUTE_OPEN_MS,
   minuteAt,
@@ -15,8 +17,9 @@ import { raiseMinute } from './minute-record.js'
 
 /** The ceiling is raised by so much, so that it costs a write in a while and not one a commit. */
 const AHEAD_MINUTES = 10
-/** A pause between looking at the clock and writing must not carry a decision past the closing of its minute. */
+/** A pause between looking at the clock and writing should not carry a decision past the closing of its minute. */
 const LATE_MARGIN_MS = MINUTE_OPEN_MS / 2
+const EMPTY = new Uint8Array(0)
 const DEFAULT_WINDOW_MS = 24 * 60 * MINUTE_MS
 
 /**
@@ -25,7 +28,9 @@ const DEFAULT_WINDOW_MS = 24 * 60 * MINUTE_MS
  * must not hide what was acknowledged meanwhile.
  *
  * So before a decision is written, its minute must be under the ceiling; and if it is below the checkpoint, or closed, or
- * soon to be, the decision is announced in a `late` bucket of a minute that is looked through.
+ * soon to be, the decision is announced in a `late` bucket of a minute that is looked through. An announcement is good until its own
+ * minute closes. It is looked at again when the decision has been written: what took longer than anyone foresaw, since the
+ * process stood still, is announced then, before anyone is told of it.
  */
 export class Minutes {
   readonly #storage: Storage
@@ -74,10 +79,19 @@ export class Minutes {
     if (ceiling !== undefined) this.#ceiling = Math.max(this.#ceiling, decodeMinute(ceiling))
   }
 
-  /** The minute in whose `late` bucket a decision of an id of `minute` must be announced before it is written; undefined if it need not be. */
-  announcement(minute: number, nowMs: number): number | undefined {
-    if (minute >= this.#checkpoint && nowMs < minuteClosesAtMs(minute) - LATE_MARGIN_MS) return undefined
+  /**
+   * The minute in whose `late` bucket a decision must be announced; undefined if it need not be.
+   * @param at the minute of its id, or the one that it was announced in last
+   */
+  announcement(at: number, nowMs: number): number | undefined {
+    if (at >= this.#checkpoint && nowMs < minuteClosesAtMs(at) - LATE_MARGIN_MS) return undefined
     return Math.max(minuteAt(nowMs), this.#checkpoint)
+  }
+
+  /** Announces a decision that is about to be written, or stands. Rejects as storage does. */
+  async announce(txn: TxnId, minute: number): Promise<void> {
+    await this.raise(minute)
+    await this.#storage.put([{ ...lateKey(txn, minute), value: EMPTY }])
   }
 
   /** Whether a decision of this minute will be found. If not, `raise` first. */

@@ -1,4 +1,5 @@
-import type { Origin } from '../../core/ids.js'
+import type { Decision } from '../../core/decision.js'
+import type { Origin, TxnId } from '../../core/ids.js'
 import type { Membership } from '../cluster/membership.js'
 import type { NodeState } from '../state.js'
 import type { Departures } from './departures.js'
@@ -14,6 +15,8 @@ export interface CollectingParts {
   readonly departures: Pick<Departures, 'run'>
   /** Makes every decision that storage holds, and this node does not know, visible here. */
   readonly adopt: () => Promise<void>
+  /** The same, of one decision that was met. */
+  readonly adoptOne: (txn: TxnId, decision: Decision) => Promise<void>
   /** Storage holds that an origin is compacted up to a place: what it published up to there is in the bases. */
   readonly onCompacted: (origin: Origin, through: number) => void
 }

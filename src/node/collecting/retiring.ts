@@ -33,8 +33,8 @@ const AGAIN_MS = 60_000
  *   window may go on for as long, and must meet what stands (I6). An id that is older is refused.
  * - Minutes in their order, values first, and the record of swept values raised before the first record goes. The names of
  *   large values that bases refer to stand in markers alone: once those are gone, nobody may judge values of that minute.
- * - A record that is no marker yet (it was decided late, or a snapshot holds up collection) keeps its minute from being
- *   retired.
+ * - A record that is no marker yet (a snapshot holds up collection) keeps its minute from being retired. One that is not known here was
+ *   written so late that nobody looked for it any more: it is adopted, and compacted in its turn.
  *
  * A crash leaves the minute to be gone through again. It is assumed that no write arrives in storage later than all this after it
  * was sent; a process that stops in the middle of one for more than a day, and goes on, could leave a record behind that is never
@@ -98,8 +98,11 @@ export class Retiring {
     for (const bucket of decisionBuckets(minute)) {
       let dead: Place[] = []
       for await (const { id, value } of storage.list(bucket, { values: true })) {
-        if (value !== undefined && decodeStanding(value).status === 'committed') isAll = false
-        else dead.push({ bucket, id })
+        const standing = value && decodeStanding(value)
+        if (standing?.status === 'committed') {
+          isAll = false
+          if (isTxnId(id)) await this.#parts.adoptOne(id, standing)
+        } else dead.push({ bucket, id })
         if (dead.length >= RECORDS_AT_ONCE) {
           await this.#delete(dead)
           dead = []

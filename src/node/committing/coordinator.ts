@@ -61,14 +61,15 @@ export class Coordinator {
       blobName(start.attempt, `v${this.#state.ledger.origin}:${this.#blobs++}`),
     )
     const minute = txnMinute(start.txn)
-    const announced = this.#minutes.announcement(minute, this.#state.world.clock.now())
+    const announced = this.#announcement(minute)
     if (blobs.length > 0 || announced !== undefined || !this.#minutes.covers(minute)) {
       await this.#store(start.txn, blobs, announced)
     }
-    if (!start.mode.claims) return this.#decide(transaction, writes, result, false)
+    const foundAt = announced ?? minute
+    if (!start.mode.claims) return this.#decide(transaction, writes, result, false, foundAt)
     const claimed = await this.#claim(start, writes)
     try {
-      return await this.#decide(transaction, writes, result, true)
+      return await this.#decide(transaction, writes, result, true, foundAt)
     } catch (error) {
       // Where it is not known whether the decision stands, the claims stay: they count for as long as it may.
       if (VirgaError.is(error) && error.outcome === 'definite') await claimed.release()
@@ -102,8 +103,15 @@ export class Coordinator {
     writes: Decision['writes'],
     result: Uint8Array | undefined,
     claimed: boolean,
+    foundAt: number,
   ): Promise<Committed> {
     const { txn, attempt, cut } = transaction.start
+    let at = foundAt
+    for (let due = this.#announcement(at); due !== undefined; due = this.#announcement(at)) {
+      mark('commit.announced-again')
+      await this.#store(txn, [], due)
+      at = due
+    }
     // Looked at as late as can be: from here on only the decision itself is awaited.
     const now = this.#state.world.clock.precise()
     transaction.checkDeadline(now)
@@ -119,7 +127,26 @@ export class Coordinator {
       }
       await this.#parts.adoption.adopt(txn, stands)
     } else this.#state.ledger.publish(txn, stands)
+    const late = stands.status === 'compacted' ? undefined : this.#announcement(at)
+    if (late !== undefined) await this.#announceLate(txn, late)
     return { txn, commit: stands, at: this.#state.ledger.placeOf(txn), replayed }
+  }
+
+  /** The minute to announce a decision in, if it would not be found at the minute `at`. */
+  #announcement(at: number): number | undefined {
+    return this.#minutes.announcement(at, this.#state.world.clock.now())
+  }
+
+  async #announceLate(txn: TxnId, minute: number): Promise<void> {
+    mark('commit.announced-late')
+    try {
+      await this.#minutes.announce(txn, minute)
+    } catch (cause) {
+      throw new VirgaError('OutcomeUnknown', `${txn} may not be found by a node that starts: ask again`, {
+        outcome: 'indefinite',
+        cause,
+      })
+    }
   }
 
   /**

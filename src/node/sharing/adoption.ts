@@ -3,7 +3,7 @@ import { type Commit, type Decision, isCommit } from '../../core/decision.js'
 import type { History } from '../../core/history.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import { isTxnId, type Origin, type TxnId } from '../../core/ids.js'
-import { decisionBuckets, decisionKey, lateBucket } from '../../core/layout.js'
+import { decisionBuckets, decisionKey, lateBucket, txnMinute } from '../../core/layout.js'
 import { compareStamps } from '../../core/version.js'
 import { mark } from '../../marks.js'
 import { decodeStanding } from '../../wire/records.js'
@@ -154,7 +154,7 @@ export class Adoption {
 
   /** Makes one commit visible here, and what it read before it: it was found under its id. */
   async adopt(txn: TxnId, commit: Commit): Promise<void> {
-    const { history, ledger, reach, onMet } = this.#parts
+    const { world, history, ledger, minutes, reach, onMet } = this.#parts
     // An attempt that met it may have handed off since it was decided, here or elsewhere.
     onMet(txn)
     if (history.has(txn) || commit.status === 'compacted') return
@@ -167,6 +167,9 @@ export class Adoption {
       mark('adopt.looked')
       await this.look(0)
     }
+    // Whoever is told of it now may be told so again by a node that starts: it must find it.
+    const late = minutes.announcement(txnMinute(txn), world.clock.now())
+    if (late !== undefined) await minutes.announce(txn, late)
     ledger.adopt(txn, commit)
     this.#parts.onAdopted()
   }

@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest'
-import { withCluster } from '../../support/cluster-in-process.js'
+import type { ClientOptions } from '../../../src/client/options.js'
+import type { TxnId } from '../../../src/core/ids.js'
+import { CLUSTER_CHECKPOINT, txnMinute } from '../../../src/core/layout.js'
+import { decodeMinute } from '../../../src/wire/records.js'
+import { type Cluster, withCluster } from '../../support/cluster-in-process.js'
 import { idOf } from '../../support/ids.js'
 import { thrown } from '../../support/thrown.js'
 
@@ -7,7 +11,7 @@ import { thrown } from '../../support/thrown.js'
 const LOOK_MS = 2_000
 const LEASE_TTL_MS = 10_000
 
-test.each([1_000, 15_000, 40_000, 300_000, 3_000_000])(
+test.each([1_000, 15_000, 40_000, 300_000])(
   'a decision that comes %d ms after another process took the place of its node is seen after twice as long',
   async (ms) => {
     await withCluster(async (cluster) => {
@@ -36,3 +40,62 @@ test.each([1_000, 15_000, 40_000, 300_000, 3_000_000])(
     })
   },
 )
+
+/** After which nobody looks any more for what is in a minute of ids. */
+const LONG_MS = 30 * 60_000
+const PATIENT: ClientOptions = { commitTimeoutMs: 2 * LONG_MS, requestTimeoutMs: 2 * LONG_MS }
+
+async function isPassed(cluster: Cluster, txn: string): Promise<boolean> {
+  const [record] = await cluster.until(cluster.storage.get([CLUSTER_CHECKPOINT]))
+  return decodeMinute(record!) > txnMinute(txn as TxnId)
+}
+
+test.each([
+  ['its large value', 'put', 100_000],
+  ['its decision', 'compareAndSwap', 10],
+] as const)(
+  'a commit is found by a node that starts, though its minute was passed while %s was on its way',
+  async (_, operation, bytes) => {
+    await withCluster(async (cluster) => {
+      await cluster.boot()
+      const virga = cluster.client(PATIENT)
+      const tx = await cluster.until(virga.begin({ deadlineMs: 2 * LONG_MS }))
+      tx.put('a', 'x'.repeat(bytes))
+      const held = cluster.storage.faults.hold(operation)
+      const committing = tx.commit()
+      await cluster.until(held.reached)
+      await cluster.clock.advance(LONG_MS)
+      expect(await isPassed(cluster, tx.id)).toBe(true)
+      held.release()
+      await cluster.until(committing)
+      await cluster.crash()
+      await cluster.boot()
+      expect(await cluster.until(cluster.client().get('a'))).toHaveLength(bytes)
+    })
+  },
+)
+
+test('what was written so late that nobody looked for it any more is adopted when its minute is retired', async () => {
+  await withCluster(async (cluster) => {
+    const config = { idempotencyWindowMs: 10 * 60_000, deadlineMsMax: LONG_MS }
+    await cluster.boot(config)
+    const executor = cluster.client()
+    const tx = await cluster.until(executor.begin())
+    tx.put('a', 1)
+    const ms = 2 * LONG_MS
+    cluster.storage.faults.next('compareAndSwap', { kind: 'timeout', latencyMs: ms, effectAfterMs: ms })
+    const committing = thrown(tx.commit())
+    await cluster.clock.advance(10)
+    await cluster.crash()
+    await cluster.until(executor.close())
+    await cluster.until(committing)
+    await cluster.boot(config)
+    await cluster.clock.advance(ms)
+    expect(await isPassed(cluster, tx.id)).toBe(true)
+    const virga = cluster.client()
+    expect(await cluster.until(virga.get('a'))).toBeUndefined()
+    await cluster.clock.advance(4 * LONG_MS)
+    expect(await cluster.until(virga.get('a'))).toBe(1)
+    expect(cluster.count('markersDeleted')).toBeGreaterThan(0)
+  })
+})

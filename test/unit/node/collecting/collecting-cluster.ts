@@ -274,6 +274,7 @@ export class CollectingNode {
       minutes,
       departures: this.#departures,
       adopt: () => this.adoption.look(0),
+      adoptOne: (txn, decision) => this.adoption.adopt(txn, decision),
       onCompacted: (origin, through) => ledger.compact(origin, through),
     }
     this.collector = new Collector(this.parts)
