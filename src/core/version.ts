@@ -20,7 +20,8 @@ export interface Applied {
   readonly versions: readonly Version[]
   /**
    * The attempt that committed, where that and the clock are all that its marker needs: it was decided here, without a result
-   * and without large values, and its keys were not claimed. Then nobody need read its record to compact it.
+   * and without large values, and its keys were not claimed. Then nobody need read its record to compact it, as long as what it
+   * wrote is cached.
    */
   plainAttempt?: Attempt | undefined
 }

@@ -239,6 +239,7 @@ export class CacheNode {
       membership: this.#membership,
       minutes,
       departures: this.#departures,
+      values,
       adopt: () => this.#adoption.look(),
       adoptOne: (txn, decision) => this.#adoption.adopt(txn, decision),
       onCompacted: (origin, through) => ledger.compact(origin, through),

@@ -1,5 +1,5 @@
 import type { Cut } from '../../core/cut.js'
-import { isCommit, type Marker, markerOf } from '../../core/decision.js'
+import { type Decision, isCommit, markerOf, type StoredWrite, TOMBSTONE } from '../../core/decision.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import { decisionKey } from '../../core/layout.js'
@@ -33,10 +33,8 @@ const DROPS_PER_TURN = 200
 
 interface Batch {
   readonly last: number
-  /** As their records say. */
+  /** As their records say, or would. */
   readonly decided: readonly Decided[]
-  /** Of which nothing becomes a base, and of which no record had to be read. */
-  readonly superseded: readonly Applied[]
   /** The highest clock of all that stands in these places. */
   readonly horizon: Hlc
 }
@@ -127,7 +125,6 @@ export class Compactor {
   async #read(origin: Origin, first: number, last: number, newest: NewestAt): Promise<Batch> {
     const { world, history } = this.#parts.state
     const decided: Decided[] = []
-    const superseded: Applied[] = []
     let horizon: Hlc = HLC_ZERO
     let bytes = 0
     let next = first
@@ -138,11 +135,14 @@ export class Compactor {
       const txns: TxnId[] = []
       for (const txn of history.orderOf(origin, next, to)) {
         const applied = history.find(txn)
-        if (applied?.plainAttempt === undefined || !isSuperseded(applied, newest)) txns.push(txn)
-        else {
-          superseded.push(applied)
-          if (applied.hlc > horizon) horizon = applied.hlc
+        const decision = applied && this.#atHand(applied, newest)
+        if (decision === undefined) {
+          txns.push(txn)
+          continue
         }
+        decided.push({ txn, decision })
+        for (const { value } of decision.writes) if (value.kind === 'inline') bytes += value.bytes.length
+        if (decision.hlc > horizon) horizon = decision.hlc
       }
       const records = txns.length === 0 ? [] : await world.storage.get(txns.map(decisionKey))
       for (const [i, txn] of txns.entries()) {
@@ -158,12 +158,29 @@ export class Compactor {
       }
       next = to + 1
     }
-    return { last: next - 1, decided, superseded, horizon }
+    return { last: next - 1, decided, horizon }
+  }
+
+  /** What its record says of what becomes a base, where that is here as well: then nobody need read it. */
+  #atHand({ plainAttempt, txn, hlc, cut, versions }: Applied, newest: NewestAt): Decision | undefined {
+    if (plainAttempt === undefined) return undefined
+    const writes: StoredWrite[] = []
+    for (const version of versions) {
+      const { key, source } = version
+      if (newest.supersedes(key, { hlc, txn })) {
+        mark('base.superseded')
+        continue
+      }
+      const bytes = source === 'tombstone' ? null : this.#parts.values.glance(version)
+      if (bytes === undefined) return undefined
+      writes.push({ key, value: bytes === null ? TOMBSTONE : { kind: 'inline', bytes } })
+    }
+    return { status: 'committed', attempt: plainAttempt, hlc, cut, writes, claimed: false, result: undefined }
   }
 
   async #compact(
     origin: Origin,
-    { last, decided, superseded, horizon }: Batch,
+    { last, decided, horizon }: Batch,
     newest: NewestAt,
   ): Promise<void> {
     const { state } = this.#parts
@@ -173,30 +190,17 @@ export class Compactor {
     await this.#guards.cleanAfter(decided)
     if (origin !== state.ledger.origin) mark('compact.dead-origin')
     const markers: StorageEntry[] = []
-    const shrink = (txn: TxnId, marker: Marker): Promise<void> | undefined => {
-      mark('compact.marker')
-      markers.push({ ...decisionKey(txn), value: encodeStanding(marker) })
-      return this.#turns.step()
-    }
     for (const { txn, decision } of decided) {
-      const turn = shrink(txn, markerOf(decision))
-      if (turn !== undefined) await turn
-    }
-    for (const { txn, hlc, plainAttempt } of superseded) {
-      const turn = shrink(txn, {
-        status: 'compacted',
-        attempt: plainAttempt!,
-        hlc,
-        result: undefined,
-        blobs: [],
-      })
+      mark('compact.marker')
+      markers.push({ ...decisionKey(txn), value: encodeStanding(markerOf(decision)) })
+      const turn = this.#turns.step()
       if (turn !== undefined) await turn
     }
     this.#permit.check()
     await putAll(state.world.storage, markers)
     this.#permit.check()
     await this.#compacted.raise(origin, last, horizon)
-    state.counters.compactedDecisions += decided.length + superseded.length
+    state.counters.compactedDecisions += decided.length
     mark('drop.own')
     await this.drop(origin, last)
   }
@@ -226,9 +230,4 @@ export class Compactor {
     if (!this.#parts.state.history.has(txn)) return
     throw new VirgaError('StorageCorrupt', `storage lacks the decision of ${txn}, which is not compacted`)
   }
-}
-
-/** Every live snapshot sees newer versions of all that it wrote. */
-function isSuperseded({ versions, hlc, txn }: Applied, newest: NewestAt): boolean {
-  return versions.every(({ key }) => newest.supersedes(key, { hlc, txn }))
 }

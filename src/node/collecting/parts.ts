@@ -1,6 +1,7 @@
 import type { Decision } from '../../core/decision.js'
 import type { Origin, TxnId } from '../../core/ids.js'
 import type { Membership } from '../cluster/membership.js'
+import type { ValueCache } from '../reading/value-cache.js'
 import type { NodeState } from '../state.js'
 import type { Departures } from './departures.js'
 import type { Minutes } from './minutes.js'
@@ -13,6 +14,7 @@ export interface CollectingParts {
   readonly membership: Pick<Membership, 'look' | 'renew' | 'counted' | 'isLive' | 'isPicked' | 'isFresh'>
   readonly minutes: Minutes
   readonly departures: Pick<Departures, 'run'>
+  readonly values: Pick<ValueCache, 'glance'>
   /** Makes every decision that storage holds, and this node does not know, visible here. */
   readonly adopt: () => Promise<void>
   /** The same, of one decision that was met. */
