@@ -273,6 +273,7 @@ export class CollectingNode {
       membership: this.membership,
       minutes,
       departures: this.#departures,
+      values,
       adopt: () => this.adoption.look(0),
       adoptOne: (txn, decision) => this.adoption.adopt(txn, decision),
       onCompacted: (origin, through) => ledger.compact(origin, through),
