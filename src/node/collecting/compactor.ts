@@ -56,6 +56,10 @@ interface Batch {
  * A marker keeps attempt and result, so whoever retries is told the same (I6). Records shrink only after their bases stand, and
  * chains only after the vector does, so memory is bounded by what is above the watermark (I10).
  *
+ * A decision that was made here is taken from the chains and the caches where all that it needs is there. It can't have been
+ * compacted elsewhere, with a tombstone that is gone since: the round began with dropping what storage says to be compacted,
+ * and nobody else compacts what a node decided while that node is in touch, which is looked at before each write.
+ *
  * Two may compact one origin at once, when members are seen differently or one was paused: every step is a swap upwards, a
  * deletion of what nothing refers to, or a write of the same bytes.
  */
@@ -161,7 +165,7 @@ export class Compactor {
     return { last: next - 1, decided, horizon }
   }
 
-  /** What its record says of what becomes a base, where that is here as well: then nobody need read it. */
+  /** What its record says of what becomes a base, where that is at hand. */
   #atHand({ plainAttempt, txn, hlc, cut, versions }: Applied, newest: NewestAt): Decision | undefined {
     if (plainAttempt === undefined) return undefined
     const writes: StoredWrite[] = []
