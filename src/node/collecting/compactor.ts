@@ -182,11 +182,7 @@ export class Compactor {
     return { status: 'committed', attempt: plainAttempt, hlc, cut, writes, claimed: false, result: undefined }
   }
 
-  async #compact(
-    origin: Origin,
-    { last, decided, horizon }: Batch,
-    newest: NewestAt,
-  ): Promise<void> {
+  async #compact(origin: Origin, { last, decided, horizon }: Batch, newest: NewestAt): Promise<void> {
     const { state } = this.#parts
     this.#permit.check()
     await this.#bases.raise(decided, newest)
