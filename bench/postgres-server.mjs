@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { chownSync, existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { cleanUpBy, temporaryFolder } from './processes.mjs'
+import { cleanUpBy, freePort, temporaryFolder } from './processes.mjs'
 
 const USER = 'bench'
 /** `nobody`: the server refuses to run as root. */

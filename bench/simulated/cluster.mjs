@@ -98,6 +98,7 @@ export class SimulatedCluster {
     const { clock, meter } = this
     return {
       now: () => clock.now(),
+      precise: () => clock.precise(),
       monotonic: () => clock.monotonic(),
       timer: (ms, run) =>
         clock.timer(ms, () => {
@@ -141,6 +142,7 @@ export class SimulatedCluster {
       {
         clock: {
           now: () => clock.now(),
+          precise: () => clock.precise(),
           monotonic: () => clock.monotonic(),
           timer: (ms, run) => clock.timer(ms, () => processor.come('timers', run)),
           defer: (run) => clock.defer(() => processor.come('timers', run)),
