@@ -58,6 +58,8 @@ const flags = [
 ]
 const totals = new Totals()
 let differing = 0
+// Before anything else: what is cut short, or never ends, can be run again as well.
+if (values.seed === undefined) print([`seeds from ${from} on: ${replay()}`])
 
 if (jobs > 1) {
   let cpuSeconds = 0
@@ -93,6 +95,18 @@ async function judge(report, elapsed) {
   }
   if (totals.seeds % PROGRESS_EVERY_SEEDS === 0 && totals.seeds < count) print(totals.lines(elapsed()))
   return true
+}
+
+/** The command that runs the same seeds. */
+function replay() {
+  const others = ['keep', 'twice', 'log', 'verbose'].filter((name) => values[name]).map((name) => `--${name}`)
+  const rest = [
+    ...flags,
+    ...(values.until === undefined ? [] : [`--until ${values.until}`]),
+    ...(jobs === 1 ? [] : [`--jobs ${jobs}`]),
+    ...others,
+  ]
+  return ['npm run sim --', `--from ${from}`, `--seeds ${count}`, ...rest].join(' ')
 }
 
 function print(lines) {
