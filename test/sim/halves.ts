@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inject, type TestContext } from 'vitest'
 import type { Totals } from '../../src/testing/sim/totals.js'
+import { writeWhole } from '../support/whole-file.js'
 
 const HALVES = ['fixed-seeds', 'fixed-seeds-too'] as const
 const GROUPS = ['marks', 'plots', 'faults'] as const
@@ -18,7 +19,7 @@ export function unreached(half: Half, totals: Totals, seeds: number, context: Te
   if (totals.seeds < seeds) context.skip('some of the seeds alone were run: they need not reach everything')
   const folder = inject('simTotals')
   const own = Object.fromEntries(GROUPS.map((group) => [group, Object.fromEntries(totals.counts(group))]))
-  writeFileSync(join(folder, half), JSON.stringify(own))
+  writeWhole(join(folder, half), JSON.stringify(own))
   const paths = HALVES.map((name) => join(folder, name))
   if (!paths.every((path) => existsSync(path))) return []
   const all = paths.map((path) => JSON.parse(readFileSync(path, 'utf8')) as Summary)
