@@ -15,11 +15,12 @@ export interface ExportedHistory {
  * A history as the public checkers Plume (OOPSLA 2024) and AWDIT (PLDI 2025) read it: one event per line,
  * `r(KEY,VALUE,SESSION,TXN)` or `w(KEY,VALUE,SESSION,TXN)`, all decimal integers.
  *
- * - Line order is program order; transaction ids are unique over the whole file; no two writes of a key have one value.
+ * - Line order is program order, session by session; transaction ids are unique over the whole file; no two writes of a key
+ *   have one value.
  * - 0 is the initial value, which those checkers write themselves. So every key is first written by a transaction of its own,
  *   which each session reads before anything else: an absent key reads as that write.
- * - The writes of a transaction that aborted have the id -1, and its reads are left out. So have writes that the same
- *   transaction wrote over.
+ * - The writes of a transaction that aborted have the id -1, and its reads are left out. They stand in a session, behind what
+ *   their transaction had to see and before what began after it. So have writes that the same transaction wrote over.
  * - An outcome that nobody knows is that of a commit if any write of it was read, else that of an abort.
  * - A deletion is a write like any other. A read of an absent key that may have been deleted could be of any deletion or of
  *   the first write: such reads are left out, and counted.
@@ -28,14 +29,13 @@ export function exportHistory(recorded: readonly RecordedTransaction[]): Exporte
   const read = new Set<string>()
   for (const { reads } of recorded)
     for (const { key, value } of reads) if (value !== null) read.add(writeName(key, value))
-  const committed: RecordedTransaction[] = []
-  const aborted: RecordedTransaction[] = []
-  for (const transaction of recorded) (isCommitted(transaction, read) ? committed : aborted).push(transaction)
+  const committed = new Set(recorded.filter((transaction) => isCommitted(transaction, read)))
+  // What aborted and wrote nothing leaves no line.
+  const told = recorded.filter((each) => committed.has(each) || each.writes.length > 0)
   const writer = new Writer(recorded)
-  for (const transaction of aborted) writer.aborted(transaction)
-  const sessions = assignSessions(committed)
-  for (const session of sessions) writer.session(session)
-  return writer.finish(sessions.length, committed.length)
+  const sessions = assignSessions(told, (transaction) => committed.has(transaction))
+  for (const session of sessions) writer.session(session, committed)
+  return writer.finish(sessions.length, committed.size)
 }
 
 function isCommitted({ outcome, writes }: RecordedTransaction, read: ReadonlySet<string>): boolean {
@@ -77,15 +77,14 @@ class Writer {
     for (const key of this.#keys.values()) this.#line('w', key, key, FIRST_SESSION, ++this.#txns)
   }
 
-  aborted({ writes }: RecordedTransaction): void {
-    for (const { key, value } of writes) this.#write(key, value, FIRST_SESSION, ABORTED)
-  }
-
-  session(transactions: readonly RecordedTransaction[]): void {
+  session(transactions: readonly RecordedTransaction[], committed: ReadonlySet<RecordedTransaction>): void {
     const session = ++this.#sessions
     const first = ++this.#txns
     for (const key of this.#keys.values()) this.#line('r', key, key, session, first)
-    for (const transaction of transactions) this.#transaction(transaction, session)
+    for (const transaction of transactions) {
+      if (committed.has(transaction)) this.#transaction(transaction, session)
+      else for (const { key, value } of transaction.writes) this.#write(key, value, session, ABORTED)
+    }
   }
 
   finish(sessions: number, transactions: number): ExportedHistory {

@@ -26,7 +26,7 @@ export function recordedTransactions(history: History): RecordedTransaction[] {
     // Tokens are those of earlier commits.
     const after = snapshot.after.flatMap((id) => byTxn.get(id) ?? [])
     const recorded = { ...attempt, after }
-    out.push(recorded, leftBehind(recorded, ran))
+    out.push(leftBehind(recorded, ran), recorded)
     byTxn.set(txn, [...(byTxn.get(txn) ?? []), recorded])
   }
   return out
@@ -109,11 +109,14 @@ function writesOf(calls: readonly CommitCall[], snapshot: Snapshot): RecordedWri
   )
 }
 
-/** What functions of the attempt wrote that is no part of its outcome: of executions that were repeated, or written over. */
+/**
+ * What functions of the attempt wrote that is no part of its outcome: of executions that were repeated, or written over.
+ * Began with it, and stands before it, so that both get into one session.
+ */
 function leftBehind(recorded: RecordedTransaction, ran: readonly Execution[]): RecordedTransaction {
   const counted = new Set(recorded.writes.map(({ key, value }) => `${key} ${value}`))
   const writes = ran
     .flatMap((execution) => [...execution.writes].map(([key, value]) => ({ key, value })))
     .filter(({ key, value }) => value !== null && !counted.has(`${key} ${value}`))
-  return { ...recorded, after: [], reads: [], writes, outcome: 'aborted', acknowledged: undefined }
+  return { ...recorded, reads: [], writes, outcome: 'aborted', acknowledged: undefined }
 }

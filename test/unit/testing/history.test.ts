@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { judge } from '../../../src/testing/history/consistency.js'
 import { exportHistory } from '../../../src/testing/history/export.js'
 import { parseHistory } from '../../../src/testing/history/parse.js'
-import { HistoryRecorder } from '../../../src/testing/history/recorded.js'
+import { HistoryRecorder, type TransactionRecord } from '../../../src/testing/history/recorded.js'
 
 /** What both levels make of a text: `[read-atomic, causal]`, true if accepted. */
 function accepted(text: string): readonly [boolean, boolean] {
@@ -60,12 +60,12 @@ describe('an exported history', () => {
     aborted.read('x', undefined)
     aborted.write('x', 'a')
     aborted.aborted()
-    expect(exportHistory(recorder.transactions).text).toBe('w(1,1,0,1)\nw(1,2,0,-1)\n')
+    expect(exportHistory(recorder.transactions).text).toBe('w(1,1,0,1)\nr(1,1,1,2)\nw(1,2,1,-1)\n')
   })
 
   test.each([
     { isRead: true, line: 'w(1,2,1,3)' },
-    { isRead: false, line: 'w(1,2,0,-1)' },
+    { isRead: false, line: 'w(1,2,1,-1)' },
   ])('takes an unknown outcome for a commit if a write of it was read ($isRead)', ({ isRead, line }) => {
     const recorder = new HistoryRecorder()
     recorder.begin('n1').write('x', 'a')
@@ -74,6 +74,35 @@ describe('an exported history', () => {
     reader.committed()
     const { text } = exportHistory(recorder.transactions)
     expect(text.split('\n')).toContain(line)
+    expect(accepted(text)).toEqual([true, true])
+  })
+
+  test('has what aborted where it began: behind what it had to see, before what began later', () => {
+    const recorder = new HistoryRecorder()
+    const write = (value: string, end: (record: TransactionRecord) => void): void => {
+      const record = recorder.begin('n1')
+      record.write('x', value)
+      end(record)
+    }
+    write('before all', (record) => record.aborted())
+    write('one', (record) => record.committed('n1'))
+    write('between', (record) => record.aborted())
+    write('nobody read it', () => undefined)
+    write('two', (record) => record.committed('n1'))
+    write('after all', (record) => record.aborted())
+    const { text, transactions, sessions: count } = exportHistory(recorder.transactions)
+    expect(text.split('\n')).toEqual([
+      'w(1,1,0,1)',
+      'r(1,1,1,2)',
+      'w(1,2,1,-1)',
+      'w(1,3,1,3)',
+      'w(1,4,1,-1)',
+      'w(1,5,1,-1)',
+      'w(1,6,1,4)',
+      'w(1,7,1,-1)',
+      '',
+    ])
+    expect([transactions, count]).toEqual([2, 1])
     expect(accepted(text)).toEqual([true, true])
   })
 
