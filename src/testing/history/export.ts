@@ -1,4 +1,4 @@
-import type { RecordedTransaction } from './recorded.js'
+import type { RecordedRead, RecordedTransaction } from './recorded.js'
 import { assignSessions } from './sessions.js'
 
 export interface ExportedHistory {
@@ -27,8 +27,14 @@ export interface ExportedHistory {
  */
 export function exportHistory(recorded: readonly RecordedTransaction[]): ExportedHistory {
   const read = new Set<string>()
-  for (const { reads } of recorded)
-    for (const { key, value } of reads) if (value !== null) read.add(writeName(key, value))
+  for (const { reads, writes } of recorded) {
+    // That it read its own says nothing of its outcome.
+    const own = new Set(writes.map(({ key, value }) => value && writeName(key, value)))
+    for (const { key, value } of reads) {
+      const name = value && writeName(key, value)
+      if (name && !own.has(name)) read.add(name)
+    }
+  }
   const committed = new Set(recorded.filter((transaction) => isCommitted(transaction, read)))
   // What aborted and wrote nothing leaves no line.
   const told = recorded.filter((each) => committed.has(each) || each.writes.length > 0)
@@ -98,19 +104,26 @@ class Writer {
     }
   }
 
-  /** What it read of others comes first, since its functions may have run in parallel; then what it wrote in the end. */
+  /** Reads before writes where it is not known which came first: its functions may have run in parallel. */
   #transaction({ reads, writes }: RecordedTransaction, session: number): void {
     const txn = ++this.#txns
-    for (const { key, value, at } of reads) {
-      const mayBeDeleted = (this.#deletedSince.get(key) ?? Number.POSITIVE_INFINITY) < at
-      if (value === null && mayBeDeleted) this.#leftOut++
-      else this.#line('r', this.#keys.get(key)!, this.#valueOf(key, value), session, txn)
+    let next = 0
+    const readUntil = (until: number): void => {
+      while (next < reads.length && reads[next]!.at < until) this.#read(reads[next++]!, session, txn)
     }
     const last = new Map(writes.map((write) => [write.key, write]))
     for (const write of writes) {
+      readUntil(write.at ?? Number.POSITIVE_INFINITY)
       const isLast = last.get(write.key) === write
       this.#write(write.key, write.value, session, isLast ? txn : ABORTED)
     }
+    readUntil(Number.POSITIVE_INFINITY)
+  }
+
+  #read({ key, value, at }: RecordedRead, session: number, txn: number): void {
+    const mayBeDeleted = (this.#deletedSince.get(key) ?? Number.POSITIVE_INFINITY) < at
+    if (value === null && mayBeDeleted) this.#leftOut++
+    else this.#line('r', this.#keys.get(key)!, this.#valueOf(key, value), session, txn)
   }
 
   #write(key: string, value: string | null, session: number, txn: number): void {

@@ -31,9 +31,11 @@ export interface RecordedWrite {
   readonly key: string
   /** Names this very write: no other write of the key has it. Null: a deletion. */
   readonly value: string | null
+  /** Undefined: after all that the transaction read of others. */
+  readonly at?: number
 }
 
-/** A transaction as it goes on. */
+/** A transaction as it goes on: of parallel branches that touch one key, reads of others are to be told before writes. */
 export interface TransactionRecord {
   /** @param value names the write that was read. Undefined or null: the key was absent */
   read(key: string, value: string | number | null | undefined): void
@@ -81,7 +83,7 @@ class Recording implements RecordedTransaction, TransactionRecord {
   }
 
   write(key: string, value: string | number | null | undefined): void {
-    this.writes.push({ key, value: named(value) })
+    this.writes.push({ key, value: named(value), at: this.#next() })
   }
 
   committed(node?: string): void {

@@ -106,6 +106,31 @@ describe('an exported history', () => {
     expect(accepted(text)).toEqual([true, true])
   })
 
+  test('keeps the order in which a transaction read and wrote', () => {
+    const recorder = new HistoryRecorder()
+    const other = recorder.begin('n1')
+    other.write('x', 'its own')
+    other.committed('n1')
+    const transaction = recorder.begin('n1')
+    transaction.read('x', 'its own')
+    transaction.write('x', 'mine')
+    transaction.read('x', 'mine')
+    transaction.committed('n1')
+    const right = exportHistory(recorder.transactions).text
+    expect(right.split('\n').slice(3, -1)).toEqual(['r(1,2,1,4)', 'w(1,3,1,4)', 'r(1,3,1,4)'])
+    expect(accepted(right)).toEqual([true, true])
+    transaction.read('x', 'its own')
+    expect(accepted(exportHistory(recorder.transactions).text)).toEqual([false, false])
+  })
+
+  test('does not take an unknown outcome for a commit because it read what it wrote itself', () => {
+    const recorder = new HistoryRecorder()
+    const unknown = recorder.begin('n1')
+    unknown.write('x', 'a')
+    unknown.read('x', 'a')
+    expect(exportHistory(recorder.transactions).text).toBe('w(1,1,0,1)\nr(1,1,1,2)\nw(1,2,1,-1)\n')
+  })
+
   test('leaves out a read that found nothing where a deletion may be the cause, and counts it', () => {
     const recorder = new HistoryRecorder()
     const before = recorder.begin('n1')
