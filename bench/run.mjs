@@ -1,7 +1,7 @@
 // @ts-check
-// npm run bench [-- --quick] [-- --only NAME,NAME [--keep]] [-- --seed N]: measures virga against what it stands on and what people use
-// instead, side by side in one run. Prints tables; writes them, their JSON and charts to bench/results. What each row means:
-// docs/benchmarks.md.
+// npm run bench [-- --quick] [-- --only NAME,NAME [--keep]] [-- --seed N] [-- --history FILE]: measures virga against what it stands
+// on and what people use instead, side by side in one run. Prints tables; writes them, their JSON and charts to bench/results. What
+// each row means: docs/benchmarks.md.
 import { parseArgs } from 'node:util'
 import { diceOf } from './dice.mjs'
 import { load, machine } from './machine.mjs'
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     // What an earlier run has found of other sections stays beside it.
     keep: { type: 'boolean', default: false },
     soak: { type: 'boolean', default: false },
+    history: { type: 'string' },
   },
 })
 
@@ -27,6 +28,11 @@ const chosen = values.soak
 const unknown = chosen.filter((name) => !Object.hasOwn(SECTIONS, name))
 if (unknown.length > 0) {
   console.error(`there is no section ${unknown.join(', ')}; there are ${Object.keys(SECTIONS).join(', ')}`)
+  process.exit(2)
+}
+if (values.history !== undefined && !chosen.some((name) => sectionOf(name).tellsHistory)) {
+  const telling = Object.keys(SECTIONS).filter((name) => sectionOf(name).tellsHistory)
+  console.error(`--history is what clients did in ${telling.join(', ')}, which is not among what is to run`)
   process.exit(2)
 }
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(values.seed)
@@ -51,6 +57,7 @@ for (const name of dice.shuffled(chosen)) {
   try {
     const measured = await sectionOf(name).measure({
       quick: values.quick,
+      history: values.history,
       dice: diceOf(seed + Object.keys(SECTIONS).indexOf(name)),
     })
     const seconds = Math.round((performance.now() - startedAt) / 1_000)

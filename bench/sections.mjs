@@ -19,17 +19,17 @@ import { visibility } from './rows/visibility.mjs'
 
 /** @typedef {import('./report/types.mjs').Row} Row */
 /** @typedef {import('./report/types.mjs').Result} Result */
-/** @typedef {{ quick: boolean, dice: import('./dice.mjs').Dice }} Options */
-/** @typedef {{ title: string, measure: (options: Options) => Promise<Row[] | Result>, apart?: boolean }} Section */
+/** `history`: what clients did goes to a file for each system, whose name begins so. @typedef {{ quick: boolean, dice: import('./dice.mjs').Dice, history?: string | undefined }} Options */
+/** @typedef {{ title: string, measure: (options: Options) => Promise<Row[] | Result>, apart?: boolean, tellsHistory?: boolean }} Section */
 
-/** All that is measured, in the order in which it is told. `apart`: not part of a whole run. @type {Record<string, Section>} */
+/** All that is measured, in the order in which it is told. `apart`: not part of a whole run. `tellsHistory`: takes down what clients did. @type {Record<string, Section>} */
 export const SECTIONS = {
   micro: { title: 'One operation', measure: micro },
   'ipc-read': { title: 'A read over IPC', measure: ipcRead },
   'commit-latency': { title: 'A commit on Redis and its floor', measure: commitLatency },
   'commit-rates': { title: 'Commits a second', measure: commitRates },
   'aft-shape': { title: 'The AFT shape', measure: aftShape },
-  anomalies: { title: 'Anomalies', measure: anomalies },
+  anomalies: { title: 'Anomalies', measure: anomalies, tellsHistory: true },
   'open-loop': { title: 'Latency under load', measure: openLoop },
   skew: { title: 'Skew, reads and length', measure: skew },
   'order-pipeline': { title: 'The order pipeline of the demo', measure: orderPipeline },

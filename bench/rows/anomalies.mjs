@@ -6,15 +6,13 @@ import { AFT_SHAPE } from '../workload/plan.mjs'
 const IN_FLIGHT = 10
 /** What a slow system gets done in it must do. */
 const MS_MAX = 8_000
-/** Writes what clients did to a file for each system, for checkers of histories. */
-const { VIRGA_HISTORY } = process.env
 /** They promise no snapshot. */
 const MAY_HAVE_SOME = new Set(['Redis, no guarantee', 'PostgreSQL, read committed'])
 
 /** @typedef {{ transactions: number, readYourWrites: number, fractured: number }} Counted */
 
 /** What transactions of the AFT shape see on each system that no transaction should see. */
-export async function anomalies(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
+export async function anomalies(/** @type {import('../sections.mjs').Options} */ { quick, dice, history }) {
   const contest = await startContest(ALL_SYSTEMS, AFT_SHAPE)
   const shape = { shape: AFT_SHAPE, inFlight: IN_FLIGHT, count: quick ? 300 : 10_000, msMax: MS_MAX }
   /** @type {Map<string, Counted>} */
@@ -23,9 +21,11 @@ export async function anomalies(/** @type {import('../sections.mjs').Options} */
     await contest.inTurn(name, true, async (ask) => {
       // Every value then is of a writer that is known.
       await contest.reload(name)
-      const historyPath = VIRGA_HISTORY && `${VIRGA_HISTORY}.${name.toLowerCase().replace(/\W+/g, '-')}`
+      // Also of systems that are no good: a checker of histories should say so.
+      const historyPath = history && `${history}.${name.toLowerCase().replace(/\W+/g, '-')}`
       const seed = dice.below(2 ** 31)
       counted.set(name, await ask({ kind: 'anomalies', seed, ...shape, ...(historyPath && { historyPath }) }))
+      if (historyPath) process.stderr.write(`\n  history in ${historyPath} `)
     })
   }
   const of = (/** @type {string} */ name) => /** @type {Counted} */ (counted.get(name))

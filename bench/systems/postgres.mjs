@@ -37,14 +37,17 @@ export async function postgres({ port, user, isolation, connectionsMax }) {
       pool.with(async (client) => {
         const access = accessOf(client)
         for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+          const { functions, committed, aborted } = start()
           try {
             await client.query(begin)
-            for (const run of start()) await run(access)
+            for (const run of functions) await run(access)
             await client.query('COMMIT')
+            committed()
             return attempt
           } catch (error) {
             await client.query('ROLLBACK')
             if (!AGAIN.has(/** @type {{ code: string }} */ (error).code)) throw error
+            aborted()
           }
         }
         throw new Error(`a transaction has failed ${ATTEMPTS_MAX} times`)

@@ -21,7 +21,9 @@ export async function redisPlain({ url }) {
   return {
     atOnce: false,
     async transaction(start) {
-      for (const run of start()) await run(access)
+      const { functions, committed } = start()
+      for (const run of functions) await run(access)
+      committed()
       return 1
     },
     async load(keys, value) {

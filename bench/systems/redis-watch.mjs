@@ -24,7 +24,12 @@ export async function redisWatch({ url, connectionsMax }) {
     transaction: (start) =>
       pool.with(async (redis) => {
         for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-          if (await attempted(redis, start())) return attempt
+          const { functions, committed, aborted } = start()
+          if (await attempted(redis, functions)) {
+            committed()
+            return attempt
+          }
+          aborted()
         }
         throw new Error(`a transaction has failed ${ATTEMPTS_MAX} times`)
       }),

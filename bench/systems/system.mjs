@@ -5,11 +5,17 @@
 /** @typedef {(access: Access) => Promise<void>} Fn */
 
 /**
+ * One try at a transaction. A system says what became of it, where that is known: that it has committed, or surely never will.
+ *
+ * @typedef {{ readonly functions: readonly Fn[], committed(): void, aborted(): void }} Attempt
+ */
+
+/**
  * One of those that are compared. All are driven by one driver, in a process of its own, through this.
  *
  * @typedef {object} System
  * @property {boolean} atOnce what a transaction writes becomes visible when it commits, not write by write
- * @property {(start: () => readonly Fn[]) => Promise<number>} transaction runs functions one after the other as one transaction; calls `start` anew for each attempt; returns how many it took
+ * @property {(start: () => Attempt) => Promise<number>} transaction runs functions one after the other as one transaction; calls `start` anew for each attempt, says of one that it committed; returns how many it took
  * @property {(keys: readonly string[], value: string) => Promise<void>} load
  * @property {() => Promise<void>} close
  */

@@ -28,30 +28,49 @@ export async function virgaSystem({ socket, view, hops }) {
   }
 }
 
-/** @param {import('virga').Virga} virga @param {() => readonly import('./system.mjs').Fn[]} start */
+/** @typedef {import('./system.mjs').Attempt} Attempt */
+
+/**
+ * All attempts are of one transaction: the one whose result comes back has committed, and no other ever will.
+ *
+ * @param {import('virga').Virga} virga @param {() => Attempt} start
+ */
 async function asOne(virga, start) {
-  let attempts = 0
-  await virga.transaction(async (tx) => {
-    attempts++
+  /** @type {Attempt[]} */
+  const attempts = []
+  const decided = await virga.transaction(async (tx) => {
+    const attempt = start()
+    attempts.push(attempt)
     const access = accessOf(tx)
-    for (const run of start()) await run(access)
+    for (const run of attempt.functions) await run(access)
+    return attempt
   })
-  return attempts
+  decided.committed()
+  for (const attempt of attempts) if (attempt !== decided) attempt.aborted()
+  return attempts.length
 }
 
-/** @param {readonly import('virga').Virga[]} clients @param {() => readonly import('./system.mjs').Fn[]} start */
+/**
+ * Each attempt is a transaction of its own: one whose outcome is not known may have committed as well.
+ *
+ * @param {readonly import('virga').Virga[]} clients @param {() => Attempt} start
+ */
 async function asHops(clients, start) {
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    const { functions, committed, aborted } = start()
+    let mayCommit = false
     try {
-      const functions = start()
       let tx = await clientOf(clients, 0).begin()
       for (const [i, run] of functions.entries()) {
         await run(accessOf(tx))
         if (i + 1 < functions.length) tx = await clientOf(clients, i + 1).resume(await tx.handoff())
       }
+      mayCommit = true
       await tx.commit()
+      committed()
       return attempt
     } catch (error) {
+      if (!mayCommit || (VirgaError.is(error) && error.outcome === 'definite')) aborted()
       if (!VirgaError.is(error) || !error.retryable) throw error
     }
   }

@@ -6,6 +6,7 @@
  *
  * @typedef {object} Witnessed
  * @property {number} id
+ * @property {number} attempt the one that committed
  * @property {{ readonly key: string, readonly tag: import('./tag.mjs').Tag, readonly own: boolean }[]} reads in order; `own`: the transaction had written the key before
  * @property {Map<string, { startMs: number, endMs: number }>} writes
  */
@@ -26,10 +27,15 @@ export function countAnomalies(all) {
   let readYourWrites = 0
   let fractured = 0
   for (const transaction of all) {
-    if (transaction.reads.some(({ own, tag }) => own && tag.writer !== transaction.id)) readYourWrites++
+    if (transaction.reads.some(({ own, tag }) => own && !isOf(tag, transaction))) readYourWrites++
     if (isFractured(transaction, byId)) fractured++
   }
   return { transactions: all.length, readYourWrites, fractured }
+}
+
+/** @param {import('./tag.mjs').Tag} tag @param {Witnessed} transaction */
+function isOf({ writer, attempt }, transaction) {
+  return writer === transaction.id && attempt === transaction.attempt
 }
 
 /** @param {Witnessed} transaction @param {ReadonlyMap<number, Witnessed>} byId */
@@ -39,25 +45,35 @@ function isFractured({ reads }, byId) {
   for (const { key, tag, own } of reads) {
     if (own) continue
     const before = seen.get(key)
-    if (before !== undefined && before.writer !== tag.writer) return true
+    if (before !== undefined && (before.writer !== tag.writer || before.attempt !== tag.attempt)) return true
     seen.set(key, tag)
   }
-  for (const [x, { writer, writeSet }] of seen) {
-    for (const y of writeSet) {
+  for (const [x, tag] of seen) {
+    for (const y of tag.writeSet) {
       const other = seen.get(y)
-      if (y === x || other === undefined || other.writer === writer) continue
-      if (isSurelyOlder(y, other.writer, writer, byId)) return true
+      if (y === x || other === undefined || other.writer === tag.writer) continue
+      if (isSurelyOlder(y, other, tag, byId)) return true
     }
   }
   return false
 }
 
-/** @param {string} key @param {number} older @param {number} newer @param {ReadonlyMap<number, Witnessed>} byId */
+/**
+ * Of an attempt that was given up nobody can say when it took effect, if it did.
+ *
+ * @param {string} key @param {import('./tag.mjs').Tag} older @param {import('./tag.mjs').Tag} newer @param {ReadonlyMap<number, Witnessed>} byId
+ */
 function isSurelyOlder(key, older, newer, byId) {
-  if (older === 0) return true
-  const ended = byId.get(older)?.writes.get(key)?.endMs
-  const began = byId.get(newer)?.writes.get(key)?.startMs
+  if (older.writer === 0) return true
+  const [former, latter] = [byId.get(older.writer), byId.get(newer.writer)]
+  if (former === undefined || latter === undefined)
+    throw new Error(`a value of ${key} was read that nobody wrote: by ${older.writer} or ${newer.writer}`)
+  if (!isOf(older, former) || !isOf(newer, latter)) return false
+  const ended = former.writes.get(key)?.endMs
+  const began = latter.writes.get(key)?.startMs
   if (ended === undefined || began === undefined)
-    throw new Error(`a value of ${key} was read that nobody wrote: by ${older} or ${newer}`)
+    throw new Error(
+      `a value of ${key} was read whose writer did not write it: ${older.writer} or ${newer.writer}`,
+    )
   return ended < began
 }

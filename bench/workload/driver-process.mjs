@@ -4,7 +4,7 @@ import { monotonicMs, pause } from '../clock.mjs'
 import { diceOf } from '../dice.mjs'
 import { openSystem } from '../systems/system.mjs'
 import { countAnomalies } from './anomalies.mjs'
-import { HistoryLog } from './history.mjs'
+import { newRecorder, saveHistory } from './history.mjs'
 import { keyOf, planner } from './plan.mjs'
 import { recorded, unrecorded } from './run-plan.mjs'
 import { tagged } from './tag.mjs'
@@ -22,7 +22,7 @@ const system = await openSystem(kind, JSON.parse(target))
 /** @param {Load} task */
 async function load({ keys, valueBytes }) {
   const all = Array.from({ length: keys }, (_, i) => keyOf(i))
-  await system.load(all, tagged({ writer: 0, writeSet: [] }, valueBytes))
+  await system.load(all, tagged({ writer: 0, attempt: 0, writeSet: [] }, valueBytes))
   return { loaded: keys }
 }
 
@@ -103,19 +103,23 @@ async function anomalies({ shape, seed, inFlight, count, msMax, historyPath }) {
   const next = planner(shape, diceOf(seed))
   /** @type {import('./anomalies.mjs').Witnessed[]} */
   const all = []
-  const log = historyPath === undefined ? undefined : new HistoryLog()
+  const history = historyPath === undefined ? undefined : await newRecorder()
   const untilMs = monotonicMs() + msMax
   let begun = 0
   let attempts = 0
   const worker = async () => {
     while (begun < count && monotonicMs() < untilMs) {
-      const { start, ended } = recorded(shape, next(), ++begun, system.atOnce, log)
+      const { start, ended } = recorded(shape, next(), ++begun, system.atOnce, history)
       attempts += await system.transaction(start)
       all.push(ended())
     }
   }
-  await Promise.all(Array.from({ length: inFlight }, worker))
-  if (historyPath !== undefined) await log?.save(historyPath)
+  try {
+    await Promise.all(Array.from({ length: inFlight }, worker))
+  } finally {
+    // Of a run that fails it is wanted most.
+    if (history !== undefined) await saveHistory(/** @type {string} */ (historyPath), history)
+  }
   return { ...countAnomalies(all), attempts: attempts / begun }
 }
 

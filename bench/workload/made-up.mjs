@@ -33,6 +33,7 @@ function writer(id, startMs, endMs) {
   const times = { startMs, endMs }
   return {
     id,
+    attempt: 1,
     reads: [],
     writes: new Map([
       [x, times],
@@ -43,13 +44,14 @@ function writer(id, startMs, endMs) {
 
 /** @param {import('./anomalies.mjs').Witnessed} by */
 function tagOfWriter(by) {
-  return { writer: by.id, writeSet: by.id === 0 ? [] : [x, y] }
+  return { writer: by.id, attempt: by.attempt, writeSet: by.id === 0 ? [] : [x, y] }
 }
 
 /** @param {number} id @param {(readonly [string, import('./anomalies.mjs').Witnessed])[]} reads @returns {import('./anomalies.mjs').Witnessed} */
 function reader(id, ...reads) {
   return {
     id,
+    attempt: 1,
     reads: reads.map(([key, by]) => ({ key, tag: tagOfWriter(by), own: false })),
     writes: new Map(),
   }
