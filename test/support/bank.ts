@@ -177,12 +177,14 @@ export class Bank {
   readonly #begun: Transfer[] = []
   readonly #loops: Promise<void>[] = []
   readonly #seed: number
+  readonly #pauses: Dice
   #failure: unknown
   #stopped = false
 
   constructor(books: Books, seed: number) {
     this.#books = books
     this.#seed = seed
+    this.#pauses = new Dice(seed)
   }
 
   async open(teller: Teller): Promise<void> {
@@ -265,7 +267,7 @@ export class Bank {
         if (!VirgaError.is(error) || !error.retryable || tries === TRIES_MAX) throw error
       }
       this.retries++
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS * Math.random()))
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS * this.#pauses.fraction()))
     }
   }
 

@@ -19,8 +19,9 @@ export function seedFor(context: TestContext): number {
   context.onTestFailed(() => {
     const { file, name } = context.task
     const path = relative(process.cwd(), file.filepath)
+    const mode = path.startsWith('test/long/') ? '--mode long ' : ''
     process.stderr.write(
-      `To replay: VIRGA_TEST_SEED=${seed} npx vitest run ${path} -t ${JSON.stringify(name)}\n`,
+      `To replay: VIRGA_TEST_SEED=${seed} npx vitest run ${mode}${path} -t ${JSON.stringify(name)}\n`,
     )
   })
   return seed

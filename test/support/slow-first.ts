@@ -24,6 +24,7 @@ export const SLOW: readonly string[] = [
   'test/e2e/crash-executors.test.ts',
   'test/e2e/cluster-crash.test.ts',
   'test/e2e/crash-contexts.test.ts',
+  'test/e2e/histories.test.ts',
   'test/sim/fixed-seeds.test.ts',
   'test/sim/fixed-seeds-too.test.ts',
   'test/scenarios/cluster-sharing.test.ts',
