@@ -1,4 +1,5 @@
-import type { Cut } from '../core/cut.js'
+import type { Coordinates, Cut } from '../core/cut.js'
+import type { TxnId } from '../core/ids.js'
 import type { NodeAddress } from '../ports/network.js'
 import { PROTOCOL_VERSION } from '../wire/messages.js'
 import type { Membership } from './cluster/membership.js'
@@ -18,6 +19,8 @@ export interface Inspection {
   readonly notes: readonly (readonly [string, string])[]
   /** What it has applied. */
   readonly applied: Cut
+  /** Where a commit stands, as far as its chains hold it. */
+  readonly placesOf: (txn: TxnId) => readonly Coordinates[]
 }
 
 export interface InspectedParts {
@@ -68,5 +71,6 @@ export function inspection(
       ['members', membership.names],
     ],
     applied: history.cut(),
+    placesOf: (txn) => history.find(txn)?.coordinates ?? [],
   }
 }

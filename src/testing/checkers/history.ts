@@ -1,3 +1,5 @@
+import type { Coordinates, Cut } from '../../core/cut.js'
+
 /**
  * What a run is judged by: what clients did and saw, and the order of what was decided. Checkers read this and nothing
  * else. Events are numbered over the whole run; `at` is such a number.
@@ -16,6 +18,8 @@ export interface Committed {
   readonly at: number
   /** Its key claims are in force: see the mode `parallel-snapshot`. */
   readonly claimed: boolean
+  /** The snapshot that it read, as its record names it. */
+  readonly cut: Cut
 }
 
 export type Mode = 'read-atomic' | 'parallel-snapshot' | 'lww'
@@ -98,6 +102,12 @@ export interface History {
   readonly commits: readonly CommitCall[]
   readonly told: readonly Told[]
   readonly raised: readonly Raised[]
+  /** Where commits that claimed their keys stand: a cut sees one if it sees any of its places. */
+  readonly places: ReadonlyMap<string, readonly Coordinates[]>
+  /** When a decision's record became a marker: what began later sees it in the bases, if not by its place. */
+  readonly shrunk: ReadonlyMap<string, number>
+  /** By origin. A cut that has the number of a departure sees all up to the last place, and need not name the origin. */
+  readonly departures: ReadonlyMap<string, { readonly number: number; readonly last: number }>
   /** Functions that ran under an id that was looked up first; `calledAt` is when their caller asked for that. */
   readonly ran: readonly { readonly txn: string; readonly calledAt: number }[]
 }

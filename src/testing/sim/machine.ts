@@ -274,7 +274,7 @@ export class Machine {
       const node = await Promise.race([this.#boot(life, listener), life.death])
       if (node !== undefined) {
         running.node = node
-        this.#setting.onServing(this)
+        this.#setting.onServing(this, node)
         await Promise.race([life.death, supplanted])
         this.#setting.onEnd(node)
       }

@@ -1,3 +1,4 @@
+import type { Coordinates } from '../../core/cut.js'
 import type {
   Candidate,
   CommitCall,
@@ -21,6 +22,9 @@ export class Recorder implements History {
   readonly commits: CommitCall[] = []
   readonly told: Told[] = []
   readonly raised: Raised[] = []
+  readonly places = new Map<string, readonly Coordinates[]>()
+  readonly shrunk = new Map<string, number>()
+  readonly departures = new Map<string, { readonly number: number; readonly last: number }>()
   readonly ran: { readonly txn: string; readonly calledAt: number }[] = []
   /** Reads of open transactions that were not answered, and why. */
   readonly refusals: { readonly at: number; readonly execution: Execution; readonly code: string }[] = []

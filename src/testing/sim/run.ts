@@ -70,6 +70,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     stopCountingMarks()
   }
   const { witness, surprises, recorder } = cluster
+  cluster.lookForPlaces()
   violations.push(
     ...witness.broken,
     ...surprises,

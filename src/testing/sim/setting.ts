@@ -31,7 +31,7 @@ export interface Setting {
   onCall(machine: Machine): Fate | undefined
   /** Whether a node dies at a message to another. */
   onMessage(machine: Machine): Fate | undefined
-  onServing(machine: Machine): void
+  onServing(machine: Machine, node: CacheNode): void
   /** An incarnation that had served has ended. */
   onEnd(node: CacheNode): void
   onStartFailed(machine: Machine, error: unknown): void

@@ -9,6 +9,7 @@ import { Dice } from './dice.js'
 import { EventLog } from './event-log.js'
 import { Machine } from './machine.js'
 import type { IpcFaults } from './mortal.js'
+import { Places } from './places.js'
 import { drawPlan, type Plan, type PlanOptions } from './plan.js'
 import { Recorder } from './recorder.js'
 import type { Setting } from './setting.js'
@@ -57,6 +58,7 @@ export class SimCluster {
   endedAt: number | undefined
   /** Whose node was the last to come up. */
   lastUp: Machine | undefined
+  readonly #places: Places
   readonly #away = new Set<() => void>()
   #isCruel = false
   #isResting = false
@@ -67,13 +69,13 @@ export class SimCluster {
     this.clock = new Clock()
     this.log = new EventLog(this.clock, options.keepLog === true)
     this.recorder = new Recorder(this.log)
-    const mayForget = (txn: string): boolean => this.#mayForget(txn)
-    this.witness = new Witness(
-      options.engine?.() ?? createMemoryStorage(),
-      this.log,
-      this.recorder,
-      mayForget,
-    )
+    this.#places = new Places(this.recorder.places)
+    this.witness = new Witness(options.engine?.() ?? createMemoryStorage(), this.log, this.recorder, {
+      mayForget: (txn) => this.#mayForget(txn),
+      onShrunk: (txn) => {
+        if (this.recorder.committed.get(txn)?.claimed) this.#places.look(txn)
+      },
+    })
     this.fabric = new SimNetwork({
       clock: this.clock,
       random: this.dice.fork().random,
@@ -108,6 +110,11 @@ export class SimCluster {
       machine.resume()
     }
     if (!isCruel) for (const back of [...this.#away]) back()
+  }
+
+  /** All is over: what is known of where commits stand that claimed their keys is written down. */
+  lookForPlaces(): void {
+    for (const { txn, claimed } of this.recorder.committed.values()) if (claimed) this.#places.look(txn)
   }
 
   /** Nodes that start from now on do less on their own account: hours are to pass in which nothing happens. */
@@ -165,8 +172,9 @@ export class SimCluster {
         for (const [name, count] of node.inspect().counters)
           this.counters[name] = (this.counters[name] ?? 0) + count
       },
-      onServing: (machine) => {
+      onServing: (machine, node) => {
         this.counts.starts++
+        this.#places.serves(node)
         this.lastUp = machine
       },
       onStartFailed: () => {

@@ -1,4 +1,5 @@
 import type { Commit, Standing } from '../../core/decision.js'
+import { CLUSTER_DEPARTED } from '../../core/layout.js'
 import type {
   CompareAndSwapResult,
   ListedEntry,
@@ -6,11 +7,19 @@ import type {
   StorageEntry,
   StorageKey,
 } from '../../ports/storage.js'
-import { decodeStanding } from '../../wire/records.js'
+import { decodeDeparted, decodeStanding } from '../../wire/records.js'
 import { decodeValue } from '../../wire/value.js'
-import type { Committed, Raised, Tag, Violation } from '../checkers/history.js'
+import type { Committed, Tag, Violation } from '../checkers/history.js'
 import { CollectionWitness } from './collection-witness.js'
 import type { EventLog } from './event-log.js'
+import type { Recorder } from './recorder.js'
+
+export interface WitnessAsks {
+  /** Whether what became of an id need not be known any more. */
+  mayForget(txn: string): boolean
+  /** A decision's record becomes a marker: chains still hold it. */
+  onShrunk(txn: string): void
+}
 
 /**
  * Stands right above the engine and sees every effect there, also of operations whose caller was told nothing or is dead:
@@ -23,24 +32,27 @@ export class Witness implements Storage {
   readonly #storage: Storage
   readonly #log: EventLog
   readonly #committed: Map<string, Committed>
-  readonly #mayForget: (txn: string) => boolean
+  readonly #shrunk: Recorder['shrunk']
+  readonly #departures: Recorder['departures']
+  readonly #asked: WitnessAsks
   /** Of values that lie apart from their decisions. */
   readonly #blobs = new Map<string, Tag>()
 
   readonly #collection: CollectionWitness
 
-  /** @param mayForget whether what became of an id need not be known any more */
   constructor(
     storage: Storage,
     log: EventLog,
-    recorded: { readonly committed: Map<string, Committed>; readonly raised: Raised[] },
-    mayForget: (txn: string) => boolean,
+    recorded: Pick<Recorder, 'committed' | 'raised' | 'shrunk' | 'departures'>,
+    asked: WitnessAsks,
   ) {
     this.#storage = storage
     this.#log = log
     this.#committed = recorded.committed
     this.#collection = new CollectionWitness(log, recorded.raised)
-    this.#mayForget = mayForget
+    this.#shrunk = recorded.shrunk
+    this.#departures = recorded.departures
+    this.#asked = asked
   }
 
   get broken(): readonly Violation[] {
@@ -80,6 +92,7 @@ export class Witness implements Storage {
     this.#log.add(`swap ${key.bucket} ${key.id} ${result.swapped ? (next?.length ?? 'gone') : 'refused'}`)
     if (result.swapped && isDecision(key.bucket)) this.#check(key.id, standingOf(expected), standingOf(next))
     if (result.swapped && key.bucket.startsWith('base/')) this.#collection.base(key.id, expected, next)
+    if (result.swapped && isDepartures(key) && next !== undefined) this.#depart(next)
     return result
   }
 
@@ -90,7 +103,7 @@ export class Witness implements Storage {
         this.#blobs.delete(id)
         this.#collection.deleted(id)
       }
-      if (isDecision(bucket) && this.#committed.has(id) && !this.#mayForget(id))
+      if (isDecision(bucket) && this.#committed.has(id) && !this.#asked.mayForget(id))
         this.#break(`the decision of ${id} was deleted`)
     }
     await this.#storage.delete(keys)
@@ -117,6 +130,7 @@ export class Witness implements Storage {
       case 'compacted':
         if (before?.status !== 'committed' || !isSame(before, after))
           this.#break(`${txn}: ${describe(before)} shrank to ${describe(after)}`)
+        this.#shrank(txn)
         return
       case 'fenced':
         if (!mayCommit(before, after.upTo)) this.#break(`${txn} was fenced where ${describe(before)} stood`)
@@ -129,9 +143,21 @@ export class Witness implements Storage {
 
   /** Only what is decided may be written over without a look, by its marker: whoever does so again writes the same. */
   #checkShrunk(txn: string, before: Standing | undefined, after: Standing | undefined): void {
+    this.#shrank(txn)
     const wasDecided = before?.status === 'committed' || before?.status === 'compacted'
     if (wasDecided && after?.status === 'compacted' && isSame(before, after)) return
     this.#break(`${txn}: ${describe(after)} was put over ${describe(before)}`)
+  }
+
+  #shrank(txn: string): void {
+    if (this.#shrunk.has(txn)) return
+    this.#shrunk.set(txn, this.#log.count)
+    this.#asked.onShrunk(txn)
+  }
+
+  #depart(record: Uint8Array): void {
+    for (const { origin, number, seq } of decodeDeparted(record).departures)
+      this.#departures.set(origin, { number, last: seq })
   }
 
   #commit(txn: string, decision: Extract<Standing, { status: 'committed' }>): void {
@@ -152,7 +178,8 @@ export class Witness implements Storage {
       writes,
       at,
       result: result === undefined ? undefined : decodeValue(result),
-      claimed: (decision as { readonly claimed?: boolean }).claimed === true,
+      claimed: decision.claimed,
+      cut: decision.cut,
     })
   }
 
@@ -187,6 +214,10 @@ export function tagIn(value: unknown): Tag {
 
 function isDecision(bucket: string): boolean {
   return bucket.startsWith('decision/')
+}
+
+function isDepartures({ bucket, id }: StorageKey): boolean {
+  return bucket === CLUSTER_DEPARTED.bucket && id === CLUSTER_DEPARTED.id
 }
 
 function standingOf(record: Uint8Array | undefined): Standing | undefined {

@@ -1,4 +1,6 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import type { Coordinates, Cut } from '../../../src/core/cut.js'
+import type { Origin } from '../../../src/core/ids.js'
 import { checkHistory } from '../../../src/testing/checkers/check.js'
 import type {
   Candidate,
@@ -14,6 +16,8 @@ import type {
   Told,
 } from '../../../src/testing/checkers/history.js'
 
+const ORIGIN = 'n1@0' as Origin
+
 /** A history told by hand: what each checker must see, and what it must let pass. */
 class Tale implements History {
   readonly committed = new Map<string, Committed>()
@@ -23,6 +27,9 @@ class Tale implements History {
   readonly commits: CommitCall[] = []
   readonly told: Told[] = []
   readonly raised: Raised[] = []
+  readonly places = new Map<string, readonly Coordinates[]>()
+  readonly shrunk = new Map<string, number>()
+  readonly departures = new Map<string, { readonly number: number; readonly last: number }>()
   readonly ran: { readonly txn: string; readonly calledAt: number }[] = []
   #at = 0
 
@@ -60,14 +67,21 @@ class Tale implements History {
   }
 
   /** Decides at the clock `hlc`, and tells the caller, unless that is left out. */
-  commit(execution: Execution, hlc: number, writes: Record<string, Tag>, { tell = true } = {}): CommitCall {
+  commit(
+    execution: Execution,
+    hlc: number,
+    writes: Record<string, Tag>,
+    { tell = true, claimed = execution.snapshot.mode === 'parallel-snapshot', sees = this.places.size } = {},
+  ): CommitCall {
     const { snapshot } = execution
     const { txn } = snapshot
     const result = `r${execution.number}`
     const at = ++this.#at
     const entries = Object.entries(writes)
     const attempt = snapshot.attempt!
-    this.committed.set(txn, { txn, attempt, hlc, writes: new Map(entries), result, at, claimed: false })
+    const cut: Cut = new Map([[ORIGIN, sees]])
+    this.places.set(txn, [{ origin: ORIGIN, seq: this.places.size + 1 }])
+    this.committed.set(txn, { txn, attempt, hlc, writes: new Map(entries), result, at, claimed, cut })
     const candidate: Candidate = {
       snapshot,
       writes: new Map(entries.map(([key, tag]) => [key, new Set([tag])])),
@@ -96,6 +110,11 @@ class Tale implements History {
     }
     this.commits.push(call)
     return call
+  }
+
+  /** Its record becomes a marker. */
+  shrink(txn: string): void {
+    this.shrunk.set(txn, ++this.#at)
   }
 
   raise(key: string, txn: string): void {
@@ -306,4 +325,49 @@ test('lost updates: of two that read one version and write the key, both commit'
   tale.read(two, 'x', 'a')
   tale.commit(two, 3, { x: 'c' })
   expect(tale.rules()).toEqual(['lost update'])
+})
+
+describe('lost updates by writers that read nothing', () => {
+  const mode = 'parallel-snapshot'
+
+  test('the later of two has the earlier in its cut', () => {
+    const tale = new Tale()
+    tale.write('t1', 1, { x: 'a' }, { mode })
+    const [one, two] = [tale.begin('t2', { mode }), tale.begin('t3', { mode, node: 'n2' })]
+    tale.commit(one, 2, { x: 'b' })
+    tale.commit(two, 3, { x: 'c' })
+    expect(tale.rules()).toEqual([])
+  })
+
+  test('it has not', () => {
+    const tale = new Tale()
+    tale.write('t1', 1, { x: 'a' }, { mode })
+    const [one, two] = [tale.begin('t2', { mode }), tale.begin('t3', { mode, node: 'n2' })]
+    tale.commit(one, 2, { x: 'b' })
+    tale.commit(two, 3, { x: 'c' }, { sees: 1 })
+    expect(tale.rules()).toEqual(['lost update'])
+  })
+
+  test('the earlier was collected before the later began, and has no place that its node knows', () => {
+    const tale = new Tale()
+    tale.write('t1', 1, { x: 'a' }, { mode })
+    tale.shrink('t1')
+    tale.commit(tale.begin('t2', { mode }), 2, { x: 'b' }, { sees: 0 })
+    expect(tale.rules()).toEqual([])
+  })
+
+  test('it was collected after the later began', () => {
+    const tale = new Tale()
+    tale.write('t1', 1, { x: 'a' }, { mode })
+    const late = tale.begin('t2', { mode })
+    tale.shrink('t1')
+    tale.commit(late, 2, { x: 'b' }, { sees: 0 })
+    expect(tale.rules()).toEqual(['lost update'])
+  })
+
+  test('nothing was claimed', () => {
+    const tale = new Tale()
+    tale.commit(tale.begin('t1', { mode }), 1, { x: 'a' }, { claimed: false })
+    expect(tale.rules()).toEqual(['lost update'])
+  })
 })

@@ -21,7 +21,7 @@ export async function act(work: Work, executor: Executor, tracked: Tracked, role
       readOne: 3,
       readMany: 4,
       update: role.writes ? 6 : 0,
-      write: role.writes && role.mode !== 'parallel-snapshot' ? 4 : 0,
+      write: role.writes ? 4 : 0,
       remove: role.writes ? 1 : 0,
       wait: 2,
       fail: 0.15,
@@ -41,7 +41,7 @@ export async function act(work: Work, executor: Executor, tracked: Tracked, role
         break
       case 'remove': {
         const key = work.writeKey(role.mode)
-        if (role.mode === 'parallel-snapshot') await tracked.get(key)
+        if (dice.chance(0.5)) await tracked.get(key)
         tracked.delete(key)
         break
       }
