@@ -91,7 +91,7 @@ const RARE: ReadonlySet<Mishap> = new Set(['retirement', 'powerCut'])
 /** How many of the seeds that are not calm begin with a plot. */
 const PLOTS_PLAYED = 0.8
 
-const NODES = { 1: 2, 2: 4, 3: 6, 4: 2, 5: 2, 7: 1, 9: 1 }
+const NODES = { 1: 2, 2: 4, 3: 6, 4: 2, 5: 2, 6: 1, 7: 1, 8: 1, 9: 1 }
 
 const DAY_MS = 24 * 60 * 60_000
 /** Shorter than the age of some ids that come late. */
