@@ -35,11 +35,15 @@ interface Running {
   readonly supplanted: Promise<undefined>
   readonly supplant: () => void
   node: CacheNode | undefined
+  /** It may have been silent for so long that others have gone on without it. */
+  wasSilent: boolean
 }
 
 const NO_VIEWS: ViewOpener = {
   open: () => Promise.reject(new VirgaError('StorageUnavailable', 'no views can be opened here')),
 }
+
+const STORAGE = 'storage as a whole'
 
 /** How soon a node that could not start is started again. */
 const START_AGAIN_MS = 200
@@ -66,7 +70,8 @@ export class Machine {
   #pids = 100
   #isWanted = false
   #isRetired = false
-  #wasSilent = false
+  /** What keeps a node here from renewing its lease, as long as it lasts. */
+  readonly #silences = new Set<unknown>()
 
   constructor(setting: Setting, name: string, offsetMs: number) {
     const { clock, plan } = setting
@@ -115,15 +120,24 @@ export class Machine {
     return this.#isRetired
   }
 
-  /** Whether a process of this machine may have been silent for so long that others have gone on without it. */
-  get wasSilent(): boolean {
-    return this.#wasSilent
+  /** No operation of its node tells what came of it. Ends with `mend`, or when it is told of another plan. */
+  failStorage(plan: FaultPlan): void {
+    this.#silence(STORAGE)
+    this.storage.faults.plan(plan)
   }
 
-  /** No operation of its node tells what came of it. */
-  failStorage(plan: FaultPlan): void {
-    this.#wasSilent = true
+  /** From now on its storage is no worse than this. */
+  mendStorage(plan: FaultPlan | undefined): void {
+    this.#silences.delete(STORAGE)
     this.storage.faults.plan(plan)
+  }
+
+  /** Ends all that its node can do nothing about. */
+  mend(): void {
+    this.mendStorage(undefined)
+    this.gates.open()
+    this.#silences.clear()
+    this.resume()
   }
 
   /** Its node can't renew its lease, nor see those of others, and all else works. Returns what ends that. */
@@ -134,15 +148,27 @@ export class Machine {
   /** Buckets whose names begin so are away for its node. Returns what ends that. */
   lose(bucket: string): () => void {
     this.#setting.log.add(`${this.name} loses ${bucket}`)
-    this.#wasSilent ||= MEMBER_BUCKET.startsWith(bucket)
-    return this.gates.fail({ bucket })
+    return this.#until(bucket, this.gates.fail({ bucket }))
   }
 
   /** They are slow for it. Returns what ends that. */
   delay(bucket: string, ms: () => number): () => void {
     this.#setting.log.add(`${this.name} waits for ${bucket}`)
-    this.#wasSilent ||= MEMBER_BUCKET.startsWith(bucket)
-    return this.gates.slow({ bucket }, ms)
+    return this.#until(bucket, this.gates.slow({ bucket }, ms))
+  }
+
+  /** Until it has ended, a node here may be silent, if it is the bucket of leases. */
+  #until(bucket: string, end: () => void): () => void {
+    if (MEMBER_BUCKET.startsWith(bucket)) this.#silence(end)
+    return () => {
+      end()
+      this.#silences.delete(end)
+    }
+  }
+
+  #silence(why: unknown): void {
+    this.#silences.add(why)
+    if (this.#running !== undefined) this.#running.wasSilent = true
   }
 
   /** From now on there is a node here: started, and started again whenever it died. */
@@ -187,7 +213,7 @@ export class Machine {
     const running = this.#running
     if (running?.node === undefined || !this.isAlive) return undefined
     this.#setting.log.add(`${this.name} stands still, and another takes its place`)
-    this.#wasSilent = true
+    running.wasSilent = true
     running.life.pause()
     this.#ghosts.push(running.life)
     running.supplant()
@@ -200,10 +226,11 @@ export class Machine {
   }
 
   pause(): void {
-    if (!this.isAlive) return
-    this.#wasSilent = true
+    const running = this.#running
+    if (running?.life.isAlive !== true) return
+    running.wasSilent = true
     this.#setting.log.add(`${this.name} stands still`)
-    this.#running?.life.pause()
+    running.life.pause()
     this.#setting.fabric.freeze(this.name)
   }
 
@@ -268,10 +295,11 @@ export class Machine {
       const supplanted = new Promise<undefined>((resolve) => {
         supplant = () => resolve(undefined)
       })
-      const running: Running = { life, listener, supplanted, supplant, node: undefined }
+      const wasSilent = this.#silences.size > 0
+      const running: Running = { life, listener, supplanted, supplant, node: undefined, wasSilent }
       this.#running = running
       log.add(`${this.name} starts`)
-      const node = await Promise.race([this.#boot(life, listener), life.death])
+      const node = await Promise.race([this.#boot(running), life.death])
       if (node !== undefined) {
         running.node = node
         this.#setting.onServing(this, node)
@@ -286,18 +314,19 @@ export class Machine {
     }
   }
 
-  async #boot(life: Life, listener: Listener): Promise<CacheNode | undefined> {
-    const { clock, fabric, log, config, onCall, onMessage } = this.#setting
+  async #boot(running: Running): Promise<CacheNode | undefined> {
+    const { life, listener } = running
+    const { clock, fabric, log, config, onCall, entriesMax, onMessage } = this.#setting
     const dice = this.#dice.fork()
     const world = {
       clock: mortalClock(clock, life, () => clock.now() + this.offsetMs),
       random: dice.random,
-      storage: mortalStorage(this.storage, life, () => onCall(this)),
+      storage: mortalStorage(this.storage, life, onCall, entriesMax),
       listener: mortalListener(listener, life),
       network: mortalNetwork(fabric.network(this.name), life, () => onMessage(this)),
       processes: this.#processes(1),
       views: this.#views,
-      log: this.#log(),
+      log: this.#log(running),
     }
     try {
       return await CacheNode.start(
@@ -312,12 +341,12 @@ export class Machine {
     }
   }
 
-  #log(): Log {
+  #log(running: Running): Log {
     const { log } = this.#setting
     const line = (level: string) => (fields: object, message: string) => {
       const { err } = fields as { readonly err?: unknown }
       log.add(`${this.name} ${level}: ${message}${err instanceof Error ? ` (${err.message})` : ''}`)
-      if (level === 'error') this.#setting.onError(this, message, err)
+      if (level === 'error') this.#setting.onError(this, running.wasSilent, message, err)
     }
     return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
   }

@@ -8,8 +8,8 @@ import { type Life, never } from './life.js'
 /** When a process dies at an operation: before the effect, after it, or with the operation on its way. */
 export type Fate = 'before' | 'during' | 'after'
 
-/** Asked at every operation of a process on storage: where it may die. */
-export type OnCall = (operation: StorageOperation) => Fate | undefined
+/** Asked at every operation of a process on storage, with the bucket of its first key: where it may die. */
+export type OnCall = (operation: StorageOperation, bucket: string) => Fate | undefined
 
 /** A clock of a process: its timers come when it can take them. `now` may be another than the world's. */
 export function mortalClock(clock: Clock, of: Life, now: () => number): Clock {
@@ -32,10 +32,20 @@ export function mortalClock(clock: Clock, of: Life, now: () => number): Clock {
   }
 }
 
-export function mortalStorage(storage: Storage, of: Life, onCall: OnCall): Storage {
-  const call = async <T>(operation: StorageOperation, run: () => Promise<T>): Promise<T> => {
+/** @param entriesMax how much a process that dies during a listing gets of it, at most */
+export function mortalStorage(
+  storage: Storage,
+  of: Life,
+  onCall: OnCall,
+  entriesMax: () => number = () => 1,
+): Storage {
+  const call = async <T>(
+    operation: StorageOperation,
+    at: readonly { readonly bucket: string }[],
+    run: () => Promise<T>,
+  ): Promise<T> => {
     if (!of.isAlive) return never()
-    const fate = onCall(operation)
+    const fate = onCall(operation, at[0]?.bucket ?? '')
     if (fate === 'before') {
       of.die()
       return never()
@@ -56,18 +66,25 @@ export function mortalStorage(storage: Storage, of: Life, onCall: OnCall): Stora
     get durability() {
       return storage.durability
     },
-    get: (keys) => call('get', () => storage.get(keys)),
-    put: (entries) => call('put', () => storage.put(entries)),
+    get: (keys) => call('get', keys, () => storage.get(keys)),
+    put: (entries) => call('put', entries, () => storage.put(entries)),
     compareAndSwap: (key, expected, next) =>
-      call('compareAndSwap', () => storage.compareAndSwap(key, expected, next)),
-    delete: (keys) => call('delete', () => storage.delete(keys)),
+      call('compareAndSwap', [key], () => storage.compareAndSwap(key, expected, next)),
+    delete: (keys) => call('delete', keys, () => storage.delete(keys)),
     async *list(bucket, options) {
-      // A listing counts as one operation, at its begin.
-      await call('list', async () => undefined)
+      // A listing counts as one operation: the process dies at its begin, its end, or between two of its pages.
+      if (!of.isAlive) return await never()
+      const fate = onCall('list', bucket)
+      if (fate === 'before') of.die()
+      let left = fate === 'during' ? entriesMax() : Number.POSITIVE_INFINITY
+      await of.passed()
       for await (const entry of storage.list(bucket, options)) {
+        if (left-- === 0) of.die()
         await of.passed()
         yield entry
       }
+      if (fate !== undefined) of.die()
+      await of.passed()
     },
     // The engine outlives its nodes here.
     close: async () => of.die(),

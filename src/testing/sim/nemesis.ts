@@ -163,7 +163,7 @@ export class Nemesis {
     const plan = this.#dice.pick(FAILING)
     for (const machine of machines) machine.failStorage(plan)
     this.#later(() => {
-      for (const { storage } of machines) storage.faults.plan(this.#cluster.plan.storage.plan)
+      for (const machine of machines) machine.mendStorage(this.#cluster.plan.storage.plan)
     })
   }
 

@@ -35,6 +35,8 @@ export interface RunReport {
   readonly storageFaults: Readonly<Record<FaultKind, number>>
   readonly traffic: Readonly<Traffic>
   readonly nodes: SimCluster['counts']
+  /** Where nodes died at storage: before, during or after which operation on what. */
+  readonly deaths: SimCluster['deaths']
   readonly decided: number
   /** What nodes counted. */
   readonly counters: Readonly<Record<string, number>>
@@ -91,6 +93,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     storageFaults: sumFaults(cluster),
     traffic: cluster.fabric.traffic,
     nodes: cluster.counts,
+    deaths: cluster.deaths,
     decided: cluster.recorder.committed.size,
     counters: cluster.counters,
     marks: marks(),

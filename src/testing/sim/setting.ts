@@ -1,6 +1,7 @@
 import type { NodeConfig } from '../../node/config.js'
 import type { CacheNode } from '../../node/node.js'
 import type { Storage } from '../../ports/storage.js'
+import type { StorageOperation } from '../faulty-storage.js'
 import type { SimClock } from '../sim-clock.js'
 import type { SimNetwork } from '../sim-network.js'
 import type { Dice } from './dice.js'
@@ -28,13 +29,18 @@ export interface Setting {
   /** Resolves when a dead node comes back: after a while, or when trouble ends. */
   away(): Promise<void>
   /** Whether a node dies at an operation on storage. */
-  onCall(machine: Machine): Fate | undefined
+  onCall(operation: StorageOperation, bucket: string): Fate | undefined
+  /** How much of a listing a node gets that dies during it, at most. */
+  entriesMax(): number
   /** Whether a node dies at a message to another. */
   onMessage(machine: Machine): Fate | undefined
   onServing(machine: Machine, node: CacheNode): void
   /** An incarnation that had served has ended. */
   onEnd(node: CacheNode): void
   onStartFailed(machine: Machine, error: unknown): void
-  /** A node logged an error: something that it did not foresee. */
-  onError(machine: Machine, message: string, error: unknown): void
+  /**
+   * A node logged an error: something that it did not foresee.
+   * @param wasSilent this very incarnation may have been taken for dead
+   */
+  onError(machine: Machine, wasSilent: boolean, message: string, error: unknown): void
 }

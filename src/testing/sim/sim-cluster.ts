@@ -52,6 +52,8 @@ export class SimCluster {
     deathsAtStorage: 0,
     deathsAtMessages: 0,
   }
+  /** Where nodes died at storage. */
+  readonly deaths: Record<string, number> = {}
   /** What all nodes counted, over all their incarnations. */
   readonly counters: Record<string, number> = {}
   /** The last event before all processes were ended on purpose. */
@@ -104,10 +106,8 @@ export class SimCluster {
       this.fabric.hurry()
     }
     for (const machine of this.machines) {
-      machine.storage.faults.plan(isCruel ? storage.plan : undefined)
-      if (isCruel) continue
-      machine.gates.open()
-      machine.resume()
+      if (isCruel) machine.mendStorage(storage.plan)
+      else machine.mend()
     }
     if (!isCruel) for (const back of [...this.#away]) back()
   }
@@ -158,11 +158,15 @@ export class SimCluster {
       isCruel: () => this.#isCruel,
       ipc: () => (this.#isCruel ? plan.ipc : CALM_IPC),
       away: () => this.#stayAway(dice.wait(plan.troubleMs)),
-      onCall: () => {
+      onCall: (operation, bucket) => {
         if (!this.#isCruel || !dice.chance(plan.storage.death)) return undefined
         this.counts.deathsAtStorage++
-        return dice.pick(['before', 'during', 'after'] as const)
+        const fate = dice.pick(['before', 'during', 'after'] as const)
+        const place = `${fate} ${operation} ${bucket.split('/', 1)[0]}`
+        this.deaths[place] = (this.deaths[place] ?? 0) + 1
+        return fate
       },
+      entriesMax: () => dice.between(0, 3),
       onMessage: () => {
         if (!this.#isCruel || !dice.chance(plan.deathAtMessage)) return undefined
         this.counts.deathsAtMessages++
@@ -180,7 +184,7 @@ export class SimCluster {
       onStartFailed: () => {
         this.counts.startsFailed++
       },
-      onError: ({ name, wasSilent }, message, error) => {
+      onError: ({ name }, wasSilent, message, error) => {
         if (wasSilent && GIVES_UP.some((text) => message.startsWith(text))) return
         const why = error instanceof Error ? ` (${error.stack ?? error.message})` : ''
         this.surprises.push({ rule: 'surprise', what: `${name} logged: ${message}${why}` })

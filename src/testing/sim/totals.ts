@@ -28,10 +28,11 @@ export class Totals {
     this.transactions += report.transactions.transactions
     this.decided += report.decided
     if (report.violations.length > 0) this.failing.push(report.seed)
-    const { plan, transactions, codes, counters, marks } = report
+    const { plan, transactions, codes, counters, deaths, marks } = report
     const plots = Object.fromEntries(PLOT_NAMES.map((name) => [name, name === plan.plot ? 1 : 0]))
     for (const [group, counts] of Object.entries({
       faults: faultsOf(report),
+      deaths,
       plots,
       transactions,
       codes,

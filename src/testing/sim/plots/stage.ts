@@ -214,10 +214,7 @@ export class Stage {
   end(): void {
     const { fabric, machines } = this.cluster
     fabric.heal()
-    for (const machine of machines) {
-      machine.gates.open()
-      machine.resume()
-    }
+    for (const machine of machines) machine.mend()
     for (const { life } of this.#executors.values()) life.die()
   }
 }
