@@ -2,8 +2,9 @@ import type { CommitReceipt } from '../../../client/transaction.js'
 import type { Consistency } from '../../../core/modes.js'
 import { VirgaError } from '../../../errors.js'
 import type { Mode } from '../../checkers/history.js'
-import type { Executor } from '../machine.js'
+import type { Executor, Machine } from '../machine.js'
 import { candidateOf } from '../recorder.js'
+import { ask } from './ask.js'
 import { act } from './functions.js'
 import { drawShape, leavesOf, type Shape } from './shapes.js'
 import { Tracked, told } from './tracked.js'
@@ -15,6 +16,8 @@ export interface Dag {
   readonly writes: boolean
   readonly keyed: boolean
   readonly after: { readonly txn: string; readonly token: string } | undefined
+  /** Where its first function runs, if anything runs there. Undefined: anywhere. */
+  readonly on?: Machine
 }
 
 const ATTEMPTS_MAX = 4
@@ -48,6 +51,7 @@ export class DagRun {
         return receipt
       } catch (error) {
         if (!isForeseen(error)) throw error
+        if (VirgaError.is(error) && error.code === 'AlreadyCommitted') await this.#askResult()
         const again = !VirgaError.is(error) || error.retryable
         if (!again || round >= ATTEMPTS_MAX || !cluster.isCruel) {
           counts[VirgaError.is(error) && error.outcome === 'definite' ? 'failed' : 'unknown']++
@@ -56,6 +60,17 @@ export class DagRun {
       }
       await cluster.sleep(dice.wait(PAUSE_MS))
     }
+  }
+
+  /** Another run of the DAG has committed, and a function of this one was told so: the result must be there to be had. */
+  async #askResult(): Promise<void> {
+    const executor = this.#work.executor()
+    const { txn, keyed } = this.#dag
+    if (executor === undefined || !keyed) return
+    this.#work.recorder.say(txn, this.#work.recorder.log.count, 'not cancelled', undefined)
+    await ask(this.#work, executor, txn).catch((error: unknown) => {
+      if (!isForeseen(error)) throw error
+    })
   }
 
   async #attempt(): Promise<CommitReceipt> {
@@ -107,7 +122,8 @@ export class DagRun {
   async #function(upstream: readonly Done[]): Promise<Done> {
     const { cluster, dice } = this.#work
     for (let round = 1; ; round++) {
-      const executor = this.#work.executor()
+      const first = upstream.length === 0 ? this.#work.executor(this.#dag.on) : undefined
+      const executor = first ?? this.#work.executor()
       if (executor !== undefined) {
         try {
           const done = await inside(executor, () => this.#try(executor, upstream))

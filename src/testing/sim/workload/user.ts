@@ -1,8 +1,9 @@
 import { VirgaError } from '../../../errors.js'
 import type { Dice } from '../dice.js'
-import type { Executor } from '../machine.js'
+import type { Executor, Machine } from '../machine.js'
 import { candidateOf } from '../recorder.js'
-import { DagRun } from './dag.js'
+import { ask } from './ask.js'
+import { type Dag, DagRun } from './dag.js'
 import { oneFunction } from './one-function.js'
 import { Tracked, told } from './tracked.js'
 import { FunctionFailed, inside, isForeseen, type Past, type Work } from './work.js'
@@ -115,6 +116,10 @@ export class User {
     this.#work.remember({ txn, mode: settings.mode, contexts: [] })
     const elsewhere = this.#work.cluster.machines.filter((machine) => machine !== executor.machine)
     const other = (elsewhere.length > 0 && this.#work.executor(this.#dice.pick(elsewhere))) || executor
+    if (this.#dice.chance(0.4)) {
+      this.#work.mischief['same DAG on two nodes at once']++
+      return this.#twinDags(settings, [executor.machine, other.machine])
+    }
     this.#work.mischief['same transaction on two nodes at once']++
     const both = await Promise.allSettled([
       oneFunction(this.#work, executor, settings),
@@ -123,9 +128,21 @@ export class User {
     for (const one of both) if (one.status === 'rejected') throw one.reason
   }
 
+  /** Two runs of one DAG: their functions meet on nodes, and one of their attempts commits. */
+  async #twinDags(settings: Omit<Dag, 'keyed'>, roots: readonly Machine[]): Promise<void> {
+    const runs = roots.map((on) => new DagRun(this.#work, { ...settings, keyed: true, on }).run())
+    for (const one of await Promise.allSettled(runs)) if (one.status === 'rejected') throw one.reason
+  }
+
   async #again(executor: Executor): Promise<void> {
     const past = this.#pastOne()
     if (past === undefined) return
+    if (this.#dice.chance(0.3)) {
+      this.#work.mischief['DAG again under an old id']++
+      const { txn, mode } = past
+      await new DagRun(this.#work, { txn, mode, writes: true, keyed: true, after: undefined }).run()
+      return
+    }
     this.#work.mischief['retry under an old id']++
     await oneFunction(this.#work, executor, {
       txn: past.txn,
@@ -162,9 +179,8 @@ export class User {
 
   async #ask(executor: Executor, past: Past | undefined): Promise<void> {
     if (past === undefined) return
-    const askedAt = this.#work.recorder.log.count
-    const { status, result } = await inside(executor, () => executor.virga.status(past.txn))
-    this.#work.recorder.say(past.txn, askedAt, status, result)
+    const { session } = await ask(this.#work, executor, past.txn)
+    if (session !== undefined) this.#last = { txn: past.txn, token: session }
   }
 
   /** A request is cancelled elsewhere while it is on its way. */

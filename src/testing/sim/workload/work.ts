@@ -41,7 +41,9 @@ export class Work {
     'context delivered to a node that just came up': 0,
     'commit asked for twice': 0,
     'same transaction on two nodes at once': 0,
+    'same DAG on two nodes at once': 0,
     'retry under an old id': 0,
+    'DAG again under an old id': 0,
   }
   readonly counts = { transactions: 0, committed: 0, failed: 0, unknown: 0, functions: 0 }
 
