@@ -1,4 +1,4 @@
-import type { Transaction } from '../../../client/transaction.js'
+import type { CommitReceipt, Transaction } from '../../../client/transaction.js'
 import type { Consistency } from '../../../core/modes.js'
 import { VirgaError } from '../../../errors.js'
 import type { CommitCall, Mode } from '../../checkers/history.js'
@@ -15,6 +15,35 @@ export interface OneFunction {
   readonly writes: boolean
   /** The commit that it begins after, and its token. */
   readonly after: { readonly txn: string; readonly token: string } | undefined
+}
+
+/** One function as one transaction, begun and committed by hand: so its caller gets a token. It is tried once. */
+export async function byHand(work: Work, executor: Executor, options: OneFunction): Promise<CommitReceipt> {
+  const { recorder, counts } = work
+  const { txn, mode, after } = options
+  counts.transactions++
+  try {
+    const receipt = await inside(executor, async () => {
+      const node = executor.machine.name
+      const beganAt = recorder.log.count
+      const settings = { id: txn, consistency: mode as Consistency, after: after?.token }
+      const tx = await executor.virga.begin(settings)
+      const shown = after === undefined ? [] : [after.txn]
+      const begun = { txn: tx.id, mode, keyed: txn !== undefined, node, beganAt, after: shown }
+      const tracked = new Tracked(recorder, tx, recorder.execution(recorder.snapshot(begun), node, []))
+      try {
+        await act(work, executor, tracked, options)
+        return await tracked.commit(work.dice.chance(0.8))
+      } finally {
+        await tracked.abort()
+      }
+    })
+    counts.committed++
+    return receipt
+  } catch (error) {
+    counts[VirgaError.is(error) && error.outcome === 'indefinite' ? 'unknown' : 'failed']++
+    throw error
+  }
 }
 
 /** One function as one transaction, tried again by the client. What its caller was told is written down. */

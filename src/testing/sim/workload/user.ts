@@ -1,10 +1,11 @@
+import type { CommitReceipt } from '../../../client/transaction.js'
 import { VirgaError } from '../../../errors.js'
 import type { Dice } from '../dice.js'
 import type { Executor, Machine } from '../machine.js'
 import { candidateOf } from '../recorder.js'
 import { ask } from './ask.js'
 import { type Dag, DagRun } from './dag.js'
-import { oneFunction } from './one-function.js'
+import { byHand, oneFunction } from './one-function.js'
 import { Tracked, told } from './tracked.js'
 import { FunctionFailed, inside, isForeseen, type Past, type Work } from './work.js'
 
@@ -99,14 +100,20 @@ export class User {
     const txn = this.#dice.chance(0.6) ? this.#work.newId(executor.machine) : undefined
     const settings = this.#settings()
     if (txn !== undefined) this.#work.remember({ txn, mode: settings.mode, contexts: [] })
-    await oneFunction(this.#work, executor, { ...settings, txn, writes: true })
+    if (this.#dice.chance(0.3))
+      this.#keep(await byHand(this.#work, executor, { ...settings, txn, writes: true }))
+    else await oneFunction(this.#work, executor, { ...settings, txn, writes: true })
+  }
+
+  /** Some of what follows begins after it, wherever that is. */
+  #keep({ id, session }: CommitReceipt): void {
+    if (session !== undefined) this.#last = { txn: id, token: session }
   }
 
   async #dag(executor: Executor, writes: boolean): Promise<void> {
     const txn = this.#work.newId(executor.machine)
     const keyed = writes && this.#dice.chance(0.7)
-    const receipt = await new DagRun(this.#work, { ...this.#settings(), txn, writes, keyed }).run()
-    if (receipt.session !== undefined) this.#last = { txn: receipt.id, token: receipt.session }
+    this.#keep(await new DagRun(this.#work, { ...this.#settings(), txn, writes, keyed }).run())
   }
 
   /** The same request comes to two nodes at once. */
