@@ -92,6 +92,8 @@ export interface Told {
   readonly at: number
   readonly said: 'committed' | 'open' | 'aborted' | 'expired' | 'cancelled' | 'not cancelled'
   readonly result: unknown
+  /** How old the id was when it was told, by any clock, as it was at any time since that was asked for. */
+  readonly ageMsMax: number
 }
 
 export interface History {
@@ -101,6 +103,8 @@ export interface History {
   readonly reads: readonly Read[]
   readonly commits: readonly CommitCall[]
   readonly told: readonly Told[]
+  /** So old an id must be to be refused. */
+  readonly idempotencyWindowMs: number
   readonly raised: readonly Raised[]
   /** Where commits that claimed their keys stand: a cut sees one if it sees any of its places. */
   readonly places: ReadonlyMap<string, readonly Coordinates[]>

@@ -9,6 +9,7 @@ export class EventLog {
   readonly #clock: SimClock
   readonly #hash = createHash('sha256')
   readonly #lines: string[] | undefined
+  readonly #timesMs: number[] = [0]
   #count = 0
 
   /** @param keep whether the text is kept as well */
@@ -32,7 +33,13 @@ export class EventLog {
     this.#hash.update(line)
     this.#hash.update('\n')
     this.#lines?.push(line)
+    this.#timesMs.push(this.#clock.monotonic())
     return ++this.#count
+  }
+
+  /** When that event happened, by the world's monotonic clock. */
+  msOf(event: number): number {
+    return this.#timesMs[event]!
   }
 
   digest(): string {

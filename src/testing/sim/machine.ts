@@ -17,6 +17,7 @@ import { Life } from './life.js'
 import { mortalClock, mortalLink, mortalListener, mortalNetwork, mortalStorage } from './mortal.js'
 import type { Setting } from './setting.js'
 import { slowStorage } from './slow-storage.js'
+import { WallClock } from './wall-clock.js'
 
 /** A process that runs functions on a machine. */
 export interface Executor {
@@ -51,8 +52,7 @@ const START_AGAIN_MS = 200
 /** One machine of the cluster: its clock, its node (one incarnation after the other), its executors. */
 export class Machine {
   readonly name: string
-  /** How far its wall clock is from the world's. */
-  offsetMs: number
+  readonly wall: WallClock
   /** Its node's way to storage, to be made to fail. */
   readonly storage: FaultyStorage
   /** For parts of storage alone. */
@@ -76,7 +76,7 @@ export class Machine {
   constructor(setting: Setting, name: string, offsetMs: number) {
     const { clock, plan } = setting
     this.name = name
-    this.offsetMs = offsetMs
+    this.wall = new WallClock(clock, offsetMs)
     this.#setting = setting
     this.#dice = setting.dice.fork()
     const views = this.#dice.fork()
@@ -96,6 +96,15 @@ export class Machine {
       random: this.#dice.fork().random,
       latencyMsMax,
     })
+  }
+
+  /** How far its wall clock is from the world's. */
+  get offsetMs(): number {
+    return this.wall.offsetMs
+  }
+
+  set offsetMs(ms: number) {
+    this.wall.offsetMs = ms
   }
 
   get executors(): readonly Executor[] {

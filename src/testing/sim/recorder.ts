@@ -29,10 +29,19 @@ export class Recorder implements History {
   /** Reads of open transactions that were not answered, and why. */
   readonly refusals: { readonly at: number; readonly execution: Execution; readonly code: string }[] = []
   readonly log: EventLog
+  readonly idempotencyWindowMs: number
+  /** Of an id, its age by the clock that was furthest ahead of all since then. */
+  readonly #ageMsMax: (txn: string, sinceMs: number) => number
   #tags = 0
 
-  constructor(log: EventLog) {
+  constructor(
+    log: EventLog,
+    idempotencyWindowMs: number,
+    ageMsMax: (txn: string, sinceMs: number) => number,
+  ) {
     this.log = log
+    this.idempotencyWindowMs = idempotencyWindowMs
+    this.#ageMsMax = ageMsMax
   }
 
   /** A value never written before: its first word is its tag. */
@@ -83,10 +92,13 @@ export class Recorder implements History {
     call.code = detail.code
     const said = detail.code ?? String(detail.result)
     call.toldAt = this.log.add(`${call.txn} was told ${outcome} at ${call.node}: ${said}`)
+    if (detail.code === 'TransactionExpired') this.say(call.txn, call.askedAt, 'expired', undefined)
   }
 
   say(txn: string, askedAt: number, said: Told['said'], result: unknown): void {
-    this.told.push({ txn, askedAt, at: this.log.add(`${txn} is said to be ${said}`), said, result })
+    const at = this.log.add(`${txn} is said to be ${said}`)
+    const ageMsMax = this.#ageMsMax(txn, this.log.msOf(askedAt))
+    this.told.push({ txn, askedAt, at, said, result, ageMsMax })
   }
 }
 

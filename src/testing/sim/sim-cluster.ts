@@ -24,6 +24,8 @@ export interface SimClusterOptions extends PlanOptions {
 
 const CALM_IPC: IpcFaults = { delayMsMax: 0.1, loss: 0 }
 const CALM_STORAGE_MS = 0.5
+/** An operation on storage that nobody waits for any more may take its effect so much later. */
+const LATE_MS = 60_000
 const RESTING: Partial<NodeConfig> = { collectEveryMs: 2_000, heartbeatMs: 2_000, leaseTtlMs: 10_000 }
 /** What a node says when it stops by itself, as it should once others have gone on without it. */
 const GIVES_UP = [
@@ -70,10 +72,15 @@ export class SimCluster {
     this.plan = drawPlan(this.dice.fork(), options)
     this.clock = new Clock()
     this.log = new EventLog(this.clock, options.keepLog === true)
-    this.recorder = new Recorder(this.log)
+    const { idempotencyWindowMs } = { ...DEFAULT_CONFIG, ...this.plan.config }
+    this.recorder = new Recorder(this.log, idempotencyWindowMs, (txn, sinceMs) => {
+      const aheadMs = this.machines.map(({ wall }) => wall.aheadMsMax(sinceMs))
+      return this.clock.now() + Math.max(...aheadMs) - txnTimeMs(txn as TxnId)
+    })
     this.#places = new Places(this.recorder.places)
     this.witness = new Witness(options.engine?.() ?? createMemoryStorage(), this.log, this.recorder, {
       mayForget: (txn) => this.#mayForget(txn),
+      mustRefuse: (txn) => this.#mustRefuse(txn),
       onShrunk: (txn) => {
         if (this.recorder.committed.get(txn)?.claimed) this.#places.look(txn)
       },
@@ -127,6 +134,13 @@ export class SimCluster {
     const { idempotencyWindowMs, deadlineMsMax } = { ...DEFAULT_CONFIG, ...this.plan.config }
     const nowMs = this.clock.now() + Math.max(0, ...this.machines.map(({ offsetMs }) => offsetMs))
     return nowMs - txnTimeMs(txn as TxnId) > idempotencyWindowMs + deadlineMsMax
+  }
+
+  /** By the clock that was furthest behind of all, ever, and as long after its begin as an attempt may go on. */
+  #mustRefuse(txn: string): boolean {
+    const { idempotencyWindowMs, deadlineMsMax } = { ...DEFAULT_CONFIG, ...this.plan.config }
+    const nowMs = this.clock.now() + Math.min(...this.machines.map(({ wall }) => wall.aheadMsMin(0)))
+    return nowMs - txnTimeMs(txn as TxnId) > idempotencyWindowMs + deadlineMsMax + LATE_MS
   }
 
   sleep(ms: number): Promise<void> {

@@ -17,6 +17,8 @@ import type { Recorder } from './recorder.js'
 export interface WitnessAsks {
   /** Whether what became of an id need not be known any more. */
   mayForget(txn: string): boolean
+  /** Whether an attempt that decides now must have begun when its id was too old by any clock. */
+  mustRefuse(txn: string): boolean
   /** A decision's record becomes a marker: chains still hold it. */
   onShrunk(txn: string): void
 }
@@ -171,6 +173,7 @@ export class Witness implements Storage {
     const keys = [...writes].map(([key, tag]) => `${key}=${tag}`).join(' ')
     const at = this.#log.add(`${txn} commits ${attempt} at ${hlc}: ${keys}`)
     if (this.#committed.has(txn)) this.#break(`${txn} committed twice`)
+    if (this.#asked.mustRefuse(txn)) this.#break(`${txn} committed, and was too old to begin`)
     this.#committed.set(txn, {
       txn,
       attempt,

@@ -31,6 +31,7 @@ class Tale implements History {
   readonly shrunk = new Map<string, number>()
   readonly departures = new Map<string, { readonly number: number; readonly last: number }>()
   readonly ran: { readonly txn: string; readonly calledAt: number }[] = []
+  readonly idempotencyWindowMs = 1_000
   #at = 0
 
   begin(txn: string, { mode = 'read-atomic' as Mode, node = 'n1', after = [] as string[] } = {}): Execution {
@@ -121,9 +122,9 @@ class Tale implements History {
     this.raised.push({ key, txn, at: ++this.#at })
   }
 
-  say(txn: string, said: Told['said'], result?: unknown): void {
+  say(txn: string, said: Told['said'], result?: unknown, ageMsMax = 0): void {
     const askedAt = ++this.#at
-    this.told.push({ txn, askedAt, at: ++this.#at, said, result })
+    this.told.push({ txn, askedAt, at: ++this.#at, said, result, ageMsMax })
   }
 
   /** A transaction that writes and is done. */
@@ -304,6 +305,15 @@ test('a function that runs under an id whose commit had been acknowledged', () =
   tale.ran.push({ txn: 't1', calledAt: 1 })
   expect(tale.rules()).toEqual([])
   tale.ran.push({ txn: 't1', calledAt: 1_000 })
+  expect(tale.rules()).toEqual(['I6 exactly once'])
+})
+
+test('an id is refused as too old, and is not', () => {
+  const tale = new Tale()
+  tale.write('t1', 1, { x: 'a' })
+  tale.say('t1', 'expired', undefined, 1_001)
+  expect(tale.rules()).toEqual([])
+  tale.say('t1', 'expired', undefined, 1_000)
   expect(tale.rules()).toEqual(['I6 exactly once'])
 })
 

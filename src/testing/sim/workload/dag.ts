@@ -1,5 +1,4 @@
 import type { CommitReceipt } from '../../../client/transaction.js'
-import type { Consistency } from '../../../core/modes.js'
 import { VirgaError } from '../../../errors.js'
 import type { Mode } from '../../checkers/history.js'
 import type { Executor, Machine } from '../machine.js'
@@ -7,7 +6,7 @@ import { candidateOf } from '../recorder.js'
 import { ask } from './ask.js'
 import { act } from './functions.js'
 import { drawShape, leavesOf, type Shape } from './shapes.js'
-import { Tracked, told } from './tracked.js'
+import { begin, Tracked, told } from './tracked.js'
 import { type Done, inside, isForeseen, type Work } from './work.js'
 
 export interface Dag {
@@ -168,13 +167,8 @@ export class DagRun {
       const from = upstream.map(({ execution }) => execution)
       return new Tracked(recorder, tx, recorder.execution(from[0]!.snapshot, node, from))
     }
-    const { txn, mode, after, keyed } = this.#dag
-    const beganAt = recorder.log.count
-    const settings = { consistency: mode as Consistency, after: after?.token, id: keyed ? txn : undefined }
-    const tx = await executor.virga.begin(settings)
-    const shown = after === undefined ? [] : [after.txn]
-    const snapshot = recorder.snapshot({ txn: tx.id, mode, keyed, node, beganAt, after: shown })
-    return new Tracked(recorder, tx, recorder.execution(snapshot, node, []))
+    const { txn, keyed, ...dag } = this.#dag
+    return begin(recorder, executor, { ...dag, txn: keyed ? txn : undefined })
   }
 
   /** Resumes what is last and commits: by hand, with a last function before it, or in one call. */

@@ -1,36 +1,24 @@
 import type { CommitReceipt, Transaction } from '../../../client/transaction.js'
 import type { Consistency } from '../../../core/modes.js'
 import { VirgaError } from '../../../errors.js'
-import type { CommitCall, Mode } from '../../checkers/history.js'
+import type { CommitCall } from '../../checkers/history.js'
 import type { Executor } from '../machine.js'
 import { candidateOf } from '../recorder.js'
 import { act } from './functions.js'
-import { Tracked, tellFailure } from './tracked.js'
+import { type Beginning, begin, Tracked, tellFailure } from './tracked.js'
 import { inside, type Work } from './work.js'
 
-export interface OneFunction {
-  /** Undefined: the client makes one. */
-  readonly txn: string | undefined
-  readonly mode: Mode
+export interface OneFunction extends Beginning {
   readonly writes: boolean
-  /** The commit that it begins after, and its token. */
-  readonly after: { readonly txn: string; readonly token: string } | undefined
 }
 
 /** One function as one transaction, begun and committed by hand: so its caller gets a token. It is tried once. */
 export async function byHand(work: Work, executor: Executor, options: OneFunction): Promise<CommitReceipt> {
   const { recorder, counts } = work
-  const { txn, mode, after } = options
   counts.transactions++
   try {
     const receipt = await inside(executor, async () => {
-      const node = executor.machine.name
-      const beganAt = recorder.log.count
-      const settings = { id: txn, consistency: mode as Consistency, after: after?.token }
-      const tx = await executor.virga.begin(settings)
-      const shown = after === undefined ? [] : [after.txn]
-      const begun = { txn: tx.id, mode, keyed: txn !== undefined, node, beganAt, after: shown }
-      const tracked = new Tracked(recorder, tx, recorder.execution(recorder.snapshot(begun), node, []))
+      const tracked = await begin(recorder, executor, options)
       try {
         await act(work, executor, tracked, options)
         return await tracked.commit(work.dice.chance(0.8))

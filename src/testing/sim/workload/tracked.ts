@@ -1,6 +1,8 @@
 import type { CommitReceipt, Transaction } from '../../../client/transaction.js'
+import type { Consistency } from '../../../core/modes.js'
 import { VirgaError } from '../../../errors.js'
-import type { CommitCall, Execution, Tag } from '../../checkers/history.js'
+import type { CommitCall, Execution, Mode, Tag } from '../../checkers/history.js'
+import type { Executor } from '../machine.js'
 import type { Recorder } from '../recorder.js'
 import { candidateOf } from '../recorder.js'
 import { tagIn } from '../witness.js'
@@ -78,6 +80,32 @@ export class Tracked {
   #noteAttempt(): void {
     this.execution.snapshot.attempt ??= this.#tx.attempt
   }
+}
+
+export interface Beginning {
+  /** Undefined: the client makes one. */
+  readonly txn: string | undefined
+  readonly mode: Mode
+  /** The commit that it begins after, and its token. */
+  readonly after: { readonly txn: string; readonly token: string } | undefined
+}
+
+export async function begin(
+  recorder: Recorder,
+  { virga, machine }: Executor,
+  { txn, mode, after }: Beginning,
+): Promise<Tracked> {
+  const node = machine.name
+  const beganAt = recorder.log.count
+  const settings = { consistency: mode as Consistency, after: after?.token, id: txn }
+  const tx = await virga.begin(settings).catch((error: unknown) => {
+    if (txn !== undefined && VirgaError.is(error) && error.code === 'TransactionExpired')
+      recorder.say(txn, beganAt, 'expired', undefined)
+    throw error
+  })
+  const shown = after === undefined ? [] : [after.txn]
+  const begun = { txn: tx.id, mode, keyed: txn !== undefined, node, beganAt, after: shown }
+  return new Tracked(recorder, tx, recorder.execution(recorder.snapshot(begun), node, []))
 }
 
 /** Writes down what the caller of a commit is told. */

@@ -246,6 +246,8 @@ export class User {
       await inside(executor, () => executor.virga.cancel(past.txn))
       this.#work.recorder.say(past.txn, askedAt, 'cancelled', undefined)
     } catch (error) {
+      if (VirgaError.is(error) && error.code === 'TransactionExpired')
+        this.#work.recorder.say(past.txn, askedAt, 'expired', undefined)
       if (!VirgaError.is(error) || error.code !== 'AlreadyCommitted') throw error
       this.#work.recorder.say(past.txn, askedAt, 'not cancelled', undefined)
     }
