@@ -8,6 +8,13 @@ export const CLAIMS = [
     put: 'if (!start.mode.claims || start.mode.claims) return',
   },
   {
+    name: 'first-key-unclaimed',
+    what: 'of the keys that are written, the first is not claimed',
+    file: 'node/committing/coordinator.ts',
+    find: 'const keys = writes.map(({ key }) => key)',
+    put: 'const keys = writes.slice(1).map(({ key }) => key)',
+  },
+  {
     name: 'unseen-claimant-passed',
     what: 'a claimant that committed after the snapshot is no conflict',
     file: 'core/claim.ts',

@@ -137,4 +137,18 @@ export const COMMITTING = [
     find: "if (!unsure || error.outcome === 'indefinite' || error.code === 'TransactionAborted') return error",
     put: "if (unsure || !unsure || error.outcome === 'indefinite') return error",
   },
+  {
+    name: 'expired-too-early',
+    what: 'an id is refused as too old when half of the window has passed',
+    file: 'node/executors/transactions.ts',
+    find: 'if (ageMs > this.#state.config.idempotencyWindowMs) {',
+    put: 'if (ageMs > this.#state.config.idempotencyWindowMs / 2) {',
+  },
+  {
+    name: 'never-expired',
+    what: 'an id is taken however old it is',
+    file: 'node/executors/transactions.ts',
+    find: 'if (ageMs > this.#state.config.idempotencyWindowMs) {',
+    put: 'if (ageMs > this.#state.config.idempotencyWindowMs * 100) {',
+  },
 ]

@@ -102,6 +102,7 @@ function heldInMemory({ machines }: SimCluster): Violation[] {
       decisions: HELD_MAX,
       heldBytes: 0,
       pins: 0,
+      handedOver: 0,
       placesWaiting: 0,
       transactionsOpen: 0,
     }

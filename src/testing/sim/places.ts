@@ -1,5 +1,5 @@
 import type { Coordinates } from '../../core/cut.js'
-import type { TxnId } from '../../core/ids.js'
+import type { Origin, TxnId } from '../../core/ids.js'
 import type { CacheNode } from '../../node/node.js'
 
 /**
@@ -16,6 +16,11 @@ export class Places {
 
   serves(node: CacheNode): void {
     this.#nodes.push(node)
+  }
+
+  /** Of each origin the last place that it gave out. */
+  givenOut(): ReadonlyMap<Origin, number> {
+    return new Map(this.#nodes.map((node) => [node.origin, node.inspect().applied.get(node.origin) ?? 0]))
   }
 
   /** Writes down where it stands, in addition to what is known of that. */

@@ -26,6 +26,8 @@ export class Recorder implements History {
   readonly shrunk = new Map<string, number>()
   readonly departures = new Map<string, { readonly number: number; readonly last: number }>()
   readonly ran: { readonly txn: string; readonly calledAt: number }[] = []
+  /** By transaction: when a function of it last began to hand off, and when durably. */
+  readonly handoffs = new Map<string, { readonly lastMs: number; readonly durableMs: number }>()
   /** Reads of open transactions that were not answered, and why. */
   readonly refusals: { readonly at: number; readonly execution: Execution; readonly code: string }[] = []
   readonly log: EventLog
@@ -69,6 +71,12 @@ export class Recorder implements History {
     const own = expectedOf(execution).get(key)
     const at = this.log.add(`e${execution.number} reads ${key}: ${tag}`)
     this.reads.push({ at, execution, key, tag, own })
+  }
+
+  handoff(txn: string, isDurable: boolean): void {
+    const nowMs = this.log.msOf(this.log.count)
+    const durableMs = isDurable ? nowMs : (this.handoffs.get(txn)?.durableMs ?? Number.NEGATIVE_INFINITY)
+    this.handoffs.set(txn, { lastMs: nowMs, durableMs })
   }
 
   commit(txn: string, node: string, candidates: Candidate[]): CommitCall {

@@ -124,6 +124,10 @@ export class SimCluster {
     for (const { txn, claimed } of this.recorder.committed.values()) if (claimed) this.#places.look(txn)
   }
 
+  givenOut(): ReturnType<Places['givenOut']> {
+    return this.#places.givenOut()
+  }
+
   /** Nodes that start from now on do less on their own account: hours are to pass in which nothing happens. */
   rest(): void {
     this.#isResting = true

@@ -45,7 +45,10 @@ export class Tracked {
   }
 
   async handoff(durable: boolean): Promise<string> {
+    const { txn } = this.execution.snapshot
+    this.#recorder.handoff(txn, durable)
     const context = await this.#tx.handoff({ durable })
+    this.#recorder.handoff(txn, durable)
     this.#noteAttempt()
     this.#recorder.log.add(`e${this.execution.number} handed off`)
     return context
