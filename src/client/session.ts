@@ -267,17 +267,24 @@ export class Session {
     greeting.then(
       (reply) => {
         this.#greeting = false
-        if (reply.type === 'error') this.#refused(errorOf(reply))
+        if (reply.type !== 'error') return
+        const error = errorOf(reply)
+        this.#refused(error)
+        // A node that is full may have room later.
+        if (error.retryable) this.#greetLater()
       },
       () => {
         this.#greeting = false
         // No answer, though there is a connection: greet again, unless the connection broke meanwhile.
-        if (!this.#closed && !this.#isUp)
-          this.#world.clock.timer(this.#options.retryDelayMsMax, () => {
-            if (!this.#isUp) this.#greet()
-          })
+        if (!this.#closed && !this.#isUp) this.#greetLater()
       },
     )
+  }
+
+  #greetLater(): void {
+    this.#world.clock.timer(this.#options.retryDelayMsMax, () => {
+      if (!this.#isUp) this.#greet()
+    })
   }
 
   #welcomed(welcome: ReplyOf<'welcome'>): void {

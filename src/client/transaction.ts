@@ -5,6 +5,7 @@ import { type Consistency, modeOf } from '../core/modes.js'
 import type { Writes } from '../core/write-set.js'
 import { VirgaError } from '../errors.js'
 import { limitExceeded } from '../limits.js'
+import { mark } from '../marks.js'
 import { contextText } from '../wire/context.js'
 import type { Reply, ReplyOf, Request } from '../wire/messages.js'
 import { decodeValue, encodeValue } from '../wire/value.js'
@@ -417,8 +418,10 @@ export class Transaction implements AsyncDisposable, LateBegin {
     if (result === undefined) return null
     const encoded = encodeValue(result)
     const { resultBytesMax } = this.#session.limits
-    if (encoded.length > resultBytesMax)
+    if (encoded.length > resultBytesMax) {
+      mark('limit.result')
       throw limitExceeded('a result', encoded.length, resultBytesMax, 'bytes')
+    }
     return encoded
   }
 

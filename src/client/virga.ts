@@ -175,7 +175,13 @@ export class Virga implements AsyncDisposable {
     options: CommitContextOptions = {},
   ): Promise<CommitReceipt<R>> {
     const tx = await this.#resume(context, options)
-    return tx instanceof Transaction ? tx.commit<R>({ result: options.result }) : receiptOf<R>(tx)
+    if (!(tx instanceof Transaction)) return receiptOf<R>(tx)
+    try {
+      return await tx.commit<R>({ result: options.result })
+    } finally {
+      // A result that is refused here has not ended it, and nobody else has it.
+      await tx.abort()
+    }
   }
 
   /** Reads the newest value of one key, outside any transaction; undefined if it is absent. */

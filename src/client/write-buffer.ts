@@ -1,6 +1,7 @@
 import { checkKey } from '../core/keys.js'
 import { WriteSetBuilder, type Writes } from '../core/write-set.js'
 import { type Limits, limitExceeded } from '../limits.js'
+import { mark } from '../marks.js'
 
 /**
  * What a function has written, as far as the node has not got it. Values that were sent ahead are forgotten here; their
@@ -38,10 +39,12 @@ export class WriteBuffer {
     // A key that was sent ahead counts twice until it is sent again; the node, which knows better, has the last word.
     const keys = this.#ahead.size + this.#kept.size
     if (keys >= this.#limits.writeSetKeysMax && this.get(key) === undefined) {
+      mark('limit.keys')
       throw limitExceeded('the write set', keys + 1, this.#limits.writeSetKeysMax, 'keys')
     }
     const bytes = this.#aheadBytes + this.#kept.bytes + key.length + (value?.length ?? 0)
     if (this.#ahead.size > 0 && bytes > this.#limits.writeSetBytesMax) {
+      mark('limit.bytes-ahead')
       throw limitExceeded('the write set', bytes, this.#limits.writeSetBytesMax, 'bytes')
     }
     this.#kept.set(key, value)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { CONSISTENCIES } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
 import { DEFAULT_LIMITS } from '../limits.js'
+import { DEFAULT_BOUNDS } from '../node/bounds.js'
 import { DEFAULT_CONFIG, type NodeConfig, type StaticPeer } from '../node/config.js'
 
 /**
@@ -228,6 +229,7 @@ export function nodeConfig(settings: NodeSettings, nodeId: string): NodeConfig {
     peers: parsePeers(peers),
     viewBytesMax: view === 'off' ? 0 : viewBytesMax,
     limits: { keyBytesMax, valueBytesMax, writeSetBytesMax, writeSetKeysMax, resultBytesMax, frameBytesMax },
+    bounds: DEFAULT_BOUNDS,
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Limits, limitExceeded } from '../limits.js'
+import { mark } from '../marks.js'
 
 /** What one function execution wrote: key to encoded value, null where it deleted. */
 export type Writes = ReadonlyMap<string, Uint8Array | null>
@@ -34,14 +35,18 @@ export class WriteSetBuilder {
   /** Throws `LimitExceeded`, and then leaves the write set as it was. */
   set(key: string, value: Uint8Array | null): void {
     const size = value?.length ?? 0
-    if (size > this.#limits.valueBytesMax)
+    if (size > this.#limits.valueBytesMax) {
+      mark('limit.value')
       throw limitExceeded('a value', size, this.#limits.valueBytesMax, 'bytes')
+    }
     const before = this.#writes.get(key)
     if (before === undefined && this.#writes.size >= this.#limits.writeSetKeysMax) {
+      mark('limit.keys')
       throw limitExceeded('the write set', this.#writes.size + 1, this.#limits.writeSetKeysMax, 'keys')
     }
     const bytes = this.#bytes + size + (before === undefined ? key.length : -(before?.length ?? 0))
     if (bytes > this.#limits.writeSetBytesMax) {
+      mark('limit.bytes')
       throw limitExceeded('the write set', bytes, this.#limits.writeSetBytesMax, 'bytes')
     }
     this.#writes.set(key, value)

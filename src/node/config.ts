@@ -1,11 +1,14 @@
 import type { Consistency } from '../core/modes.js'
 import { DEFAULT_LIMITS, type Limits } from '../limits.js'
+import { type Bounds, DEFAULT_BOUNDS } from './bounds.js'
 
 /** Everything a node can be told, in full. Times are in milliseconds, sizes in bytes. */
 export interface NodeConfig {
   readonly nodeId: string
   readonly consistency: Consistency
   readonly limits: Limits
+  /** No option: nobody need set them. */
+  readonly bounds: Bounds
   /** How long a transaction may take, if its caller doesn't say; and at most. */
   readonly deadlineMs: number
   readonly deadlineMsMax: number
@@ -74,6 +77,7 @@ const MINUTE = 60 * SECOND
 export const DEFAULT_CONFIG: Omit<NodeConfig, 'nodeId'> = {
   consistency: 'read-atomic',
   limits: DEFAULT_LIMITS,
+  bounds: DEFAULT_BOUNDS,
   deadlineMs: 5 * MINUTE,
   deadlineMsMax: 24 * 60 * MINUTE,
   idempotencyWindowMs: 24 * 60 * MINUTE,

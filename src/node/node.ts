@@ -128,7 +128,7 @@ export class CacheNode {
       isFresh: () => this.#membership.isFresh(),
       onCleared: () => this.#view.reset(),
     })
-    const decisions = new Decisions(world, hybrid, config.resolveMsMax)
+    const decisions = new Decisions(world, hybrid, config.resolveMsMax, config.bounds.unresolvedMax)
     this.origin = makeOrigin(config.nodeId, hlcAt(clock.now()), random.bytes(ATTEMPT_ENTROPY_BYTES))
     const ledger = new Ledger(this.origin, history, hybrid, values, bases, counters)
     const budget = new Budget(config.heldBytesMax)
@@ -149,7 +149,8 @@ export class CacheNode {
     this.#minutes = minutes
     this.#held = new HeldWriteSets(budget)
     this.#pins = new Pins(world)
-    this.#snapshots = new Snapshots(clock, history, () => this.#sessions.cuts())
+    const { endedMax } = config.bounds
+    this.#snapshots = new Snapshots(clock, history, () => this.#sessions.cuts(), endedMax)
     this.#view = new View({ state, values, bases, snapshots: this.#snapshots })
     this.#membership = new Membership(world, config, this.origin, {
       report: () => ({
@@ -176,22 +177,17 @@ export class CacheNode {
     this.#peers = new Peers(world, config, this.origin, counters, subscriber)
     this.#seeker = new Seeker(clock, this.#membership, this.#peers)
     this.#inbox = new Inbox({
-      history,
-      ledger,
-      clock,
-      counters,
+      state,
       isLive,
       listedAtMs: () => this.#adoption.listedAtMs,
       onStranded: (origin) => this.#unstrand(origin),
       onApplied: () => this.#repair.moved(),
     })
-    const transfer = new StateTransfer(world, history, ledger, counters)
+    const transfer = new StateTransfer(state)
     this.#repair = new Repair({
-      world,
-      history,
+      state,
       inbox: this.#inbox,
       peers: this.#peers,
-      counters,
       install: async (peer) => {
         await transfer.install(peer)
         this.#inbox.pump()
@@ -251,6 +247,7 @@ export class CacheNode {
       membership: this.#membership,
       peers: this.#peers,
       leaseTtlMs: config.leaseTtlMs,
+      keptMax: config.bounds.keptMax,
     })
     this.#peerServer = new PeerServer({
       state,
@@ -291,6 +288,7 @@ export class CacheNode {
       history,
       counters,
       clock: hybrid,
+      sightingsMax: config.bounds.sightingsMax,
       fresh: (cut) => isFresh() && this.#snapshots.isLive(cut),
       adopt: (txn) => this.#adoption.follow(txn),
     })

@@ -15,6 +15,8 @@ export interface NetworkFaults {
   readonly duplication: number
   /** That later frames of its connection overtake it. */
   readonly reordering: number
+  /** That it comes as something that can't be read. */
+  readonly garbling: number
   /** How long a frame takes: drawn between these for each. */
   readonly delayMsMin: number
   readonly delayMsMax: number
@@ -25,6 +27,7 @@ export const CALM: NetworkFaults = {
   loss: 0,
   duplication: 0,
   reordering: 0,
+  garbling: 0,
   delayMsMin: 0.1,
   delayMsMax: 0.5,
 }
@@ -48,6 +51,7 @@ export interface Traffic {
   lost: number
   duplicated: number
   reordered: number
+  garbled: number
   parted: number
   overflowed: number
 }
@@ -68,6 +72,7 @@ export class SimNetwork {
     lost: 0,
     duplicated: 0,
     reordered: 0,
+    garbled: 0,
     parted: 0,
     overflowed: 0,
   }
@@ -201,16 +206,24 @@ export class SimNetwork {
   }
 
   /** @internal What is in store for one frame. Draws always as often, so that one probability does not shift what others meet. */
-  fate(): { readonly isLost: boolean; readonly againMs: number | undefined; readonly lateMs: number } {
-    const { loss, duplication, reordering } = this.#faults
-    if (loss === 0 && duplication === 0 && reordering === 0) return ON_TIME
+  fate(): Fate {
+    const { loss, duplication, reordering, garbling } = this.#faults
+    if (loss === 0 && duplication === 0 && reordering === 0 && garbling === 0) return ON_TIME
     const isLost = this.random.fraction() < loss
     const again = this.random.fraction() < duplication
     const againMs = this.random.fraction() * OVERTAKEN_MS_MAX
     const late = this.random.fraction() < reordering
     const lateMs = this.random.fraction() * OVERTAKEN_MS_MAX
-    return { isLost, againMs: again ? againMs : undefined, lateMs: late ? lateMs : 0 }
+    const isGarbled = this.random.fraction() < garbling
+    return { isLost, isGarbled, againMs: again ? againMs : undefined, lateMs: late ? lateMs : 0 }
   }
 }
 
-const ON_TIME = { isLost: false, againMs: undefined, lateMs: 0 }
+interface Fate {
+  readonly isLost: boolean
+  readonly isGarbled: boolean
+  readonly againMs: number | undefined
+  readonly lateMs: number
+}
+
+const ON_TIME: Fate = { isLost: false, isGarbled: false, againMs: undefined, lateMs: 0 }

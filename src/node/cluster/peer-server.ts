@@ -1,5 +1,6 @@
 import type { Origin } from '../../core/ids.js'
 import { VirgaError } from '../../errors.js'
+import { mark } from '../../marks.js'
 import type { NodeAddress } from '../../ports/network.js'
 import type { PeerId } from '../../ports/transport.js'
 import { peerReplyFrames, peerRequestFrames } from '../../wire/frames.js'
@@ -24,8 +25,6 @@ export interface PeerServerParts {
   readonly onGreeted: (origin: Origin) => void
 }
 
-/** Requests of all peers that wait for storage. One more is answered `Busy`. */
-const UNDER_WAY_MAX = 4_096
 const MESSAGE_CHARS_MAX = 1_000
 /** Refused frames are logged this often at most; all are counted. */
 const REFUSALS_LOGGED_EVERY_MS = 10_000
@@ -55,6 +54,7 @@ export class PeerServer {
   /** Someone who may not speak to this node tried, or sent what can't be read. */
   refused(why: string): void {
     const { counters, world } = this.#parts.state
+    mark('refuse.peer')
     counters.peersRefused++
     const nowMs = world.clock.monotonic()
     if (nowMs - this.#loggedAtMs < REFUSALS_LOGGED_EVERY_MS) return
@@ -105,8 +105,10 @@ export class PeerServer {
       case 'keep':
         return admission.answer(request)
       case 'prepare':
-        if (this.#underWay >= UNDER_WAY_MAX)
-          throw new VirgaError('Busy', `${UNDER_WAY_MAX} requests of peers are under way`)
+        if (this.#underWay >= state.config.bounds.peerAnswersMax) {
+          mark('busy.peers')
+          throw new VirgaError('Busy', `${this.#underWay} requests of peers are under way, as many as may be`)
+        }
         return writeSets.answerPrepare(request)
     }
   }
@@ -118,7 +120,7 @@ export class PeerServer {
     if (first < remembered && history.seqOf(of) >= first) {
       return { type: 'forgotten', request, first: remembered }
     }
-    const placed = placesFrom(history, values, of, first, last)
+    const placed = placesFrom(history, values, of, first, last, state.config.bounds)
     const stretch = packStretch(of, first, placed)
     return { type: 'fetched', request, ...stretch, last: first + placed.length - 1 }
   }

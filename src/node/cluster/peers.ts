@@ -5,6 +5,7 @@ import type { Timer } from '../../ports/clock.js'
 import type { Line, NodeAddress } from '../../ports/network.js'
 import { peerReplyFrames, peerRequestFrames, publicationFrames } from '../../wire/frames.js'
 import type { PeerReply, PeerReplyOf, PeerRequest, PublicationMessage } from '../../wire/peer-messages.js'
+import type { Bounds } from '../bounds.js'
 import type { StaticPeer } from '../config.js'
 import type { Counters } from '../counters.js'
 import type { World } from '../world.js'
@@ -15,6 +16,7 @@ export interface PeersConfig {
   /** Addresses of nodes that are asked who they are, whether or not their leases are seen. */
   readonly peers: readonly StaticPeer[]
   readonly peerTimeoutMs: number
+  readonly bounds: Bounds
 }
 
 export interface PeersHandlers {
@@ -23,8 +25,6 @@ export interface PeersHandlers {
   onUp(peer: Peer): void
 }
 
-/** Requests to one peer that wait for an answer. */
-const PENDING_MAX = 4_096
 /** A static peer that did not answer is asked again after this long. */
 const GREET_AGAIN_MS = 1_000
 
@@ -42,6 +42,7 @@ export class Peer {
   readonly address: string
   readonly #world: World
   readonly #timeoutMs: number
+  readonly #requestsMax: number
   readonly #pending = new Map<number, Pending>()
   #requests = 0
   #isUp = false
@@ -52,10 +53,11 @@ export class Peer {
   nodeId: string | undefined
   heardAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(address: string, world: World, timeoutMs: number) {
+  constructor(address: string, world: World, { peerTimeoutMs, bounds }: PeersConfig) {
     this.address = address
     this.#world = world
-    this.#timeoutMs = timeoutMs
+    this.#timeoutMs = peerTimeoutMs
+    this.#requestsMax = bounds.peerRequestsMax
   }
 
   get isUp(): boolean {
@@ -65,8 +67,9 @@ export class Peer {
   /** Rejects with `NodeUnavailable`, `Timeout`, `Busy`, or what the peer answers instead. */
   ask<N extends PeerReply['type']>(ask: Ask, due: readonly N[]): Promise<PeerReplyOf<N>> {
     return new Promise((resolve, reject) => {
-      if (this.#pending.size >= PENDING_MAX) {
-        reject(new VirgaError('Busy', `${PENDING_MAX} requests to ${this.#name()} are under way`))
+      if (this.#pending.size >= this.#requestsMax) {
+        mark('busy.peer')
+        reject(new VirgaError('Busy', `${this.#requestsMax} requests to ${this.#name()} are under way`))
         return
       }
       const request = ++this.#requests
@@ -220,7 +223,7 @@ export class Peers {
   }
 
   #dial(address: string, publicKey: string | null): Peer {
-    const peer = new Peer(address, this.#world, this.#config.peerTimeoutMs)
+    const peer = new Peer(address, this.#world, this.#config)
     this.#byAddress.set(address, peer)
     peer.line = this.#world.network.dial(address, publicKey, {
       onFrame: (frame) => this.#takeAnswers(peer, frame),
@@ -299,6 +302,7 @@ export class Peers {
       this.#world.log.error({ err: error, peer: peer.nodeId }, 'an unforeseen error over what a peer sent')
       return
     }
+    mark('refuse.peer-frame')
     this.#counters.peerFramesRefused++
     this.#world.log.warn({ err: error, peer: peer.nodeId }, 'a frame of a peer was refused')
   }

@@ -4,6 +4,7 @@ import type { TxnId } from '../../core/ids.js'
 import { mark } from '../../marks.js'
 import type { Clock } from '../../ports/clock.js'
 import type { Watermark } from '../../wire/records.js'
+import { DEFAULT_BOUNDS } from '../bounds.js'
 import { floorBelow } from './join-watermark.js'
 
 /**
@@ -14,9 +15,8 @@ const LAG_MS = 1_500
 /** Clocks of nodes differ: a deadline has passed everywhere only so much later. */
 const DEADLINE_MARGIN_MS = 30_000
 
-/** For so long a transaction that ended is remembered, and so many of them. */
+/** For so long a transaction that ended is remembered. */
 const ENDED_MS = 10_000
-const ENDED_MAX = 16_384
 
 interface HandedOver {
   cut: Cut
@@ -64,6 +64,7 @@ export class Snapshots {
   readonly #clock: Clock
   readonly #history: SnapshotHistory
   readonly #open: () => Iterable<Cut>
+  readonly #endedMax: number
   readonly #held = new Set<Held>()
   readonly #handedOver = new Map<TxnId, HandedOver>()
   /** By the transaction, until when it is remembered. */
@@ -73,10 +74,16 @@ export class Snapshots {
   #floor: Cut = EMPTY_CUT
   #limit: Floor = { cut: EMPTY_CUT, moment: 0 }
 
-  constructor(clock: Clock, history: SnapshotHistory, open: () => Iterable<Cut>) {
+  constructor(
+    clock: Clock,
+    history: SnapshotHistory,
+    open: () => Iterable<Cut>,
+    endedMax = DEFAULT_BOUNDS.endedMax,
+  ) {
     this.#clock = clock
     this.#history = history
     this.#open = open
+    this.#endedMax = endedMax
   }
 
   /** What was last told to be low, or above that while it is not sure of a snapshot that that can be read. */
@@ -219,7 +226,9 @@ export class Snapshots {
   #remember(txn: TxnId): void {
     const nowMs = this.#clock.monotonic()
     for (const [oldest, untilMs] of this.#endedUntilMs) {
-      if (untilMs > nowMs && this.#endedUntilMs.size < ENDED_MAX) break
+      const isFull = this.#endedUntilMs.size >= this.#endedMax
+      if (untilMs > nowMs && !isFull) break
+      if (untilMs > nowMs) mark('pass.ended-forgotten')
       this.#endedUntilMs.delete(oldest)
     }
     this.#endedUntilMs.set(txn, nowMs + ENDED_MS)

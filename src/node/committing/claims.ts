@@ -16,6 +16,7 @@ export interface ClaimsParts {
   readonly decisions: Pick<Decisions, 'find' | 'fence'>
   readonly history: Pick<History, 'find'>
   readonly counters: ClaimCounters
+  readonly sightingsMax?: number
   /** Whether a snapshot of this node is still one that compaction waits for. */
   readonly fresh: (cut: Cut) => boolean
   /** Makes a commit visible on this node. */
@@ -56,10 +57,11 @@ export interface Claimed {
  */
 export class Claims {
   readonly #parts: ClaimsParts
-  readonly #sightings = new Sightings()
+  readonly #sightings: Sightings
 
   constructor(parts: ClaimsParts) {
     this.#parts = parts
+    this.#sightings = new Sightings(parts.sightingsMax)
   }
 
   /**

@@ -14,6 +14,7 @@ import { decisionKey } from '../../core/layout.js'
 import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
 import { decodeStanding, encodeStanding } from '../../wire/records.js'
+import { DEFAULT_BOUNDS } from '../bounds.js'
 import type { World } from '../world.js'
 
 /**
@@ -30,15 +31,22 @@ import type { World } from '../world.js'
 export class Decisions {
   readonly #world: World
   readonly #resolveMsMax: number
+  readonly #unresolvedMax: number
   readonly #clock: HybridClock
   #stopped = false
   /** Outcomes that are looked into in the background. */
   #unresolved = 0
 
-  constructor(world: World, clock: HybridClock, resolveMsMax: number) {
+  constructor(
+    world: World,
+    clock: HybridClock,
+    resolveMsMax: number,
+    unresolvedMax = DEFAULT_BOUNDS.unresolvedMax,
+  ) {
     this.#world = world
     this.#clock = clock
     this.#resolveMsMax = resolveMsMax
+    this.#unresolvedMax = unresolvedMax
   }
 
   /** Ends what goes on in the background. */
@@ -64,7 +72,10 @@ export class Decisions {
       try {
         result = await this.#world.storage.compareAndSwap(decisionKey(txn), expected, record)
       } catch (error) {
-        if (VirgaError.is(error) && error.outcome === 'definite') throw error
+        if (VirgaError.is(error) && error.outcome === 'definite') {
+          mark('decide.failed')
+          throw error
+        }
         return this.#resolve(txn, decision.attempt, error, onLate)
       }
       if (result.swapped) {
@@ -144,12 +155,14 @@ export class Decisions {
       }
       await this.#pause(round)
     }
-    if (this.#unresolved < UNRESOLVED_MAX) void this.#resolveLate(txn, attempt, onLate)
-    else
+    if (this.#unresolved < this.#unresolvedMax) void this.#resolveLate(txn, attempt, onLate)
+    else {
+      mark('resolve.left')
       this.#world.log.warn(
         { txn },
-        'too many outcomes are unknown: this one is found at the next boot, or by a retry',
+        'too many outcomes are unknown: this one is found when its minute closes, or by a retry',
       )
+    }
     mark('resolve.unknown')
     throw new VirgaError('OutcomeUnknown', `storage does not tell whether ${txn} committed`, {
       outcome: 'indefinite',
@@ -201,7 +214,6 @@ export class Decisions {
   }
 }
 
-const UNRESOLVED_MAX = 10_000
 const PAUSE_MS_MIN = 10
 const PAUSE_MS_MAX = 2_000
 

@@ -10,8 +10,6 @@ import { joinWatermark } from '../collecting/join-watermark.js'
 import type { Snapshots } from '../collecting/snapshots.js'
 import type { World } from '../world.js'
 
-/** Snapshots that are kept for others a while longer. */
-const KEPT_MAX = 65_536
 /** For so many times to live: until then who took it over has told of it in a lease, or is taken for dead. */
 const KEPT_TTLS = 2
 
@@ -21,6 +19,8 @@ export interface AdmissionParts {
   readonly membership: Membership
   readonly peers: Peers
   readonly leaseTtlMs: number
+  /** Snapshots that are kept for others a while longer. */
+  readonly keptMax: number
 }
 
 /**
@@ -83,9 +83,11 @@ export class Admission {
 
   /** Answers who took a context over. */
   answer({ request, txn, cut: places, departures }: PeerRequestOf<'keep'>): PeerReply {
-    const { snapshots, membership, world, leaseTtlMs } = this.#parts
+    const { snapshots, membership, world, leaseTtlMs, keptMax } = this.#parts
     const cut = unpackCut(places, departures)
-    if (!membership.isFresh() || !snapshots.keeps(txn, cut) || this.#kept >= KEPT_MAX) {
+    const isFull = this.#kept >= keptMax
+    if (isFull) mark('admit.full')
+    if (isFull || !membership.isFresh() || !snapshots.keeps(txn, cut)) {
       return { type: 'kept', request, kept: false }
     }
     const release = snapshots.hold(cut)

@@ -34,9 +34,6 @@ import type { WriteSets } from './write-sets.js'
 /** Branches joined at once. Each pair of them is compared. More can be joined in stages. */
 const CONTEXTS_MAX = 1_000
 
-/** Transactions that executors have handed off by themselves, for each that may be open. */
-const KEPT_PER_TRANSACTION = 4
-
 /** Keys of a write set that a context names without their values. */
 const TOLD_KEYS_MAX = 64
 const TOLD_KEYS_CHARS_MAX = 1_024
@@ -148,8 +145,12 @@ export class Handoffs {
     const { world, config, history } = this.#state
     checkDeadline(deadlineMs, world.clock.now(), config)
     // Whoever took it up was quicker, by another connection.
-    if (history.has(id) || this.#snapshots.hasEnded(id)) return
-    if (this.#snapshots.handedOverCount >= KEPT_PER_TRANSACTION * config.transactionsMax) {
+    if (history.has(id) || this.#snapshots.hasEnded(id)) {
+      mark('pass.settled')
+      return
+    }
+    if (this.#snapshots.handedOverCount >= config.bounds.passedPerTransactionMax * config.transactionsMax) {
+      mark('busy.handed-over')
       throw new VirgaError('Busy', 'the node keeps the snapshots of as many transactions as it may')
     }
     this.#snapshots.handedOver(id, this.#namedCutOf(snapshot), deadlineMs)

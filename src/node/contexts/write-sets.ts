@@ -71,6 +71,7 @@ export class WriteSets {
     const [here, elsewhere] = await Promise.all([
       this.#here(txn, lineage),
       this.#ask(txn, lineage, async (peer, ids) => {
+        mark('write-sets.from-a-peer')
         const { hlc, sets } = await peer.ask({ type: 'writeSets', txn, ids }, ['sets'])
         this.#parts.state.clock.observe(hlc)
         return sets.map((writes) => (writes === null ? null : new Map(writes)))
@@ -124,6 +125,7 @@ export class WriteSets {
       }
     }
     if (blobs.length === 0) return found
+    mark('write-sets.from-storage')
     const records = await state.world.storage.get(blobs.map(({ blob }) => blobKey(txn, blob)))
     for (const [i, { id }] of blobs.entries()) {
       const record = records[i]

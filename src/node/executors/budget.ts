@@ -18,7 +18,7 @@ export class Budget {
   /** Throws `Busy` if there is no room. */
   take(bytes: number): void {
     if (this.#bytes + bytes > this.#bytesMax) {
-      mark('fail.busy')
+      mark('busy.bytes')
       throw new VirgaError(
         'Busy',
         `the node holds ${this.#bytes} bytes of unfinished writes, nearly as many as it may`,

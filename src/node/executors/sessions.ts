@@ -1,6 +1,7 @@
 import type { Cut } from '../../core/cut.js'
 import { VirgaError } from '../../errors.js'
 import { limitExceeded } from '../../limits.js'
+import { mark } from '../../marks.js'
 import type { Timer } from '../../ports/clock.js'
 import type { PeerId } from '../../ports/transport.js'
 import { replyFrames, requestFrames, requestNumbers } from '../../wire/frames.js'
@@ -131,6 +132,7 @@ export class Sessions {
     }
     if (session === undefined) {
       // A node that was started again hears from executors of its last incarnation.
+      mark('refuse.no-session')
       this.#turnAway(peer, request, new VirgaError('SessionLost', 'the node does not know this session'))
       return
     }
@@ -149,6 +151,7 @@ export class Sessions {
     const { requestsPerSessionMax, transactionsMax } = this.#state.config
     const loadMax = request.type === 'end' ? requestsPerSessionMax + transactionsMax : requestsPerSessionMax
     if (session.load >= loadMax) {
+      mark('busy.requests')
       this.#state.counters.refusedBusy++
       this.#reply(session, errorReply(request.request, busy(session.load)))
       return
@@ -311,6 +314,7 @@ export class Sessions {
     }
     const isFull = this.#sessions.size >= this.#state.config.sessionsMax
     if (known !== undefined || !isFull || this.#byClient.has(hello.client)) return undefined
+    mark('busy.sessions')
     this.#state.counters.refusedBusy++
     return new VirgaError('Busy', 'the node has as many sessions as it may')
   }
@@ -330,6 +334,7 @@ export class Sessions {
     const refusal = VirgaError.is(error)
       ? error
       : new VirgaError('Malformed', 'a frame that can not be read', { cause: error })
+    mark(refusal.code === 'UnsupportedVersion' ? 'refuse.version' : 'refuse.malformed')
     if (refusal.code === 'UnsupportedVersion') this.#state.counters.refusedVersion++
     else this.#state.counters.refusedMalformed++
     const now = this.#state.world.clock.monotonic()

@@ -254,6 +254,7 @@ export class Transactions {
     }
     const { transactionsMax, transactionsPerSessionMax } = this.#state.config
     if (this.#open >= transactionsMax || session.handles.size >= transactionsPerSessionMax) {
+      mark(this.#open >= transactionsMax ? 'busy.transactions' : 'busy.session-transactions')
       throw new VirgaError(
         'Busy',
         `${this.#open} transactions are open, ${session.handles.size} of them this executor's`,

@@ -1,16 +1,8 @@
 import type { Cut } from '../../core/cut.js'
-import type { History } from '../../core/history.js'
 import type { Origin } from '../../core/ids.js'
 import type { Placed } from '../../core/publication.js'
 import { mark } from '../../marks.js'
-import type { Clock } from '../../ports/clock.js'
-import type { Counters } from '../counters.js'
-import type { Ledger } from './ledger.js'
-
-/** Places of one origin that wait: more are dropped, and fetched again when their turn has come. */
-const WAITING_MAX = 16_384
-/** Places applied in one go before others have their turn. */
-const TURN_PLACES = 2_048
+import type { NodeState } from '../state.js'
 
 interface Waiting {
   readonly placed: Placed
@@ -18,10 +10,7 @@ interface Waiting {
 }
 
 export interface InboxParts {
-  readonly history: History
-  readonly ledger: Ledger
-  readonly clock: Clock
-  readonly counters: Counters
+  readonly state: NodeState
   /** Whether an origin still publishes. */
   readonly isLive: (origin: Origin) => boolean
   /** When the last complete listing of storage's decisions began, by the monotonic clock. */
@@ -58,15 +47,21 @@ export class Inbox {
 
   /** The first place of an origin that is neither applied nor waiting. */
   nextOf(origin: Origin): number {
-    let seq = this.#parts.history.seqOf(origin) + 1
+    let seq = this.#parts.state.history.seqOf(origin) + 1
     const places = this.#waiting.get(origin)
     while (places?.has(seq) === true) seq++
     return seq
   }
 
+  /** As much of an origin waits as may: what comes after it would be dropped. */
+  isFull(origin: Origin): boolean {
+    const { history, config } = this.#parts.state
+    return this.nextOf(origin) > history.seqOf(origin) + config.bounds.waitingPlacesMax
+  }
+
   /** Takes places of an origin, in any order and any number of times. */
   take(origin: Origin, first: number, placed: readonly Placed[]): void {
-    const { history, clock, counters } = this.#parts
+    const { history, world, counters, config } = this.#parts.state
     // Of one that has departed nothing is to come: what does was decided by who did not know yet, and is adopted.
     if (history.departed.has(origin)) return
     const applied = history.seqOf(origin)
@@ -77,9 +72,12 @@ export class Inbox {
       places = new Map()
       this.#waiting.set(origin, places)
     }
-    const sinceMs = clock.monotonic()
+    const sinceMs = world.clock.monotonic()
+    // Of those that may wait the next one is always one: if what is further ahead could take its room, nothing would ever go on.
+    const last = applied + config.bounds.waitingPlacesMax
     for (let i = Math.max(0, applied + 1 - first); i < placed.length; i++) {
-      if (places.size >= WAITING_MAX) {
+      if (first + i > last) {
+        mark('inbox.dropped')
         counters.placesDropped += placed.length - i
         break
       }
@@ -99,9 +97,12 @@ export class Inbox {
       this.#pumping = false
     }
     if (applied > 0) this.#parts.onApplied()
-    if (applied >= TURN_PLACES && !this.#deferred) {
+    const { world, config } = this.#parts.state
+    const { turnPlacesMax } = config.bounds
+    if (applied >= turnPlacesMax && !this.#deferred) {
+      mark('inbox.turn-over')
       this.#deferred = true
-      this.#parts.clock.defer(() => {
+      world.clock.defer(() => {
         this.#deferred = false
         this.pump()
       })
@@ -110,11 +111,12 @@ export class Inbox {
 
   /** Applies what can be applied, as much as one turn may. Returns how much. */
   #apply(): number {
+    const { turnPlacesMax } = this.#parts.state.config.bounds
     let applied = 0
-    for (let isMoving = true; isMoving && applied < TURN_PLACES; ) {
+    for (let isMoving = true; isMoving && applied < turnPlacesMax; ) {
       isMoving = false
       for (const [origin, places] of this.#waiting) {
-        const count = this.#drain(origin, places, TURN_PLACES - applied)
+        const count = this.#drain(origin, places, turnPlacesMax - applied)
         if (count > 0) isMoving = true
         applied += count
         if (places.size === 0) this.#waiting.delete(origin)
@@ -125,7 +127,7 @@ export class Inbox {
 
   /** Applies an origin's places as far as they come in order and have all that they read. Returns how many. */
   #drain(origin: Origin, places: Map<number, Waiting>, max: number): number {
-    const { history, ledger } = this.#parts
+    const { history, ledger } = this.#parts.state
     // It departed while they waited.
     if (history.departed.has(origin)) places.clear()
     let count = 0
@@ -144,7 +146,8 @@ export class Inbox {
 
   #mayApply({ placed, sinceMs }: Waiting): boolean {
     if (placed.kind === 'compacted') return true
-    const { history, isLive, listedAtMs, onStranded } = this.#parts
+    const { history } = this.#parts.state
+    const { isLive, listedAtMs, onStranded } = this.#parts
     const { cut } = placed.publication
     if (history.covers(cut)) return true
     const isListed = listedAtMs() > sinceMs
@@ -163,7 +166,7 @@ export class Inbox {
 
   /** What a decision that is next in its order lacks: for each origin, the highest place that is waited for. */
   lacking(): Cut {
-    const { history } = this.#parts
+    const { history } = this.#parts.state
     const lacking = new Map<Origin, number>()
     for (const [origin, places] of this.#waiting) {
       const next = places.get(history.seqOf(origin) + 1)

@@ -2,11 +2,9 @@ import type { History } from '../../core/history.js'
 import type { Origin } from '../../core/ids.js'
 import type { Placed, SharedWrite } from '../../core/publication.js'
 import type { Version } from '../../core/version.js'
+import { mark } from '../../marks.js'
+import type { Bounds } from '../bounds.js'
 import type { ValueCache } from '../reading/value-cache.js'
-
-/** What one answer holds at most. */
-const PLACES_MAX = 4_096
-const VALUES_BYTES_MAX = 4 * 1024 * 1024
 
 /** An origin's places from `first` to `last`, as far as they fit an answer, with the values that are cached. */
 export function placesFrom(
@@ -15,10 +13,15 @@ export function placesFrom(
   origin: Origin,
   first: number,
   last: number,
+  { answerPlacesMax, answerBytesMax }: Bounds,
 ): readonly Placed[] {
   const placed: Placed[] = []
   let bytes = 0
-  for (let seq = first; seq <= last && placed.length < PLACES_MAX && bytes < VALUES_BYTES_MAX; seq++) {
+  for (let seq = first; seq <= last; seq++) {
+    if (placed.length >= answerPlacesMax || bytes >= answerBytesMax) {
+      mark(bytes >= answerBytesMax ? 'places.bytes-full' : 'places.full')
+      break
+    }
     const found = history.placed(origin, seq)
     if (found === undefined) break
     if (found.kind === 'compacted') {

@@ -6,6 +6,7 @@ import type { Timer } from '../../ports/clock.js'
 import { publicationFrames } from '../../wire/frames.js'
 import type { PublicationMessage } from '../../wire/peer-messages.js'
 import { packStretch } from '../../wire/publications.js'
+import type { Bounds } from '../bounds.js'
 import type { World } from '../world.js'
 
 export interface PublisherConfig {
@@ -14,13 +15,8 @@ export interface PublisherConfig {
   /** A value up to this is published with its decision, so that peers have it in their caches. */
   readonly publishValueBytesMax: number
   readonly heartbeatMs: number
+  readonly bounds: Bounds
 }
-
-/** Decisions in one frame, and about how many bytes: a thousand frames may wait for a slow subscriber. */
-const FRAME_DECISIONS_MAX = 512
-const FRAME_BYTES_MAX = 64 * 1024
-/** Ended transactions that wait to be told. More are left to their deadlines. */
-const ENDED_MAX = 8_192
 
 export interface PublisherParts {
   /** Nobody: then nothing is encoded. */
@@ -81,13 +77,19 @@ export class Publisher {
     // A frame is one stretch: what nobody was there to hear of leaves a gap.
     if (this.#queue.length > 0 && this.#queue[this.#queue.length - 1]!.seq + 1 !== seq) this.flush()
     this.#queue.push({ seq, txn, decision })
-    if (this.#queue.length >= FRAME_DECISIONS_MAX) this.flush()
-    else this.#flushLater()
+    if (this.#queue.length >= this.#config.bounds.frameDecisionsMax) {
+      mark('publish.frame-full')
+      this.flush()
+    } else this.#flushLater()
   }
 
   /** A transaction ended without a decision: what other nodes keep for it can go. */
   ended(txn: TxnId): void {
-    if (!this.#hasSubscribers() || this.#ended.length >= ENDED_MAX) return
+    if (!this.#hasSubscribers()) return
+    if (this.#ended.length >= this.#config.bounds.endedUntoldMax) {
+      mark('publish.ended-untold')
+      return
+    }
     this.#ended.push(txn)
     this.#flushLater()
   }
@@ -101,12 +103,14 @@ export class Publisher {
     this.#queue = []
     this.#ended = []
     if (queue.length === 0 && ended.length === 0) return
+    const { frameBytesMax, frameDecisionsMax } = this.#config.bounds
     let first = 0
     let bytes = 0
     for (let i = 0; i < queue.length; i++) {
       bytes += sizeOf(queue[i]!.decision, this.#config.publishValueBytesMax)
-      const isFull = bytes >= FRAME_BYTES_MAX || i + 1 - first >= FRAME_DECISIONS_MAX
+      const isFull = bytes >= frameBytesMax || i + 1 - first >= frameDecisionsMax
       if (!isFull || i + 1 === queue.length) continue
+      mark('publish.frame-split')
       this.#publish(queue.slice(first, i + 1), [])
       first = i + 1
       bytes = 0

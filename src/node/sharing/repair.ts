@@ -1,23 +1,16 @@
 import { type Cut, union } from '../../core/cut.js'
-import type { History } from '../../core/history.js'
 import type { Origin } from '../../core/ids.js'
 import { VirgaError } from '../../errors.js'
-import { mark } from '../../marks.js'
+import { type Mark, mark } from '../../marks.js'
 import { unpackStretch } from '../../wire/publications.js'
 import type { Peer, Peers } from '../cluster/peers.js'
-import type { Counters } from '../counters.js'
-import type { World } from '../world.js'
+import type { NodeState } from '../state.js'
 import type { Inbox } from './inbox.js'
 
 /** What is on its way by itself is not asked for: decisions are published within a few milliseconds. */
 const GRACE_MS = 20
-/** Places asked for at once. */
-const FETCH_PLACES_MAX = 4_096
 /** A peer that is heard of tells of its own decisions. Others are asked about who was silent for this long. */
 const SILENT_MS = 1_500
-/** Waits for cuts under way; one more is told that the snapshot is not to be had now. */
-const WAITERS_MAX = 65_536
-const HINTS_MAX = 1_024
 
 interface Waiter {
   readonly cut: Cut
@@ -25,11 +18,9 @@ interface Waiter {
 }
 
 export interface RepairParts {
-  readonly world: World
-  readonly history: History
+  readonly state: NodeState
   readonly inbox: Inbox
   readonly peers: Peers
-  readonly counters: Counters
   /** Takes over all that a peer has applied: it no longer remembers what is missing here. */
   readonly install: (peer: Peer) => Promise<void>
 }
@@ -60,38 +51,43 @@ export class Repair {
   }
 
   /** An origin has published up to a place: what is missing is fetched now. */
-  published(origin: Origin, seq: number): void {
-    const { history } = this.#parts
+  published(origin: Origin, seq: number, why: Mark = 'repair.heartbeat'): void {
+    const { history } = this.#parts.state
     if (seq <= history.seqOf(origin) || history.departed.has(origin)) return
     this.#known.set(origin, Math.max(seq, this.#known.get(origin) ?? 0))
     if (this.#parts.inbox.nextOf(origin) > seq) return
-    mark('repair.gap')
+    // What came would be dropped. When some of it has been applied, it is asked for again.
+    if (this.#parts.inbox.isFull(origin)) {
+      mark('repair.full')
+      return
+    }
+    mark(why)
     this.#fetch(origin)
   }
 
   /** What a peer has applied. Of a third origin it tells only what that one can't tell itself. */
   applied(from: Peer, applied: Cut): void {
-    const nowMs = this.#parts.world.clock.monotonic()
+    const nowMs = this.#parts.state.world.clock.monotonic()
     for (const [origin, seq] of applied) {
-      if (seq <= this.#parts.history.seqOf(origin)) continue
+      if (seq <= this.#parts.state.history.seqOf(origin)) continue
       const own = this.#parts.peers.byOrigin(origin)
       if (own !== undefined && own !== from && nowMs - own.heardAtMs < SILENT_MS) continue
-      this.published(origin, seq)
+      this.published(origin, seq, 'repair.third')
     }
   }
 
   /** Asks again for what was waited for in vain. Called every now and then. */
   retry(): void {
     for (const [origin, seq] of union(this.#known, this.#parts.inbox.lacking())) {
-      if (seq <= this.#parts.history.seqOf(origin)) this.#known.delete(origin)
-      else this.published(origin, seq)
+      if (seq <= this.#parts.state.history.seqOf(origin)) this.#known.delete(origin)
+      else this.published(origin, seq, 'repair.again')
     }
   }
 
   /** Something was applied. */
   moved(): void {
     for (const waiter of this.#waiters) {
-      if (!this.#parts.history.covers(waiter.cut)) continue
+      if (!this.#parts.state.history.covers(waiter.cut)) continue
       mark('repair.reached')
       this.#waiters.delete(waiter)
       waiter.resolve(true)
@@ -100,13 +96,17 @@ export class Repair {
 
   /** Waits until a cut is applied here, fetching what is missing. False: not within `waitMs`. */
   async reach(cut: Cut, waitMs: number, hint?: Origin): Promise<boolean> {
-    const { history, world } = this.#parts
+    const { history, world, config } = this.#parts.state
     if (history.covers(cut)) return true
-    if (this.#stopped || this.#waiters.size >= WAITERS_MAX) return false
+    if (this.#stopped) return false
+    if (this.#waiters.size >= config.bounds.waitersMax) {
+      mark('repair.waiters-full')
+      return false
+    }
     return new Promise((resolve) => {
       const start = world.clock.timer(GRACE_MS, () => {
         if (hint !== undefined) for (const origin of cut.keys()) this.#hint(origin, hint)
-        for (const [origin, seq] of cut) this.published(origin, seq)
+        for (const [origin, seq] of cut) this.published(origin, seq, 'repair.for-a-cut')
       })
       const end = world.clock.timer(waitMs, () => {
         if (!history.covers(cut)) mark('repair.not-reached')
@@ -127,7 +127,9 @@ export class Repair {
 
   #hint(origin: Origin, holder: Origin): void {
     this.#hints.set(origin, holder)
-    if (this.#hints.size > HINTS_MAX) this.#hints.delete(this.#hints.keys().next().value!)
+    if (this.#hints.size <= this.#parts.state.config.bounds.hintsMax) return
+    mark('repair.hint-forgotten')
+    this.#hints.delete(this.#hints.keys().next().value!)
   }
 
   #fetch(origin: Origin): void {
@@ -135,8 +137,8 @@ export class Repair {
     this.#fetching.add(origin)
     this.#fetchAll(origin)
       .catch((error: unknown) => {
-        this.#parts.counters.internalErrors++
-        this.#parts.world.log.error({ err: error, origin }, 'an unforeseen error while fetching')
+        this.#parts.state.counters.internalErrors++
+        this.#parts.state.world.log.error({ err: error, origin }, 'an unforeseen error while fetching')
       })
       .finally(() => this.#fetching.delete(origin))
   }
@@ -152,14 +154,15 @@ export class Repair {
         }
       } catch (error) {
         if (!VirgaError.is(error) || error.code === 'Internal') throw error
-        this.#parts.world.log.debug({ err: error, origin }, 'a peer could not tell what is missing')
+        this.#parts.state.world.log.debug({ err: error, origin }, 'a peer could not tell what is missing')
       }
       if (!this.#isMissing(origin)) return
     }
   }
 
   #isMissing(origin: Origin): boolean {
-    return this.#parts.inbox.nextOf(origin) <= (this.#known.get(origin) ?? 0)
+    const { inbox } = this.#parts
+    return inbox.nextOf(origin) <= (this.#known.get(origin) ?? 0) && !inbox.isFull(origin)
   }
 
   /** Peers to ask, the likeliest first. */
@@ -171,10 +174,10 @@ export class Repair {
   }
 
   async #fetchFrom(peer: Peer, origin: Origin): Promise<void> {
-    const { inbox, counters } = this.#parts
+    const { inbox, state } = this.#parts
     const first = inbox.nextOf(origin)
-    const last = Math.min(this.#known.get(origin) ?? first, first + FETCH_PLACES_MAX - 1)
-    counters.placesFetched++
+    const last = Math.min(this.#known.get(origin) ?? first, first + state.config.bounds.fetchPlacesMax - 1)
+    state.counters.placesFetched++
     const reply = await peer.ask({ type: 'fetch', of: origin, first, last }, ['fetched', 'forgotten'])
     if (peer.origin !== origin)
       mark(this.#hints.get(origin) === peer.origin ? 'repair.by-hint' : 'repair.from-another')

@@ -1,4 +1,5 @@
 import type { TxnId } from '../../core/ids.js'
+import { mark } from '../../marks.js'
 import type { PublicationMessage } from '../../wire/peer-messages.js'
 import { unpackStretch } from '../../wire/publications.js'
 import { unpackCut } from '../../wire/types.js'
@@ -53,7 +54,7 @@ export class Subscriber implements PeersHandlers {
     const { origin, first, placed } = unpackStretch(message)
     if (origin === this.#state.ledger.origin) return
     this.#parts.inbox().take(origin, first, placed)
-    this.#parts.repair().published(origin, first + placed.length - 1)
+    this.#parts.repair().published(origin, first + placed.length - 1, 'repair.gap')
     for (const txn of message.ended) this.#parts.onEnded(txn)
   }
 
@@ -72,6 +73,7 @@ export class Subscriber implements PeersHandlers {
     const skewMs = theirsMs - clock.now()
     const nowMs = clock.monotonic()
     if (Math.abs(skewMs) <= SKEW_WARN_MS || nowMs - this.#warnedAtMs < SKEW_WARN_EVERY_MS) return
+    mark('clock.skew-warned')
     this.#warnedAtMs = nowMs
     log.warn({ peer: peer.nodeId, skewMs: Math.round(skewMs) }, 'the clock of a peer differs from this one')
   }

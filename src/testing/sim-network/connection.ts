@@ -1,6 +1,7 @@
 import type { PeerId } from '../../ports/transport.js'
 import type { SimNetwork } from '../sim-network.js'
 import type { SimEnd } from './end.js'
+import { garble } from './garble.js'
 import type { SimLine } from './line.js'
 
 /** How far behind a slow subscriber is at most: the buffers on the way to it hold no more. */
@@ -93,7 +94,7 @@ export class Connection {
       return false
     }
     traffic.sent++
-    const { isLost, againMs, lateMs } = this.#fabric.fate()
+    const { isLost, isGarbled, againMs, lateMs } = this.#fabric.fate()
     if (isLost) {
       traffic.lost++
       return true
@@ -102,7 +103,8 @@ export class Connection {
       traffic.overflowed++
       return false
     }
-    const copy = frame.slice()
+    if (isGarbled) traffic.garbled++
+    const copy = isGarbled ? garble(frame, this.#fabric.random) : frame.slice()
     const delayMs = this.#fabric.delayMs()
     if (lateMs > 0) {
       traffic.reordered++

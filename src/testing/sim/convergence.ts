@@ -5,6 +5,7 @@ import type { SimCluster } from './sim-cluster.js'
 import { tagIn } from './witness.js'
 
 const LOOK_EVERY_MS = 500
+const READ_KEYS_MAX = 5
 
 /** I8: within a bound of time these nodes read the newest of all that was decided of these keys. */
 export async function checkConvergence(
@@ -45,7 +46,13 @@ export async function checkConvergence(
 
 async function readAll(machine: Machine, keys: readonly string[]): Promise<readonly Tag[]> {
   const executor = machine.executors[0] ?? machine.addExecutor()
-  const values = await executor.virga.transaction((tx) => tx.getMany(keys))
+  const values = await executor.virga.transaction(async (tx) => {
+    const all: unknown[] = []
+    // In reads as large as the tightest limit allows.
+    for (let i = 0; i < keys.length; i += READ_KEYS_MAX)
+      all.push(...(await tx.getMany(keys.slice(i, i + READ_KEYS_MAX))))
+    return all
+  })
   return values.map((value) => (value === undefined ? null : tagIn(value)))
 }
 

@@ -6,7 +6,7 @@ import { CacheNode } from '../../node/node.js'
 import { macOf } from '../../platform/mac.js'
 import type { Log } from '../../ports/log.js'
 import type { Processes, ProcessIdentity } from '../../ports/processes.js'
-import type { Listener } from '../../ports/transport.js'
+import type { Link, Listener } from '../../ports/transport.js'
 import type { ViewOpener } from '../../ports/view.js'
 import { MemoryHub } from '../../transport/memory.js'
 import { createFaultyStorage, type FaultPlan, type FaultyStorage } from '../faulty-storage.js'
@@ -254,6 +254,11 @@ export class Machine {
   /** What its node shows in memory is not to be used any more. */
   damageView(): void {
     this.#views.damage()
+  }
+
+  /** A way to its node's socket, for whoever comes along. */
+  link(): Link {
+    return this.#hub.link()
   }
 
   /** @param isBlind it can't look into its node's view */

@@ -3,6 +3,7 @@ import type { Dice } from './dice.js'
 import type { Executor, Machine } from './machine.js'
 import { MISHAPS, type Mishap } from './plan.js'
 import type { SimCluster } from './sim-cluster.js'
+import { visit } from './stranger.js'
 
 const FAILING: readonly FaultPlan[] = [
   { probabilities: { before: 1 } },
@@ -122,6 +123,9 @@ export class Nemesis {
       case 'viewDamage':
         machine.damageView()
         break
+      case 'stranger':
+        this.#visit(machine)
+        break
       case 'partOutage':
       case 'partDelay':
         this.#troublePart(mishap)
@@ -179,6 +183,11 @@ export class Nemesis {
     this.#later(() => {
       for (const end of ends) end()
     })
+  }
+
+  #visit(machine: Machine): void {
+    const { clock, surprises } = this.#cluster
+    visit(machine.link(), clock, this.#dice, (what) => surprises.push({ rule: 'surprise', what }))
   }
 
   #replaceExecutor(machine: Machine): void {

@@ -1,4 +1,6 @@
 import type { ClientOptions } from '../../client/options.js'
+import { DEFAULT_LIMITS, type Limits } from '../../limits.js'
+import { type Bounds, DEFAULT_BOUNDS } from '../../node/bounds.js'
 import type { NodeConfig } from '../../node/config.js'
 import type { FaultPlan } from '../faulty-storage.js'
 import type { NetworkFaults } from '../sim-network.js'
@@ -26,6 +28,7 @@ export const MISHAPS = [
   'supplanting',
   'retirement',
   'viewDamage',
+  'stranger',
   'partOutage',
   'partDelay',
 ] as const
@@ -93,6 +96,9 @@ const PLOTS_PLAYED = 0.8
 
 const NODES = { 1: 2, 2: 4, 3: 6, 4: 2, 5: 2, 6: 1, 7: 1, 8: 1, 9: 1 }
 
+/** Executors that a plot may bring along, on each machine. */
+const STAGE_EXECUTORS = 2
+
 const DAY_MS = 24 * 60 * 60_000
 /** Shorter than the age of some ids that come late. */
 const WINDOW_MS_MIN = 10 * 60_000
@@ -122,6 +128,7 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
       loss: rate(0.2),
       duplication: rate(0.2),
       reordering: rate(0.2),
+      garbling: rate(0.05),
       delayMsMin: 0.1,
       delayMsMax: dice.scale(0.5, isCalm ? 2 : 200),
     },
@@ -163,7 +170,12 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
   const view = dice.chance(0.85) ? {} : { viewBytesMax: 0 }
   const drawnPlot = !isCalm && dice.chance(PLOTS_PLAYED) ? dice.pick(suitable(nodes)) : undefined
   const plot = options.plot ?? drawnPlot
-  return { ...plan, config: { ...config, ...view, ...configOf(plot) }, plot }
+  // As many as live: one that takes the place of a dead one finds it full until that is seen to be dead. Rests bring more along.
+  const sessionsMax = plan.executorsPerNode + (plot === undefined ? 0 : STAGE_EXECUTORS)
+  const sessions = !plan.rests && dice.chance(0.4) ? { sessionsMax } : {}
+  const hasLimits = plot === undefined && !plan.rests && dice.chance(0.6)
+  const limits = hasLimits ? { limits: drawLimits(dice, inlineBytes) } : {}
+  return { ...plan, config: { ...config, ...view, ...sessions, ...limits, ...configOf(plot) }, plot }
 }
 
 function drawMishaps(dice: Dice, cruelty: number, variety: number): Partial<Record<Mishap, number>> {
@@ -178,6 +190,7 @@ function drawMishaps(dice: Dice, cruelty: number, variety: number): Partial<Reco
 /** Limits so tight that each is met, and waits so short that they end within a run. */
 function drawConfig(dice: Dice, inlineBytes: number): Partial<NodeConfig> {
   return {
+    bounds: drawBounds(dice),
     deadlineMs: dice.pick([3_000, 15_000, 60_000]),
     inlineValueBytesMax: inlineBytes,
     inlineDecisionBytesMax: inlineBytes * 4,
@@ -202,6 +215,46 @@ function drawConfig(dice: Dice, inlineBytes: number): Partial<NodeConfig> {
     resolveMsMax: dice.pick([1_000, 10_000]),
     drainMsMax: dice.pick([100, 5_000]),
   }
+}
+
+/** What functions of the workload now and then exceed. */
+function drawLimits(dice: Dice, inlineBytes: number): Limits {
+  return {
+    ...DEFAULT_LIMITS,
+    valueBytesMax: dice.pick([inlineBytes * 2 + 100, DEFAULT_LIMITS.valueBytesMax]),
+    writeSetBytesMax: dice.pick([inlineBytes * 4 + 200, DEFAULT_LIMITS.writeSetBytesMax]),
+    writeSetKeysMax: dice.pick([5, DEFAULT_LIMITS.writeSetKeysMax]),
+    resultBytesMax: dice.pick([4, DEFAULT_LIMITS.resultBytesMax]),
+  }
+}
+
+/** In some seeds bounds so tight that each is met. */
+function drawBounds(dice: Dice): Bounds {
+  if (dice.chance(0.6)) return DEFAULT_BOUNDS
+  const tight: Bounds = {
+    waitingPlacesMax: dice.pick([1, 3, 10]),
+    turnPlacesMax: dice.pick([1, 5]),
+    fetchPlacesMax: dice.pick([1, 5]),
+    answerPlacesMax: dice.pick([1, 5]),
+    answerBytesMax: 200,
+    waitersMax: dice.pick([1, 3]),
+    hintsMax: 1,
+    frameDecisionsMax: dice.pick([1, 3]),
+    frameBytesMax: 300,
+    endedUntoldMax: 1,
+    endedMax: 2,
+    peerRequestsMax: dice.pick([1, 3]),
+    peerAnswersMax: 1,
+    statesMax: 1,
+    stateChunkBytes: 500,
+    keptMax: 1,
+    passedPerTransactionMax: 0.2,
+    unresolvedMax: dice.pick([0, 1]),
+    sightingsMax: 1,
+  }
+  const share = dice.pick([0.2, 0.5, 1])
+  const some = Object.entries(tight).filter(() => dice.chance(share))
+  return { ...DEFAULT_BOUNDS, ...Object.fromEntries(some) }
 }
 
 function drawClient(dice: Dice): ClientOptions {

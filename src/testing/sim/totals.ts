@@ -76,7 +76,7 @@ export class Totals {
 
 /** Everything that went wrong in a run, by kind. */
 function faultsOf({ mishaps, storageFaults, traffic, nodes, mischief }: RunReport): Counts {
-  const { lost, duplicated, reordered, parted, overflowed } = traffic
+  const { lost, duplicated, reordered, garbled, parted, overflowed } = traffic
   const storage = Object.entries(storageFaults).map(([kind, count]) => [`storage ${kind}`, count] as const)
   return {
     ...mishaps,
@@ -87,6 +87,7 @@ function faultsOf({ mishaps, storageFaults, traffic, nodes, mischief }: RunRepor
     'message lost': lost,
     'message duplicated': duplicated,
     'message reordered': reordered,
+    'message garbled': garbled,
     'message parted': parted,
     'queue overflowed': overflowed,
     ...mischief,

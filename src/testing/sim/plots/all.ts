@@ -1,6 +1,7 @@
 import type { NodeConfig } from '../../../node/config.js'
 import { claimLeftBehind, slowWriter } from './claims.js'
 import { doubt } from './doubt.js'
+import { toldLate } from './handoffs.js'
 import { toldToOne, twoPlaces } from './places.js'
 import { overtakenBase } from './reading.js'
 import type { Stage } from './stage.js'
@@ -17,6 +18,9 @@ interface Plot {
 /** Origins that are gone depart soon. */
 const DEPARTING = { leaseTtlMs: 1_500, departAfterMs: 3_000 } as const
 
+/** Executors hand off by themselves what they began in it. */
+const WITH_A_VIEW = { viewBytesMax: 64 * 1024 * 1024, inlineWriteSetBytesMax: 1_000 } as const
+
 /**
  * Orders of events that chance hardly ever brings about, or not with what makes them show. A seed may begin with one, while nothing
  * else befalls the cluster. What is seen and done is judged with all the rest.
@@ -32,6 +36,7 @@ export const PLOTS = {
   unheardListed: { play: unheardListed, nodesMin: 2 },
   unheardDead: { play: unheardDead, nodesMin: 2 },
   overtakenBase: { play: overtakenBase, nodesMin: 2 },
+  toldLate: { play: toldLate, nodesMin: 1, config: WITH_A_VIEW },
   twoPlaces: { play: twoPlaces, nodesMin: 3 },
   toldToOne: { play: toldToOne, nodesMin: 3, config: DEPARTING },
 } as const satisfies Readonly<Record<string, Plot>>

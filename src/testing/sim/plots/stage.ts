@@ -134,9 +134,9 @@ export class Stage {
   }
 
   /** Goes on from a context. Undefined: it is refused. */
-  async resume(on: Machine, from: Tracked, context: string): Promise<Tracked | undefined> {
+  async resume(on: Machine, from: Tracked, context: string, isBlind = false): Promise<Tracked | undefined> {
     const { recorder } = this.cluster
-    const tx = await this.may(this.executor(on).virga.resume(context))
+    const tx = await this.may(this.executor(on, isBlind).virga.resume(context))
     if (tx === undefined) return undefined
     const { execution } = from
     return new Tracked(recorder, tx, recorder.execution(execution.snapshot, on.name, [execution]))
