@@ -1,11 +1,11 @@
-import type { NodeConfig } from '../../src/node/config.js'
+import { DEFAULT_CONFIG, type NodeConfig } from '../../src/node/config.js'
 import type { Machine } from '../../src/testing/sim/machine.js'
 import { SimCluster } from '../../src/testing/sim/sim-cluster.js'
 
 /** Two simulated machines that nothing befalls, an executor on each, all of which have met. */
 export async function twoMachines(config: Partial<NodeConfig>) {
   const cluster = new SimCluster(1, { nodes: 2, isCalm: true })
-  Object.assign(cluster.plan.config, config)
+  Object.assign(cluster.plan.config, DEFAULT_CONFIG, config)
   const { clock, machines } = cluster
   const [here, there] = machines as [Machine, Machine]
   for (const machine of machines) machine.keepRunning()

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { DEFAULT_CONFIG } from '../../../src/node/config.js'
 import type { Machine } from '../../../src/testing/sim/machine.js'
 import { SimCluster } from '../../../src/testing/sim/sim-cluster.js'
 
@@ -10,7 +11,7 @@ const SOON_MS = 200
  */
 test('who joins while a node starts is known once that one serves (seed 40000209)', async () => {
   const cluster = new SimCluster(1, { nodes: 2, isCalm: true })
-  Object.assign(cluster.plan.config, { leaseTtlMs: 60_000, collectEveryMs: 60_000 })
+  Object.assign(cluster.plan.config, DEFAULT_CONFIG, { leaseTtlMs: 60_000, collectEveryMs: 60_000 })
   const { clock, machines } = cluster
   const [slow, quick] = machines as [Machine, Machine]
   const listing = slow.gates.hold({ operation: 'list', bucket: 'decision/' }, 'before')

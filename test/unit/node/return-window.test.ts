@@ -17,7 +17,7 @@ test.each([DEFAULT_CONFIG.viewBytesMax, 0])(
   'what begins while its node catches up reads one snapshot, or is told that it is too old (a view of %i bytes)',
   async (viewBytesMax) => {
     const cluster = new SimCluster(1, { nodes: 2, isCalm: true })
-    Object.assign(cluster.plan.config, {
+    Object.assign(cluster.plan.config, DEFAULT_CONFIG, {
       leaseTtlMs: TTL_MS,
       collectEveryMs: 50,
       departAfterMs: 600_000,
