@@ -2,6 +2,7 @@ import { toHex } from '../core/bytes.js'
 import type { Origin } from '../core/ids.js'
 import { VirgaError } from '../errors.js'
 import { DEFAULT_LIMITS, type Limits } from '../limits.js'
+import { mark } from '../marks.js'
 import type { Timer } from '../ports/clock.js'
 import type { Mac } from '../wire/context.js'
 import { replyFrames, requestFrames } from '../wire/frames.js'
@@ -166,6 +167,7 @@ export class Session {
     if (this.#closed) throw closed()
     if (!this.#isUp) throw new VirgaError('NodeUnavailable', 'there is no connection to the node')
     if (this.#pending.size >= (this.#welcome?.requestsMax ?? REQUESTS_MAX)) {
+      mark('busy.own-requests')
       throw new VirgaError('Busy', `${this.#pending.size} requests are under way, as many as may be`)
     }
     const request = { ...message, request: ++this.#lastRequest } as Request
