@@ -131,9 +131,9 @@ export class Session {
     return reply
   }
 
-  /** Sends what needs no answer, if the node is there. */
+  /** Sends what needs no answer, if the node is there. Nobody waits for one, so that it counts for none: what frees a place at the node is never refused. */
   post(message: Unnumbered<Request>): void {
-    if (this.#isUp && !this.#closed) this.#enqueue(message)
+    if (this.#isUp && !this.#closed) this.#queue(message)
   }
 
   /**
@@ -170,6 +170,10 @@ export class Session {
       mark('busy.own-requests')
       throw new VirgaError('Busy', `${this.#pending.size} requests are under way, as many as may be`)
     }
+    return this.#queue(message)
+  }
+
+  #queue(message: Unnumbered<Request>): Request {
     const request = { ...message, request: ++this.#lastRequest } as Request
     const bytes = requestBytes(request)
     if (this.#outgoingBytes + bytes > FRAME_BYTES) this.#flush()
@@ -215,11 +219,10 @@ export class Session {
     if (soon.length > 0) this.#soonSentMs = this.#world.clock.monotonic()
     this.#soon = []
     if (this.#world.link.send(requestFrames.encode(requests))) return
-    // Others may still be taken.
-    if (soon.length < SOON_MAX) {
-      this.#soon = soon
-      this.#flushSoon()
-    }
+    // Others may still be taken. A place at the node that is not given up would be taken for as long as there is a session.
+    const isFull = soon.length >= SOON_MAX
+    this.#soon = [...soon, ...waited].filter((each, i) => each.type === 'end' || (i < soon.length && !isFull))
+    if (this.#soon.length > 0) this.#flushSoon()
     for (const { request } of waited) {
       this.#pending.fail(
         request,

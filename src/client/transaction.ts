@@ -313,7 +313,8 @@ export class Transaction implements AsyncDisposable, LateBegin {
     // A commit is told to other nodes, an end is not.
     if (resumed) {
       this.register()
-      this.#session.post({ type: 'commit', handle, writes: [], result })
+      // If it is refused it has not ended there.
+      this.#session.request({ type: 'commit', handle, writes: [], result }).catch(() => this.#letGo())
     } else this.#letGo()
     return true
   }
