@@ -7,7 +7,13 @@ const LONG_MODE = 'long'
 /** Projects run in this order, one after the other: the cheap ones fail first. */
 const PROJECTS = [
   { name: 'house', include: ['test/*.test.ts'], timeoutMs: 30_000, workers: 2, build: false },
-  { name: 'unit', include: ['test/unit/**/*.test.ts'], timeoutMs: 60_000, workers: 2, build: false },
+  {
+    name: 'unit',
+    include: ['test/unit/**/*.test.ts', 'test/model/**/*.test.ts'],
+    timeoutMs: 60_000,
+    workers: 2,
+    build: false,
+  },
   { name: 'contract', include: ['test/contract/**/*.test.ts'], timeoutMs: 60_000, workers: 2, build: true },
   {
     name: 'scenarios',

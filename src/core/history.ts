@@ -453,13 +453,13 @@ export class History {
     return version
   }
 
-  /** Drops a version and all older ones of its key, unless a newer one took it along before. */
   /** What was compacted elsewhere, and never was in the chains here, has clocks up to this one. */
   #foundUpTo(hlc: Hlc): void {
     if (hlc > this.#horizon) this.#horizon = hlc
     if (hlc > this.#unseen) this.#unseen = hlc
   }
 
+  /** Drops a version and all older ones of its key, unless a newer one took it along before. */
   #dropThrough(version: Version, dropped: Version[]): void {
     const chain = this.#chains.get(version.key)
     const found = chain?.indexOf(version) ?? -1

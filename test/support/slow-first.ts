@@ -31,6 +31,7 @@ export const SLOW: readonly string[] = [
   'test/scenarios/cluster-commit.test.ts',
   'test/contract/storage-redis-replication.test.ts',
   'test/unit/node/fault-sweep.test.ts',
+  'test/model/explore.test.ts',
 ]
 
 export default class SlowFirst extends BaseSequencer {
