@@ -5,6 +5,7 @@ import { HybridClock } from '../../src/core/hlc.js'
 import type { Origin, TxnId } from '../../src/core/ids.js'
 import type { Placed } from '../../src/core/publication.js'
 import { compareStamps } from '../../src/core/version.js'
+import { DEFAULT_CONFIG } from '../../src/node/config.js'
 import { Counters } from '../../src/node/counters.js'
 import { Bases } from '../../src/node/reading/bases.js'
 import { Cache } from '../../src/node/reading/cache.js'
@@ -69,10 +70,13 @@ export class Replica {
     const bases = new Bases(NO_STORAGE, cache, counters)
     this.ledger = new Ledger(origin, this.history, this.clock, values, bases, counters)
     this.#inbox = new Inbox({
-      history: this.history,
-      ledger: this.ledger,
-      clock: clockOf(() => this.#now),
-      counters,
+      state: {
+        history: this.history,
+        ledger: this.ledger,
+        counters,
+        world: { clock: clockOf(() => this.#now) },
+        config: DEFAULT_CONFIG,
+      },
       isLive: (each) => this.#gates && !this.lapsed.has(each),
       listedAtMs: () => (this.#gates ? this.#lookedAt : Number.POSITIVE_INFINITY),
       onStranded: () => {

@@ -2,7 +2,9 @@ import type { Cut } from '../../core/cut.js'
 import type { Origin } from '../../core/ids.js'
 import type { Placed } from '../../core/publication.js'
 import { mark } from '../../marks.js'
+import type { NodeConfig } from '../config.js'
 import type { NodeState } from '../state.js'
+import type { World } from '../world.js'
 
 interface Waiting {
   readonly placed: Placed
@@ -10,7 +12,10 @@ interface Waiting {
 }
 
 export interface InboxParts {
-  readonly state: NodeState
+  readonly state: Pick<NodeState, 'history' | 'ledger' | 'counters'> & {
+    readonly world: Pick<World, 'clock'>
+    readonly config: Pick<NodeConfig, 'bounds'>
+  }
   /** Whether an origin still publishes. */
   readonly isLive: (origin: Origin) => boolean
   /** When the last complete listing of storage's decisions began, by the monotonic clock. */
