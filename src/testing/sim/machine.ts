@@ -313,6 +313,7 @@ export class Machine {
       const running: Running = { life, listener, supplanted, supplant, node: undefined, wasSilent }
       this.#running = running
       log.add(`${this.name} starts`)
+      this.#setting.onStarting(this)
       const node = await Promise.race([this.#boot(running), life.death])
       if (node !== undefined) {
         running.node = node

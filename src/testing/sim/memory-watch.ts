@@ -1,3 +1,4 @@
+import type { Origin } from '../../core/ids.js'
 import { DEFAULT_CONFIG } from '../../node/config.js'
 import type { Inspection } from '../../node/inspection.js'
 import type { CacheNode } from '../../node/node.js'
@@ -55,7 +56,8 @@ export class MemoryWatch {
 
   /** What waits is not applied. What came by another way is seen when the node sweeps, which one that stands still does not. */
   #lookAtWaiting(name: string, node: CacheNode, isPaused: boolean, inspection: Inspection): void {
-    const placesWaiting = this.#missing(inspection)
+    const givenOut = this.#cluster.givenOut()
+    const placesWaiting = givenOut === undefined ? Number.POSITIVE_INFINITY : missing(inspection, givenOut)
     const nowMs = this.#cluster.clock.monotonic()
     const isMore = new Map(inspection.counters).get('placesWaiting')! > placesWaiting
     if (isPaused || !isMore) this.#waitingSinceMs.delete(node)
@@ -105,14 +107,6 @@ export class MemoryWatch {
     }
   }
 
-  /** Places that others gave out and that are not applied here: what is applied does not wait. */
-  #missing({ applied }: Inspection): number {
-    let missing = 0
-    for (const [origin, seq] of this.#cluster.givenOut())
-      missing += Math.max(0, seq - (applied.get(origin) ?? 0))
-    return missing
-  }
-
   #look(name: string, { counters }: Inspection, limits: Readonly<Record<string, number>>): void {
     const held = new Map(counters)
     for (const [what, max] of Object.entries(limits)) {
@@ -122,6 +116,13 @@ export class MemoryWatch {
       this.found.push({ rule: 'I10 memory', what: `${name} holds ${count} ${what}, and may hold ${max}` })
     }
   }
+}
+
+/** Places that others gave out and that are not applied here. */
+function missing({ applied }: Inspection, givenOut: ReadonlyMap<Origin, number>): number {
+  let count = 0
+  for (const [origin, seq] of givenOut) count += Math.max(0, seq - (applied.get(origin) ?? 0))
+  return count
 }
 
 function sizeOf(committed: readonly { readonly writes: ReadonlyMap<string, unknown> }[]): {

@@ -34,6 +34,7 @@ export interface Setting {
   entriesMax(): number
   /** Whether a node dies at a message to another. */
   onMessage(machine: Machine): Fate | undefined
+  onStarting(machine: Machine): void
   onServing(machine: Machine, node: CacheNode): void
   /** An incarnation that had served has ended. */
   onEnd(node: CacheNode): void

@@ -1,4 +1,4 @@
-import { type TxnId, txnTimeMs } from '../../core/ids.js'
+import { type Origin, type TxnId, txnTimeMs } from '../../core/ids.js'
 import { DEFAULT_CONFIG, type NodeConfig } from '../../node/config.js'
 import type { Storage } from '../../ports/storage.js'
 import { createMemoryStorage } from '../../storage/memory.js'
@@ -24,6 +24,8 @@ export interface SimClusterOptions extends PlanOptions {
 
 const CALM_IPC: IpcFaults = { delayMsMax: 0.1, loss: 0 }
 const CALM_STORAGE_MS = 0.5
+/** A boot looks through hundreds of buckets: else nearly all deaths at storage would be there. */
+const LISTING_DEATHS = 0.05
 /** An operation on storage that nobody waits for any more may take its effect so much later. */
 const LATE_MS = 60_000
 const RESTING: Partial<NodeConfig> = { collectEveryMs: 2_000, heartbeatMs: 2_000, leaseTtlMs: 10_000 }
@@ -49,6 +51,7 @@ export class SimCluster {
   /** What a node did not foresee, and said so. */
   readonly surprises: Violation[] = []
   readonly counts = {
+    boots: 0,
     starts: 0,
     startsFailed: 0,
     deathsAtStorage: 0,
@@ -124,8 +127,9 @@ export class SimCluster {
     for (const { txn, claimed } of this.recorder.committed.values()) if (claimed) this.#places.look(txn)
   }
 
-  givenOut(): ReturnType<Places['givenOut']> {
-    return this.#places.givenOut()
+  /** Of each origin the last place that it gave out. Undefined: one that has not served yet, or never will, may have told of some. */
+  givenOut(): ReadonlyMap<Origin, number> | undefined {
+    return this.counts.boots === this.counts.starts ? this.#places.givenOut() : undefined
   }
 
   /** Nodes that start from now on do less on their own account: hours are to pass in which nothing happens. */
@@ -177,7 +181,8 @@ export class SimCluster {
       ipc: () => (this.#isCruel ? plan.ipc : CALM_IPC),
       away: () => this.#stayAway(dice.wait(plan.troubleMs)),
       onCall: (operation, bucket) => {
-        if (!this.#isCruel || !dice.chance(plan.storage.death)) return undefined
+        const death = plan.storage.death * (operation === 'list' ? LISTING_DEATHS : 1)
+        if (!this.#isCruel || !dice.chance(death)) return undefined
         this.counts.deathsAtStorage++
         const fate = dice.pick(['before', 'during', 'after'] as const)
         const place = `${fate} ${operation} ${bucket.split('/', 1)[0]}`
@@ -193,6 +198,9 @@ export class SimCluster {
       onEnd: (node) => {
         for (const [name, count] of node.inspect().counters)
           this.counters[name] = (this.counters[name] ?? 0) + count
+      },
+      onStarting: () => {
+        this.counts.boots++
       },
       onServing: (machine, node) => {
         this.counts.starts++
