@@ -4,7 +4,7 @@ import { decideUnheard } from './last-gasp.js'
 import { tellAndDie } from './last-told.js'
 import { loseTheLastWord } from './last-word.js'
 import { handOffToLast, takeUp } from './lasting.js'
-import { decideLate, decideOverALeap } from './late-decision.js'
+import { decideLate, decideOverALeap, decideUnseen } from './late-decision.js'
 import { checkForgotten, checkLeftovers } from './leftovers.js'
 import type { SimCluster } from './sim-cluster.js'
 import type { Work } from './workload/work.js'
@@ -38,7 +38,10 @@ export async function checkAftermath(cluster: SimCluster, work: Work): Promise<V
   await decideUnheard(cluster, work)
   await tellAndDie(cluster, work)
   await decideLate(cluster, work)
-  if (!cluster.plan.forgets) await decideOverALeap(cluster, work)
+  if (!cluster.plan.forgets) {
+    await decideUnseen(cluster, work)
+    await decideOverALeap(cluster, work)
+  }
   const left = await checkLeftovers(cluster)
   if (cluster.plan.forgets && left.length === 0) left.push(...(await checkForgotten(cluster)))
   return [...left, ...(await converge(cluster, work, 'after a long rest'))]

@@ -16,6 +16,8 @@ const WAITS_MAX = 30
 const STEP_MS = 5_000
 /** Beyond the closing of every minute that is open, and not of ids that are remembered for a short while only. */
 const LEAP_MS = 13 * MINUTE_MS
+/** More than twice as long as anything may go on. */
+const UNSEEN_MS = 300_000
 /** A minute that is closed and empty is passed within some rounds of collection. Clients wait for longer. */
 const PASSED_MS_MAX = 8_000
 const PASSED_STEP_MS = 250
@@ -81,6 +83,25 @@ export async function decideOverALeap(cluster: SimCluster, work: Work): Promise<
   held.release()
   await clock.until(committing)
   machine.crash()
+}
+
+/**
+ * A node and its executor die with a decision on its way, which comes when nobody looks any more for what that node wrote: it is
+ * found when the minute of its id is passed.
+ */
+export async function decideUnseen(cluster: SimCluster, work: Work): Promise<void> {
+  const { clock } = cluster
+  const machine = servingOf(cluster)
+  if (machine === undefined) return
+  const executor = machine.addExecutor()
+  const tracked = await write(cluster, work, machine, executor, work.idOf(machine, 0))
+  const held = machine.gates.hold({ operation: 'compareAndSwap', bucket: 'decision/' }, 'before')
+  // It may be refused before.
+  await clock.until(Promise.race([held.reached, committed(tracked)]))
+  executor.life.die()
+  machine.crash()
+  await clock.advance(UNSEEN_MS)
+  held.release()
 }
 
 function servingOf({ machines }: SimCluster): Machine | undefined {
