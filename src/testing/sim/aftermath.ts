@@ -6,6 +6,7 @@ import { loseTheLastWord } from './last-word.js'
 import { handOffToLast, takeUp } from './lasting.js'
 import { decideLate, decideOverALeap, decideUnseen } from './late-decision.js'
 import { checkForgotten, checkLeftovers } from './leftovers.js'
+import { checkLetGo } from './let-go.js'
 import type { SimCluster } from './sim-cluster.js'
 import type { Work } from './workload/work.js'
 
@@ -23,6 +24,8 @@ export async function checkAftermath(cluster: SimCluster, work: Work): Promise<V
   await loseTheLastWord(cluster, work)
   const unheard = await converge(cluster, work, 'after the last publication was lost')
   if (unheard.length > 0) return unheard
+  const held = await checkLetGo(cluster)
+  if (held.length > 0) return held
   const lasting = await handOffToLast(cluster, work)
   // All that was acknowledged survives the end of every process.
   cluster.endedAt = cluster.log.count

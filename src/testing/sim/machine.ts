@@ -72,6 +72,7 @@ export class Machine {
   #isRetired = false
   /** What keeps a node here from renewing its lease, as long as it lasts. */
   readonly #silences = new Set<unknown>()
+  #viewsFail = false
 
   constructor(setting: Setting, name: string, offsetMs: number) {
     const { clock, plan } = setting
@@ -85,7 +86,7 @@ export class Machine {
       clock,
       capacityBytes: plan.view.capacityBytes,
       createFails: () => fails(plan.view.createFails),
-      writeFails: () => fails(plan.view.writeFails),
+      writeFails: () => this.#viewsFail || fails(plan.view.writeFails),
       openFails: () => fails(plan.view.openFails),
     })
     const slow = slowStorage(setting.witness, clock, this.#dice.fork(), () => setting.storageDelayMs())
@@ -259,6 +260,15 @@ export class Machine {
   /** A way to its node's socket, for whoever comes along. */
   link(): Link {
     return this.#hub.link()
+  }
+
+  /** Views can be neither written nor closed. Returns what ends that. */
+  failViews(): () => void {
+    this.#setting.log.add(`${this.name} can't write its views`)
+    this.#viewsFail = true
+    return () => {
+      this.#viewsFail = false
+    }
   }
 
   /** @param isBlind it can't look into its node's view */

@@ -127,9 +127,9 @@ async function live(
   nemesis.stop()
   isOver = true
   cluster.setCruel(false)
-  await clock.until(Promise.all(lives), ENDING_MS_MAX)
+  const stuck = await end(cluster, Promise.all(lives))
   memory.stop()
-  const judged = await checkAftermath(cluster, work)
+  const judged = stuck.length > 0 ? stuck : await checkAftermath(cluster, work)
   for (const machine of machines) {
     machine.exorcise()
     machine.crash()
@@ -137,6 +137,22 @@ async function live(
   await clock.advance(1)
   const surprises = users.flatMap((user) => user.surprises.map((what) => ({ rule: 'surprise', what })))
   return [...surprises, ...played, ...memory.found, ...judged]
+}
+
+/** Once the faults have stopped, whoever waits gets an answer. */
+async function end({ clock }: SimCluster, lives: Promise<unknown>): Promise<Violation[]> {
+  let isOver = false
+  const over = lives.then(() => {
+    isOver = true
+  })
+  try {
+    await clock.until(over, ENDING_MS_MAX)
+    return []
+  } catch (error) {
+    if (isOver || !VirgaError.is(error) || error.code !== 'Timeout') throw error
+    const what = `users still wait, ${ENDING_MS_MAX} ms after the faults had stopped`
+    return [{ rule: 'no progress', what }]
+  }
 }
 
 async function play(cluster: SimCluster, work: Work): Promise<Violation[]> {

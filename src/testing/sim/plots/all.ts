@@ -7,6 +7,7 @@ import { overtakenBase } from './reading.js'
 import type { Stage } from './stage.js'
 import { lateJoiner, longGone, outOfTouch } from './touch.js'
 import { unheardDead, unheardListed, unheardMetById } from './unheard.js'
+import { FORGETTING, olderComesLate, stoppedReader, unwritableView, viewOverAGap } from './view.js'
 
 interface Plot {
   readonly play: (stage: Stage) => Promise<void>
@@ -39,6 +40,10 @@ export const PLOTS = {
   toldLate: { play: toldLate, nodesMin: 1, config: WITH_A_VIEW },
   twoPlaces: { play: twoPlaces, nodesMin: 3 },
   toldToOne: { play: toldToOne, nodesMin: 3, config: DEPARTING },
+  stoppedReader: { play: stoppedReader, nodesMin: 2 },
+  viewOverAGap: { play: viewOverAGap, nodesMin: 2 },
+  unwritableView: { play: unwritableView, nodesMin: 1 },
+  olderComesLate: { play: olderComesLate, nodesMin: 3, config: FORGETTING },
 } as const satisfies Readonly<Record<string, Plot>>
 
 export type PlotName = keyof typeof PLOTS

@@ -99,7 +99,7 @@ export function departsMs({ cluster, ttlMs, collectedMs }: Stage): number {
   return 3 * Math.max(cluster.plan.config.departAfterMs!, ttlMs * 2) + collectedMs + 15_000
 }
 
-function isFresh({ node }: Machine): boolean {
+export function isFresh({ node }: Machine): boolean {
   return node?.inspect().counters.some(([name, count]) => name === 'fresh' && count === 1) === true
 }
 
