@@ -137,4 +137,11 @@ export const COLLECTING = [
     find: 'return [own, ...dead]',
     put: 'return [own, ...dead.slice(0, 0)]',
   },
+  {
+    name: 'held-bytes-not-given-back',
+    what: 'write sets that are not needed any more still count against what a node may hold',
+    file: 'node/contexts/held-write-sets.ts',
+    find: 'for (const { bytes } of held.byId.values()) this.#budget.give(bytes)\n',
+    put: '',
+  },
 ]

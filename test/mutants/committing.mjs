@@ -151,4 +151,72 @@ export const COMMITTING = [
     find: 'if (ageMs > this.#state.config.idempotencyWindowMs) {',
     put: 'if (ageMs > this.#state.config.idempotencyWindowMs * 100) {',
   },
+  {
+    name: 'decided-at-its-begin',
+    what: 'a decision has the clock of the moment in which its attempt began',
+    file: 'node/committing/coordinator.ts',
+    find: 'const hlc = this.#state.clock.tick(now)',
+    put: "const hlc = Number.parseInt(attempt.slice(0, 14), 16) as Decision['hlc']",
+  },
+  {
+    name: 'large-value-failure-overlooked',
+    what: 'a transaction is decided though storage took a part of its large values at most',
+    file: 'node/committing/coordinator.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text
+    find: 'throw new VirgaError(error.code, `${error.message}; nothing was decided`, { cause: error })\n',
+    put: '',
+  },
+  {
+    name: 'retried-with-its-writes',
+    what: 'an attempt begins with what the failed one before it had written',
+    file: 'client/virga.ts',
+    find: `    const tries = new Tries(this.#options)
+    for (;;) {
+      let tx: Transaction | ReplyOf<'committed'> | undefined
+      try {
+        tx = await this.#begin(id, keyed, keyed || tries.count > 0, options)
+        if (!(tx instanceof Transaction)) return this.#replayed(tx, keyed, results)
+`,
+    put: `    const tries = new Tries(this.#options)
+    const written = new Map<string, unknown>()
+    for (;;) {
+      let tx: Transaction | ReplyOf<'committed'> | undefined
+      try {
+        tx = await this.#begin(id, keyed, keyed || tries.count > 0, options)
+        if (!(tx instanceof Transaction)) return this.#replayed(tx, keyed, results)
+        const put = tx.put.bind(tx)
+        for (const [key, value] of written) put(key, value)
+        tx.put = (key, value) => {
+          written.set(key, value)
+          put(key, value)
+        }
+`,
+  },
+  {
+    name: 'failed-function-commits',
+    what: 'what a function wrote before it threw is committed',
+    file: 'client/virga.ts',
+    find: 'const value = await run(tx)\n',
+    put: `const value = await Promise.resolve(run(tx)).catch(async (error: unknown) => {
+        await tx.commit()
+        throw error
+      })
+`,
+  },
+  {
+    name: 'answers-in-order',
+    what: 'an answer goes to the oldest request that waits for one',
+    file: 'client/pending.ts',
+    find: 'this.#take(reply.request)?.resolve(reply)',
+    put: 'this.#take([...this.#waiting.keys()][0] ?? reply.request)?.resolve(reply)',
+  },
+  {
+    name: 'late-answer-taken',
+    what: 'an answer whose request has timed out goes to the next one of its kind',
+    file: 'client/pending.ts',
+    find: 'this.#take(reply.request)?.resolve(reply)',
+    put: `const kind = reply.type === 'values' ? 'read' : reply.type === 'committed' ? 'commit' : undefined
+    const next = [...this.#waiting].find(([, { what }]) => what === kind)?.[0]
+    this.#take(this.#waiting.has(reply.request) ? reply.request : (next ?? 0))?.resolve(reply)`,
+  },
 ]

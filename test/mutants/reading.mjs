@@ -89,4 +89,18 @@ export const READING = [
 `,
     put: '    if (loading !== undefined) this.#loading.delete(key)\n',
   },
+  {
+    name: 'absent-ends-the-batch',
+    what: 'of a batch of reads nothing comes back behind a key that is absent',
+    file: 'client/transaction.ts',
+    find: 'values[some[j]!] = value === null ? undefined : (decodeValue(value) as T)\n      }\n',
+    put: 'values[some[j]!] = read.indexOf(null) >>> 0 <= j ? undefined : (decodeValue(value!) as T)\n      }\n',
+  },
+  {
+    name: 'base-after-a-gap',
+    what: 'a base answers that was read while others took the node for dead',
+    file: 'node/reading/reads.ts',
+    find: 'if (!this.#isFresh() || this.#life.epoch !== epoch) {',
+    put: 'if (epoch < 0) {',
+  },
 ]

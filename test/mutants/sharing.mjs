@@ -152,4 +152,18 @@ export const SHARING = [
     find: 'if (known !== undefined) for (const at of coordinates) addPlace(known.coordinates, at)\n',
     put: 'if (known !== undefined) for (const at of coordinates.slice(0, 0)) addPlace(known.coordinates, at)\n',
   },
+  {
+    name: 'silent-step-drops-upstream',
+    what: 'a function that wrote nothing hands off without the write sets upstream of it',
+    file: 'node/contexts/handoffs.ts',
+    find: 'sealed === undefined ? start.upstream.lineage : [...start.upstream.lineage, sealed.writeSet]',
+    put: 'sealed === undefined ? [] : [...start.upstream.lineage, sealed.writeSet]',
+  },
+  {
+    name: 'ended-stays-open',
+    what: 'a transaction that was aborted stays open in the node',
+    file: 'node/executors/requests.ts',
+    find: 'this.#transactions.end(session, request.handle)\n        return',
+    put: 'return',
+  },
 ]

@@ -12,11 +12,16 @@ if (file !== '') {
 }
 const { runSeed } = await import(at('testing/sim/run.js'))
 
+/** The run itself broke down: that is no rule, whatever it was that broke. */
+const BROKE_DOWN = 'broke down'
+
 let isCaught = false
 for (let seed = Number(first); seed < Number(first) + Number(seeds) && !isCaught; seed++) {
   const { violations } = await runSeed(seed, JSON.parse(options))
-  isCaught = violations.length > 0
+  const trouble = violations.find(({ rule }) => rule === BROKE_DOWN)?.what
+  const broken = violations.filter(({ rule }) => rule !== BROKE_DOWN)
+  isCaught = broken.length > 0
   // The most telling one: an invariant, if one was seen to be broken, rather than what followed from that.
-  const found = violations.find(({ rule }) => /^I\d/.test(rule)) ?? violations[0]
-  process.stdout.write(`${JSON.stringify({ seed, rule: found?.rule, what: found?.what })}\n`)
+  const found = broken.find(({ rule }) => /^I\d/.test(rule)) ?? broken[0]
+  process.stdout.write(`${JSON.stringify({ seed, rule: found?.rule, what: found?.what, trouble })}\n`)
 }

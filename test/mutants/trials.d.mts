@@ -9,6 +9,8 @@ export interface TrialResult {
   readonly seed: number | undefined
   /** Seeds that were run. */
   readonly seeds: number
+  /** The first seed that broke down or did not end, and how: that catches nothing. */
+  readonly trouble: string | undefined
   readonly seconds: number
 }
 
