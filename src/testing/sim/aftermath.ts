@@ -41,10 +41,7 @@ export async function checkAftermath(cluster: SimCluster, work: Work): Promise<V
   await decideUnheard(cluster, work)
   await tellAndDie(cluster, work)
   await decideLate(cluster, work)
-  if (!cluster.plan.forgets) {
-    await decideUnseen(cluster, work)
-    await decideOverALeap(cluster, work)
-  }
+  if (!cluster.plan.forgets) await (work.dice.chance(0.5) ? decideUnseen : decideOverALeap)(cluster, work)
   const left = await checkLeftovers(cluster)
   if (cluster.plan.forgets && left.length === 0) left.push(...(await checkForgotten(cluster)))
   return [...left, ...(await converge(cluster, work, 'after a long rest'))]
