@@ -13,7 +13,7 @@ const AGAIN = 50
 type Fate =
   | { readonly is: 'committed'; readonly tag: string }
   /** It surely did not commit, and nobody will try again. */
-  | { readonly is: 'failed' }
+  | { readonly is: 'failed'; readonly told: string }
   | { readonly is: 'unknown' }
 
 /**
@@ -41,10 +41,15 @@ export class Reckoning {
     this.#unchecked.push(id)
   }
 
-  /** An error tells whether the transaction surely failed. */
+  /** An error tells whether the transaction surely failed; or that it has committed, in an attempt of which nothing was told. */
   failed(id: string, error: unknown): void {
     if (!VirgaError.is(error)) throw error
-    this.#fates.set(id, { is: error.outcome === 'definite' ? 'failed' : 'unknown' })
+    this.#fates.set(
+      id,
+      error.outcome === 'definite' && error.code !== 'AlreadyCommitted'
+        ? { is: 'failed', told: `${error.code}: ${error.message}` }
+        : { is: 'unknown' },
+    )
     this.#unchecked.push(id)
   }
 
@@ -92,7 +97,8 @@ export class Reckoning {
     for (const [i, id] of ids.entries()) {
       const fate = this.#fates.get(id)!
       const tag = this.whole(id, values.slice(i * PARTS.length, (i + 1) * PARTS.length))
-      expect(tag, `${id} is ${fate.is}`).toBe(fate.is === 'committed' ? fate.tag : undefined)
+      const said = fate.is === 'failed' ? `${fate.is}, as was told by ${fate.told}` : fate.is
+      expect(tag, `${id} is ${said}`).toBe(fate.is === 'committed' ? fate.tag : undefined)
     }
   }
 
@@ -113,7 +119,7 @@ export class Reckoning {
     if (this.#fates.get(id)!.is !== 'unknown') return
     try {
       await virga.cancel(id)
-      this.#fates.set(id, { is: 'failed' })
+      this.#fates.set(id, { is: 'failed', told: 'cancel' })
     } catch (error) {
       if (!VirgaError.is(error) || error.code !== 'AlreadyCommitted') throw error
       const { status, result } = await virga.status<string>(id)
