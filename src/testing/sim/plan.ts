@@ -114,7 +114,7 @@ export function drawPlan(dice: Dice, options: PlanOptions = {}): Plan {
   const drawn = Number(dice.weighted(NODES))
   const nodes = options.nodes ?? Math.max(drawn, nodesMin(options.plot))
   const inlineBytes = dice.pick([64, 512, 4_096])
-  const config = drawConfig(dice, inlineBytes)
+  const config = drawConfig(dice, inlineBytes, isCalm)
   const plan: Plan = {
     isCalm,
     nodes,
@@ -188,9 +188,9 @@ function drawMishaps(dice: Dice, cruelty: number, variety: number): Partial<Reco
 }
 
 /** Limits so tight that each is met, and waits so short that they end within a run. */
-function drawConfig(dice: Dice, inlineBytes: number): Partial<NodeConfig> {
+function drawConfig(dice: Dice, inlineBytes: number, isCalm: boolean): Partial<NodeConfig> {
   return {
-    bounds: drawBounds(dice),
+    bounds: drawBounds(dice, isCalm),
     deadlineMs: dice.pick([3_000, 15_000, 60_000]),
     inlineValueBytesMax: inlineBytes,
     inlineDecisionBytesMax: inlineBytes * 4,
@@ -229,7 +229,7 @@ function drawLimits(dice: Dice, inlineBytes: number): Limits {
 }
 
 /** In some seeds bounds so tight that each is met. */
-function drawBounds(dice: Dice): Bounds {
+function drawBounds(dice: Dice, isCalm: boolean): Bounds {
   if (dice.chance(0.6)) return DEFAULT_BOUNDS
   const tight: Partial<Bounds>[] = [
     { waitingPlacesMax: dice.pick([1, 3, 10]) },
@@ -253,7 +253,9 @@ function drawBounds(dice: Dice): Bounds {
     { sightingsMax: 1 },
   ]
   const share = dice.pick([0.3, 0.6, 1])
-  return Object.assign({ ...DEFAULT_BOUNDS }, ...tight.filter(() => dice.chance(share)))
+  const drawn: Bounds = Object.assign({ ...DEFAULT_BOUNDS }, ...tight.filter(() => dice.chance(share)))
+  // Who is not waited for is refused, which nobody is in a calm cluster.
+  return isCalm ? { ...drawn, waitersMax: DEFAULT_BOUNDS.waitersMax } : drawn
 }
 
 function drawClient(dice: Dice): ClientOptions {
