@@ -15,7 +15,7 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts scripts
 COPY src src
-RUN npm run build && chmod +x dist/cli/main.js
+RUN npm run build
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
   && node scripts/keep-loaded-addons.mjs \
   && rm -r scripts src tsconfig.json tsconfig.build.json

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -34,6 +35,16 @@ describe('about itself', () => {
     expect(ended.code).toBe(2)
     expect(text(ended)).toBe('')
     expect(ended.stderr).toContain('virga COMMAND')
+  })
+
+  test('it runs by its own name in a checkout, where npm has installed nothing', () => {
+    const { bin, version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      readonly bin: { readonly virga: string }
+      readonly version: string
+    }
+    expect(execFileSync(join(ROOT, bin.virga), ['--version'], { encoding: 'utf8' })).toBe(`${version}\n`)
+    const npx = execFileSync('npx', ['--no-install', 'virga', '--version'], { cwd: ROOT, encoding: 'utf8' })
+    expect(npx).toBe(`${version}\n`)
   })
 
   test('its version is that of the package', async () => {
