@@ -4,8 +4,9 @@
  * by system calls.
  *
  * A mapped file in memory has two traps. Where it has holes and memory runs out, touching one kills the process: so all of
- * it is filled in advance, and LMDB makes none where there is no room to begin with. And whoever truncates or overwrites it pulls the ground from under all who have it mapped: so
- * it may not be written through its name, and is watched. LMDB's own writes go through the map, which no watcher hears of.
+ * it is filled in advance, and LMDB makes none where there is no room to begin with. And whoever truncates or overwrites it
+ * pulls the ground from under all who have it mapped: so it may not be written through its name, and is watched. LMDB's own
+ * writes go through the map, which no watcher hears of.
  */
 import {
   chmodSync,
@@ -65,10 +66,10 @@ export function openLmdbWriter(path: string, { bytesMax, owner, onDamaged }: Lmd
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
     // At once, so that it is not left for good by a process that dies over it.
-    name(path, owner)
+    writeOwner(path, owner)
     checkRoom(path)
     const bytes = fill(path, bytesMax)
-    name(path, { ...owner, bytes })
+    writeOwner(path, { ...owner, bytes })
     // Not later: where a process closes a file, it loses the locks that it has on it, and LMDB's with them.
     const lockLooks = looksOf(join(path, LOCK_FILE), LOCK_MARK)
     const db = openEnvironment(path, bytes)
@@ -241,7 +242,7 @@ class Room {
   }
 }
 
-function name(path: string, owner: Owner): void {
+function writeOwner(path: string, owner: Owner): void {
   writeFileSync(join(path, OWNER_FILE), JSON.stringify(owner), { mode: 0o600 })
 }
 

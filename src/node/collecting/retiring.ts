@@ -129,8 +129,10 @@ export class Retiring {
       const dead: Place[] = []
       for (const [i, txn] of piece.entries()) {
         const standing = records[i] && decodeStanding(records[i])
-        if (standing?.status === 'committed') isAll = false
-        else {
+        if (standing?.status === 'committed') {
+          isAll = false
+          await this.#parts.adoptOne(txn, standing)
+        } else {
           gone.push(txn)
           if (standing !== undefined && txnMinute(txn) <= minute) dead.push(decisionKey(txn))
         }

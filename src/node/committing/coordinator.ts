@@ -88,7 +88,7 @@ export class Coordinator {
       if (!isCommit(standing)) throw error
       mark('prepare.lost-and-replayed')
       this.#state.counters.commitsReplayed++
-      await this.#parts.adoption.adopt(txn, standing)
+      await this.#afterwards(txn, this.#parts.adoption.adopt(txn, standing))
       return { txn, commit: standing, at: this.#state.ledger.placeOf(txn), replayed: true }
     }
   }
@@ -125,10 +125,13 @@ export class Coordinator {
         mark(stands.attempt === attempt ? 'decide.same-attempt-twice' : 'decide.another-stands')
         this.#state.counters.commitsReplayed++
       }
-      await this.#parts.adoption.adopt(txn, stands)
+      await this.#afterwards(txn, this.#parts.adoption.adopt(txn, stands))
     } else this.#state.ledger.publish(txn, stands)
     const late = stands.status === 'compacted' ? undefined : this.#announcement(at)
-    if (late !== undefined) await this.#announceLate(txn, late)
+    if (late !== undefined) {
+      mark('commit.announced-late')
+      await this.#afterwards(txn, this.#minutes.announce(txn, late))
+    }
     return { txn, commit: stands, at: this.#state.ledger.placeOf(txn), replayed }
   }
 
@@ -137,12 +140,12 @@ export class Coordinator {
     return this.#minutes.announcement(at, this.#state.world.clock.now())
   }
 
-  async #announceLate(txn: TxnId, minute: number): Promise<void> {
-    mark('commit.announced-late')
+  /** A decision stands, maybe of this very attempt: what fails from then on is no definite failure. */
+  async #afterwards(txn: TxnId, following: Promise<void>): Promise<void> {
     try {
-      await this.#minutes.announce(txn, minute)
+      await following
     } catch (cause) {
-      throw new VirgaError('OutcomeUnknown', `${txn} may not be found by a node that starts: ask again`, {
+      throw new VirgaError('OutcomeUnknown', `${txn} is decided, and can't be told of yet: ask again`, {
         outcome: 'indefinite',
         cause,
       })

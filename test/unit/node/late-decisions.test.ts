@@ -1,8 +1,13 @@
 import { expect, test } from 'vitest'
 import type { ClientOptions } from '../../../src/client/options.js'
-import type { TxnId } from '../../../src/core/ids.js'
-import { CLUSTER_CHECKPOINT, txnMinute } from '../../../src/core/layout.js'
-import { decodeMinute } from '../../../src/wire/records.js'
+import { transactionId } from '../../../src/compose/transaction-id.js'
+import { EMPTY_CUT } from '../../../src/core/cut.js'
+import type { Decision } from '../../../src/core/decision.js'
+import { hlcAt } from '../../../src/core/hlc.js'
+import { ATTEMPT_ENTROPY_BYTES, makeAttempt, type TxnId } from '../../../src/core/ids.js'
+import { CLUSTER_CHECKPOINT, decisionKey, txnMinute } from '../../../src/core/layout.js'
+import { decodeMinute, encodeStanding } from '../../../src/wire/records.js'
+import { encodeValue } from '../../../src/wire/value.js'
 import { type Cluster, withCluster } from '../../support/cluster-in-process.js'
 import { idOf } from '../../support/ids.js'
 import { thrown } from '../../support/thrown.js'
@@ -97,5 +102,40 @@ test('what was written so late that nobody looked for it any more is adopted whe
     await cluster.clock.advance(4 * LONG_MS)
     expect(await cluster.until(virga.get('a'))).toBe(1)
     expect(cluster.count('markersDeleted')).toBeGreaterThan(0)
+  })
+})
+
+test('a commit that meets a decision, and can not see to it that it is found, is no definite failure', async () => {
+  await withCluster(async (cluster) => {
+    await cluster.boot()
+    const virga = cluster.client()
+    // Of a minute that is closed: what stands in it has to be announced before anyone is told of it.
+    const id = transactionId('met', cluster.clock.now() - LONG_MS)
+    const tx = await cluster.until(virga.begin({ id }))
+    tx.put('a', 'late')
+    const decision: Decision = {
+      status: 'committed',
+      attempt: makeAttempt(hlcAt(cluster.clock.now()), new Uint8Array(ATTEMPT_ENTROPY_BYTES)),
+      hlc: hlcAt(cluster.clock.now()),
+      cut: EMPTY_CUT,
+      writes: [{ key: 'a', value: { kind: 'inline', bytes: encodeValue(7) } }],
+      claimed: false,
+      result: undefined,
+    }
+    const key = decisionKey(id as TxnId)
+    expect(
+      await cluster.until(cluster.storage.compareAndSwap(key, undefined, encodeStanding(decision))),
+    ).toEqual({ swapped: true })
+    // The first announcement is that of the commit itself.
+    cluster.storage.faults.next('put', { kind: 'latency', latencyMs: 0 })
+    cluster.storage.faults.next('put', 'before')
+    expect(await cluster.until(thrown(tx.commit()))).toMatchObject({
+      code: 'OutcomeUnknown',
+      outcome: 'indefinite',
+      retryable: true,
+    })
+    expect(await cluster.until(virga.status(id))).toMatchObject({ status: 'committed' })
+    expect(await cluster.until(virga.transaction((again) => again.put('a', 'again'), { id }))).toBeUndefined()
+    expect(await cluster.until(virga.get('a'))).toBe(7)
   })
 })
