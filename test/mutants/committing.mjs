@@ -72,7 +72,7 @@ export const COMMITTING = [
     name: 'replay-not-adopted',
     what: 'who finds another attempt committed tells so, and does not apply it',
     file: 'node/committing/coordinator.ts',
-    find: 'await this.#parts.adoption.adopt(txn, stands)',
+    find: 'await this.#afterwards(txn, this.#parts.adoption.adopt(txn, stands))',
     put: '',
   },
   {

@@ -8,6 +8,7 @@ import type { Timer } from '../../ports/clock.js'
 import type { NodeAddress } from '../../ports/network.js'
 import { decodeLease, encodeLease, type Lease } from '../../wire/records.js'
 import type { World } from '../world.js'
+import { LaterLooks } from './later-looks.js'
 import { LeaseView, type Member } from './lease-view.js'
 
 export interface MembershipConfig {
@@ -40,7 +41,7 @@ export interface MembershipEvents {
 const RENEWALS_PER_TTL = 5
 /** Others count a lapsed member's snapshots for half as long again. */
 export const WATERMARK_MARGIN = 1.5
-/** So much later its decisions are looked for once more: a pause may end in a write. */
+/** So much later its decisions are looked for once more (`LaterLooks`). */
 const SECOND_LOOK_TTLS = 1
 
 /**
@@ -49,10 +50,6 @@ const SECOND_LOOK_TTLS = 1
  * What storage holds counts for this node only while it is *fresh*: while its lease was renewed within half of its time
  * to live. Others collect what its snapshots need only when they have seen the lease unchanged for one and a half, so a
  * fresh node's snapshots are safe however late any message or timer is. A renewal counts from when it was sent.
- *
- * Whoever is gone may stand still, and write a decision when it goes on, until the deadline of its last transaction. So what it
- * decided is looked for again and again, each time after as long as all the times before took together: it is found after
- * twice as long as it took to come, at most. What comes later still is found when the minute of its id is passed.
  */
 export class Membership {
   readonly #world: World
@@ -79,7 +76,7 @@ export class Membership {
   #replaced: Origin | undefined
   /** The last renewal failed. */
   #isTroubled = false
-  readonly #laterLooks = new Set<Timer>()
+  readonly #laterLooks: LaterLooks
 
   constructor(world: World, config: MembershipConfig, origin: Origin, events: MembershipEvents) {
     this.#world = world
@@ -87,6 +84,13 @@ export class Membership {
     this.#origin = origin
     this.#events = events
     this.#view = new LeaseView(world.clock, config.leaseTtlMs)
+    this.#laterLooks = new LaterLooks({
+      clock: world.clock,
+      firstMs: config.leaseTtlMs * SECOND_LOOK_TTLS,
+      lastMs: config.deadlineMsMax,
+      leastMs: config.leaseTtlMs / RENEWALS_PER_TTL,
+      onDue: (origin) => events.onGone(origin),
+    })
   }
 
   /**
@@ -121,7 +125,7 @@ export class Membership {
     await this.look()
     if (this.#replaced !== undefined) {
       mark('member.replaced')
-      this.#lookAgain(this.#replaced, 0)
+      this.#laterLooks.add(this.#replaced)
     }
     this.#later()
   }
@@ -195,7 +199,10 @@ export class Membership {
     const gone = [...ended, ...this.#view.all()]
       .map(({ lease }) => lease.origin)
       .filter((origin) => !live.has(origin) && origin !== this.#origin && !this.#lapsed.has(origin))
-    for (const origin of live) this.#lapsed.delete(origin)
+    for (const origin of live) {
+      this.#lapsed.delete(origin)
+      this.#laterLooks.drop(origin)
+    }
     this.#events.onMembers(members)
     for (const origin of gone) this.#gone(origin)
   }
@@ -239,7 +246,7 @@ export class Membership {
   halt(): void {
     this.#stopped = true
     this.#timer?.cancel()
-    for (const timer of this.#laterLooks) timer.cancel()
+    this.#laterLooks.stop()
   }
 
   #lease(reported: Reported): Lease {
@@ -306,20 +313,7 @@ export class Membership {
     mark('member.gone')
     this.#lapsed.add(origin)
     this.#events.onGone(origin)
-    this.#lookAgain(origin, 0)
-  }
-
-  /** @param goneForMs since it was first looked for */
-  #lookAgain(origin: Origin, goneForMs: number): void {
-    if (this.#stopped || goneForMs > this.#config.deadlineMsMax) return
-    const afterMs = goneForMs > 0 ? goneForMs : this.#config.leaseTtlMs * SECOND_LOOK_TTLS
-    const timer = this.#world.clock.timer(afterMs, () => {
-      this.#laterLooks.delete(timer)
-      mark(goneForMs > 0 ? 'member.later-look' : 'member.second-look')
-      this.#events.onGone(origin)
-      this.#lookAgain(origin, goneForMs + afterMs)
-    })
-    this.#laterLooks.add(timer)
+    this.#laterLooks.add(origin)
   }
 
   #later(): void {
