@@ -30,6 +30,7 @@ const CLOSE_MS_MAX = 1_000
 /** How long what need not be sent at once waits for others, and how many of these go at once. */
 const SOON_MS = 5
 const SOON_MAX = 256
+const UNHEARD_MAX = 16_384
 const CLIENT_ID_BYTES = 12
 
 /** Told in the moment that it is so. */
@@ -57,6 +58,8 @@ export class Session {
   #soonTimer: Timer | undefined
   #soonSentMs = Number.NEGATIVE_INFINITY
   #flushDeferred = false
+  /** Of transactions of whose begin the node has not heard: it has no place for them to give up. */
+  readonly #unheard = new Set<number>()
   #lastRequest = 0
   #epoch = 0
   #isUp = false
@@ -131,8 +134,12 @@ export class Session {
     return reply
   }
 
-  /** Sends what needs no answer, if the node is there. Nobody waits for one, so that it counts for none: what frees a place at the node is never refused. */
+  /**
+   * Sends what needs no answer, if the node is there. Nobody waits for one, so that it counts for none: what frees a place at the
+   * node is never refused.
+   */
   post(message: Unnumbered<Request>): void {
+    if (message.type === 'end' && this.#unheard.delete(message.handle)) return
     if (this.#isUp && !this.#closed) this.#queue(message)
   }
 
@@ -219,9 +226,13 @@ export class Session {
     if (soon.length > 0) this.#soonSentMs = this.#world.clock.monotonic()
     this.#soon = []
     if (this.#world.link.send(requestFrames.encode(requests))) return
+    for (const each of waited)
+      if (each.type === 'begin' || each.type === 'resume') this.#notHeard(each.handle)
     // Others may still be taken. A place at the node that is not given up would be taken for as long as there is a session.
     const isFull = soon.length >= SOON_MAX
-    this.#soon = [...soon, ...waited].filter((each, i) => each.type === 'end' || (i < soon.length && !isFull))
+    this.#soon = [...soon, ...waited].filter((each, i) =>
+      each.type === 'end' ? !this.#unheard.delete(each.handle) : i < soon.length && !isFull,
+    )
     if (this.#soon.length > 0) this.#flushSoon()
     for (const { request } of waited) {
       this.#pending.fail(
@@ -229,6 +240,12 @@ export class Session {
         new VirgaError('Busy', 'the node does not take requests as fast as they are made'),
       )
     }
+  }
+
+  #notHeard(handle: number): void {
+    // An end that the node does not need does no harm.
+    if (this.#unheard.size >= UNHEARD_MAX) this.#unheard.delete(this.#unheard.values().next().value!)
+    this.#unheard.add(handle)
   }
 
   #receive(frame: Uint8Array): void {

@@ -76,3 +76,34 @@ test('and though the node takes nothing for a while', async () => {
     expect(cluster.count('transactionsOpen')).toBe(0)
   })
 })
+
+test('what never began there need not be ended there: nothing piles up while the node takes nothing', async () => {
+  await withCluster(async (cluster) => {
+    await cluster.boot()
+    const link = cluster.hub.link()
+    let isStuck = false
+    let largest = 0
+    const stuck: Link = {
+      open: (handlers) => link.open(handlers),
+      send: (frame) => {
+        largest = Math.max(largest, frame.length)
+        return !isStuck && link.send(frame)
+      },
+      close: () => link.close(),
+    }
+    const virga = cluster.client({ view: 'off', attemptsMax: 1 }, stuck)
+    const tx = await cluster.until(virga.begin())
+    await cluster.until(tx.get('a'))
+    isStuck = true
+    await cluster.until(tx.abort())
+    for (let i = 0; i < 2_000; i++)
+      expect(await cluster.until(thrown(virga.transaction((each) => each.get('a'))))).toMatchObject({
+        code: 'Busy',
+      })
+    expect(largest).toBeLessThan(1_000)
+    isStuck = false
+    await cluster.clock.advance(100)
+    expect(cluster.count('transactionsOpen')).toBe(0)
+    expect(await cluster.until(virga.get('a'))).toBeUndefined()
+  })
+})
