@@ -36,7 +36,7 @@ export const MARKS = {
   'resolve.committed': 'an unknown outcome proves to be a commit',
   'resolve.aborted': 'an unknown outcome proves to be a cancellation',
   'resolve.unknown': 'storage stays silent: the caller is told that the outcome is unknown',
-  'resolve.left': 'so many outcomes are looked into that this one is left to whoever meets it',
+  'resolve.left': 'so many outcomes are looked into that this one is looked for among all decisions',
   'resolve.late': 'an outcome that was told to be unknown is found out',
   'fence.written': 'an attempt is fenced',
   'fence.met-a-commit': 'who wants to fence finds a decision',

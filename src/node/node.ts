@@ -128,7 +128,9 @@ export class CacheNode {
       isFresh: () => this.#membership.isFresh(),
       onCleared: () => this.#view.reset(),
     })
-    const decisions = new Decisions(world, hybrid, config.resolveMsMax, config.bounds.unresolvedMax)
+    const { endedMax, unresolvedMax } = config.bounds
+    const onLeft = (): void => this.#membership.lookForOwn()
+    const decisions = new Decisions(world, hybrid, config.resolveMsMax, { max: unresolvedMax, onLeft })
     this.origin = makeOrigin(config.nodeId, hlcAt(clock.now()), random.bytes(ATTEMPT_ENTROPY_BYTES))
     const ledger = new Ledger(this.origin, history, hybrid, values, bases, counters)
     const budget = new Budget(config.heldBytesMax)
@@ -149,7 +151,6 @@ export class CacheNode {
     this.#minutes = minutes
     this.#held = new HeldWriteSets(budget)
     this.#pins = new Pins(world)
-    const { endedMax } = config.bounds
     this.#snapshots = new Snapshots(clock, history, () => this.#sessions.cuts(), endedMax)
     this.#view = new View({ state, values, bases, snapshots: this.#snapshots })
     this.#membership = new Membership(world, config, this.origin, {
@@ -448,7 +449,7 @@ export class CacheNode {
   #gone(origin: Origin): void {
     if (!this.#serving) return
     this.#inbox.pump()
-    if (this.#membership.isPicked(`gone ${origin}`)) this.#adoption.lookUntilDone()
+    if (origin === this.origin || this.#membership.isPicked(`gone ${origin}`)) this.#adoption.lookUntilDone()
   }
 
   /** Something waits for an origin that does not seem to live: it may have joined just now. */

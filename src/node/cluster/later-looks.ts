@@ -24,6 +24,8 @@ export interface LaterLooksParts {
  * before took together: it is found after twice as long as it took to come, at most. What comes later still is found when
  * the minute of its id is passed.
  *
+ * So it is with what this node decided itself, where too many outcomes are unknown for each to be looked into.
+ *
  * A process that starts and dies all day leaves thousands that are gone: those that are due together have one look.
  */
 export class LaterLooks {
@@ -43,10 +45,15 @@ export class LaterLooks {
     return this.#gone.size
   }
 
+  /** Of one that is looked for already the next look stays when it was. */
   add(origin: Origin): void {
     if (this.#stopped) return
     const sinceMs = this.#parts.clock.monotonic()
-    this.#gone.set(origin, { sinceMs, dueMs: sinceMs + this.#parts.firstMs })
+    const dueMs = Math.min(
+      sinceMs + this.#parts.firstMs,
+      this.#gone.get(origin)?.dueMs ?? Number.POSITIVE_INFINITY,
+    )
+    this.#gone.set(origin, { sinceMs, dueMs })
     this.#wait()
   }
 

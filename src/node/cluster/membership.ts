@@ -29,7 +29,10 @@ export interface MembershipEvents {
   report(): Reported
   /** The members that can be reached changed. */
   onMembers(members: readonly Member[]): void
-  /** A member's incarnation ended, or its lease lapsed: what it decided last, nobody may have heard of. */
+  /**
+   * A member's incarnation ended, or its lease lapsed: what it decided last, nobody may have heard of. Or it is this node, which
+   * does not know of all that it decided.
+   */
   onGone(origin: Origin): void
   /** The lease was renewed after others may have taken this node for dead. Until it resolves the node is not fresh. */
   onReturn(): Promise<void>
@@ -188,6 +191,11 @@ export class Membership {
     )
   }
 
+  /** This node may have decided what it does not know of: it is looked for as that of one that is gone. */
+  lookForOwn(): void {
+    this.#laterLooks.add(this.#origin)
+  }
+
   /** Looks at all leases now. */
   async look(): Promise<void> {
     const records: [string, Uint8Array][] = []
@@ -201,7 +209,7 @@ export class Membership {
       .filter((origin) => !live.has(origin) && origin !== this.#origin && !this.#lapsed.has(origin))
     for (const origin of live) {
       this.#lapsed.delete(origin)
-      this.#laterLooks.drop(origin)
+      if (origin !== this.#origin) this.#laterLooks.drop(origin)
     }
     this.#events.onMembers(members)
     for (const origin of gone) this.#gone(origin)

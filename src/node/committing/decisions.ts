@@ -17,6 +17,13 @@ import { decodeStanding, encodeStanding } from '../../wire/records.js'
 import { DEFAULT_BOUNDS } from '../bounds.js'
 import type { World } from '../world.js'
 
+export interface Unresolved {
+  /** Outcomes that are looked into at once. */
+  readonly max: number
+  /** One is left, since there are as many: if it stands, it is to be found by looking through all decisions. */
+  readonly onLeft: () => void
+}
+
 /**
  * The records under transaction ids: the commit point, fences and abortions. Nothing else writes there.
  *
@@ -31,22 +38,22 @@ import type { World } from '../world.js'
 export class Decisions {
   readonly #world: World
   readonly #resolveMsMax: number
-  readonly #unresolvedMax: number
+  readonly #unresolved: Unresolved
   readonly #clock: HybridClock
   #stopped = false
   /** Outcomes that are looked into in the background. */
-  #unresolved = 0
+  #resolving = 0
 
   constructor(
     world: World,
     clock: HybridClock,
     resolveMsMax: number,
-    unresolvedMax = DEFAULT_BOUNDS.unresolvedMax,
+    unresolved: Unresolved = { max: DEFAULT_BOUNDS.unresolvedMax, onLeft: () => undefined },
   ) {
     this.#world = world
     this.#clock = clock
     this.#resolveMsMax = resolveMsMax
-    this.#unresolvedMax = unresolvedMax
+    this.#unresolved = unresolved
   }
 
   /** Ends what goes on in the background. */
@@ -155,13 +162,14 @@ export class Decisions {
       }
       await this.#pause(round)
     }
-    if (this.#unresolved < this.#unresolvedMax) void this.#resolveLate(txn, attempt, onLate)
+    if (this.#resolving < this.#unresolved.max) void this.#resolveLate(txn, attempt, onLate)
     else {
       mark('resolve.left')
       this.#world.log.warn(
         { txn },
-        'too many outcomes are unknown: this one is found when its minute closes, or by a retry',
+        'too many outcomes are unknown: this one is found among all decisions, or by a retry',
       )
+      this.#unresolved.onLeft()
     }
     mark('resolve.unknown')
     throw new VirgaError('OutcomeUnknown', `storage does not tell whether ${txn} committed`, {
@@ -187,7 +195,7 @@ export class Decisions {
   }
 
   async #resolveLate(txn: TxnId, attempt: Attempt, onLate: (commit: Commit) => void): Promise<void> {
-    this.#unresolved++
+    this.#resolving++
     try {
       for (let round = 0; !this.#stopped; round++) {
         await this.#pause(round)
@@ -203,7 +211,7 @@ export class Decisions {
         }
       }
     } finally {
-      this.#unresolved--
+      this.#resolving--
     }
   }
 

@@ -6,6 +6,8 @@ import type { Decision } from '../../../src/core/decision.js'
 import { hlcAt } from '../../../src/core/hlc.js'
 import { ATTEMPT_ENTROPY_BYTES, makeAttempt, type TxnId } from '../../../src/core/ids.js'
 import { CLUSTER_CHECKPOINT, decisionKey, txnMinute } from '../../../src/core/layout.js'
+import { DEFAULT_BOUNDS } from '../../../src/node/bounds.js'
+import { DEFAULT_CONFIG } from '../../../src/node/config.js'
 import { decodeMinute, encodeStanding } from '../../../src/wire/records.js'
 import { encodeValue } from '../../../src/wire/value.js'
 import { type Cluster, withCluster } from '../../support/cluster-in-process.js'
@@ -15,6 +17,8 @@ import { thrown } from '../../support/thrown.js'
 /** For the look itself, beyond the time when it is due. */
 const LOOK_MS = 2_000
 const LEASE_TTL_MS = 10_000
+/** How long a node looks into an outcome before it tells its client that it is unknown. */
+const RESOLVE_MS = DEFAULT_CONFIG.resolveMsMax
 
 test.each([1_000, 15_000, 40_000, 300_000])(
   'a decision that comes %d ms after another process took the place of its node is seen after twice as long',
@@ -42,6 +46,30 @@ test.each([1_000, 15_000, 40_000, 300_000])(
       expect(await cluster.until(virga.get('a'))).toBe(1)
       expect(cluster.count('adoptions')).toBe(1)
       expect(cluster.logged).toEqual([])
+    })
+  },
+)
+
+test.each([1_000, 40_000])(
+  'a decision that comes %d ms after its node had too many outcomes to look into is found by that node',
+  async (ms) => {
+    await withCluster(async (cluster) => {
+      await cluster.boot({ bounds: { ...DEFAULT_BOUNDS, unresolvedMax: 0 } })
+      const virga = cluster.client({ commitTimeoutMs: 2 * RESOLVE_MS })
+      const tx = await cluster.until(virga.begin())
+      tx.put('a', 1)
+      const { faults } = cluster.storage
+      faults.next('compareAndSwap', { kind: 'timeout', latencyMs: 10, effectAfterMs: RESOLVE_MS + ms })
+      const committing = thrown(tx.commit())
+      await cluster.clock.advance(5)
+      faults.plan({ probabilities: { before: 1 }, spared: ['put', 'compareAndSwap', 'delete', 'list'] })
+      await cluster.clock.advance(RESOLVE_MS)
+      faults.plan(undefined)
+      expect(await cluster.until(committing)).toMatchObject({ outcome: 'indefinite' })
+      expect(await cluster.until(virga.get('a'))).toBeUndefined()
+      await cluster.clock.advance(Math.max(2 * ms, LEASE_TTL_MS) + LOOK_MS)
+      expect(await cluster.until(virga.get('a'))).toBe(1)
+      expect(cluster.count('adoptions')).toBe(1)
     })
   },
 )
