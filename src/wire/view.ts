@@ -188,26 +188,6 @@ export const ITEM_APART = 2
 /** Not in the view: the node must be asked. */
 export const ITEM_ELSEWHERE = 3
 
-export type ItemValue =
-  | { readonly kind: typeof ITEM_ABSENT | typeof ITEM_ELSEWHERE }
-  | { readonly kind: typeof ITEM_INLINE; readonly bytes: Uint8Array }
-  | { readonly kind: typeof ITEM_APART; readonly number: number }
-
-export interface ViewItem {
-  /** 0: the key's base, which every snapshot sees. */
-  readonly moment: number
-  readonly hlc: Hlc
-  readonly places: readonly (readonly [origin: number, seq: number])[]
-  readonly value: ItemValue
-}
-
-export interface ViewEntry {
-  /** Newest first. */
-  readonly items: readonly ViewItem[]
-  /** The last item is the key's base. False: there may be more that is older than the items. */
-  readonly endsWithBase: boolean
-}
-
 const ENTRY_HEAD = 2
 const ITEM_PLACES = 16
 const ITEM_HEAD = 17
@@ -215,32 +195,80 @@ const VALUE_HEAD = 5
 const NUMBER_BYTES = 8
 const ITEMS_MAX = 255
 
-export function encodeEntry({ items, endsWithBase }: ViewEntry): Uint8Array {
-  if (items.length > ITEMS_MAX) throw new VirgaError('Internal', `an entry of ${items.length} items`)
-  const buffer = Buffer.allocUnsafeSlow(
-    ENTRY_HEAD + items.reduce((bytes, item) => bytes + itemBytes(item), 0),
-  )
-  buffer[0] = endsWithBase ? 1 : 0
-  buffer[1] = items.length
-  let at = ENTRY_HEAD
-  for (const { moment, hlc, places, value } of items) {
-    buffer.writeDoubleLE(moment, at)
-    buffer.writeDoubleLE(hlc, at + 8)
-    buffer[at + ITEM_PLACES] = places.length
-    at += ITEM_HEAD
-    for (const [origin, seq] of places) {
-      buffer.writeUInt32LE(origin, at)
-      buffer.writeDoubleLE(seq, at + 4)
-      at += PLACE_BYTES
-    }
-    buffer[at] = value.kind
-    buffer.writeUInt32LE(valueBytes(value), at + 1)
-    at += VALUE_HEAD
-    if (value.kind === ITEM_INLINE) buffer.set(value.bytes, at)
-    else if (value.kind === ITEM_APART) buffer.writeDoubleLE(value.number, at)
-    at += valueBytes(value)
+/** What an entry writer begins with. It grows as it must. */
+const ENTRY_BYTES = 4_096
+
+/**
+ * Writes one entry after the other, without an object for each item. Items are written newest first. The last one may be the key's
+ * base: of moment 0, which every snapshot sees. Else there may be more that is older than the items.
+ */
+export class EntryWriter {
+  #bytes = new Uint8Array(ENTRY_BYTES)
+  #data = dataOf(this.#bytes)
+  #at = ENTRY_HEAD
+  #items = 0
+
+  /** Begins an item. Its `places` places follow, and then its value. */
+  item(moment: number, hlc: Hlc, places: number): void {
+    if (++this.#items > ITEMS_MAX) throw new VirgaError('Internal', `an entry of ${this.#items} items`)
+    const at = this.#take(ITEM_HEAD)
+    this.#data.setFloat64(at, moment, true)
+    this.#data.setFloat64(at + 8, hlc, true)
+    this.#data.setUint8(at + ITEM_PLACES, places)
   }
-  return buffer
+
+  place(origin: number, seq: number): void {
+    const at = this.#take(PLACE_BYTES)
+    this.#data.setUint32(at, origin, true)
+    this.#data.setFloat64(at + 4, seq, true)
+  }
+
+  absent(): void {
+    this.#value(ITEM_ABSENT, 0)
+  }
+
+  elsewhere(): void {
+    this.#value(ITEM_ELSEWHERE, 0)
+  }
+
+  inline(bytes: Uint8Array): void {
+    const at = this.#value(ITEM_INLINE, bytes.length)
+    this.#bytes.set(bytes, at)
+  }
+
+  apart(number: number): void {
+    const at = this.#value(ITEM_APART, NUMBER_BYTES)
+    this.#data.setFloat64(at, number, true)
+  }
+
+  /** The entry of the items since the last one. @param endsWithBase the last item is the key's base */
+  end(endsWithBase: boolean): Uint8Array {
+    this.#bytes[0] = endsWithBase ? 1 : 0
+    this.#bytes[1] = this.#items
+    const entry = Buffer.from(this.#bytes.subarray(0, this.#at))
+    this.#at = ENTRY_HEAD
+    this.#items = 0
+    return entry
+  }
+
+  #value(kind: number, length: number): number {
+    const at = this.#take(VALUE_HEAD + length)
+    this.#data.setUint8(at, kind)
+    this.#data.setUint32(at + 1, length, true)
+    return at + VALUE_HEAD
+  }
+
+  #take(length: number): number {
+    const at = this.#at
+    this.#at += length
+    if (this.#at > this.#bytes.length) {
+      const grown = new Uint8Array(2 * this.#at)
+      grown.set(this.#bytes)
+      this.#bytes = grown
+      this.#data = dataOf(grown)
+    }
+    return at
+  }
 }
 
 /** What a look into an entry comes to. */
@@ -316,15 +344,6 @@ function seesAny(data: DataView, item: number, places: number, vector: Vector): 
     if (seen !== undefined && data.getFloat64(at + 4, true) <= seen) return true
   }
   return false
-}
-
-function itemBytes({ places, value }: ViewItem): number {
-  return ITEM_HEAD + places.length * PLACE_BYTES + VALUE_HEAD + valueBytes(value)
-}
-
-function valueBytes(value: ItemValue): number {
-  if (value.kind === ITEM_INLINE) return value.bytes.length
-  return value.kind === ITEM_APART ? NUMBER_BYTES : 0
 }
 
 function vectorBytes(vector: Vector): number {

@@ -90,20 +90,20 @@ export const VIEWING = [
     what: 'the oldest version of an entry is taken for the base where the node has none at hand',
     file: 'node/view/residents.ts',
     find: `      resident.isLacking = true
-      return { items, endsWithBase: false }
+      return this.#writer.end(false)
     }
-    items.push({`,
+    this.#writer.item(0`,
     put: `      resident.isLacking = true
-      return { items, endsWithBase: items.length > 0 }
+      return this.#writer.end(items > 0)
     }
-    items.push({`,
+    this.#writer.item(0`,
   },
   {
     name: 'view-large-value-kept',
     what: 'a new version of a key in the view goes on naming the large value of the one before',
     file: 'node/view/residents.ts',
-    find: 'let apart = former.get(of)',
-    put: 'let apart = former.get(of) ?? [...former.values()][0]',
+    find: 'if (apart.txn !== txn) continue\n',
+    put: '',
   },
   {
     name: 'view-kept-over-a-gap',

@@ -1,21 +1,10 @@
 import { LRUCache } from 'lru-cache'
 import type { History } from '../../core/history.js'
 import { type HybridClock, hlcAt } from '../../core/hlc.js'
-import { compareStamps, type Version } from '../../core/version.js'
-import {
-  encodeEntry,
-  entryKey,
-  ITEM_ABSENT,
-  ITEM_APART,
-  ITEM_ELSEWHERE,
-  ITEM_INLINE,
-  type ItemValue,
-  mayHaveEntry,
-  type ViewEntry,
-  type ViewItem,
-  valueKey,
-} from '../../wire/view.js'
-import type { Bases, CachedBase } from '../reading/bases.js'
+import type { TxnId } from '../../core/ids.js'
+import { compareStamps } from '../../core/version.js'
+import { EntryWriter, entryKey, mayHaveEntry, valueKey } from '../../wire/view.js'
+import type { Bases } from '../reading/bases.js'
 import type { ValueCache } from '../reading/value-cache.js'
 import type { OriginNumbers } from './origin-numbers.js'
 
@@ -39,13 +28,16 @@ const IN_PAGE_BYTES_MAX = 2_000
 
 /** A value that has a record of its own. */
 interface Apart {
+  /** Who wrote it: of one key each wrote one value, which its base has as well once the version has left. */
+  readonly txn: TxnId
   readonly number: number
   readonly bytes: number
 }
 
 /** A key in the view. */
 interface Resident {
-  readonly apart: Map<Version | CachedBase, Apart>
+  /** Newest first. */
+  readonly apart: Apart[]
   /** A value, or the base, was not at hand when the entry was written. */
   isLacking: boolean
 }
@@ -73,8 +65,11 @@ export class Residents {
   readonly #changed = new Set<string>()
   /** Nobody is told less for want of these. */
   readonly #wanted = new Set<string>()
+  readonly #writer = new EntryWriter()
   #batch = new Map<string, Uint8Array | null>()
   #lastNumber = 0
+  /** Of records that go with this batch: what takes their place costs no record more. */
+  #freed: number[] = []
 
   constructor(parts: ResidentsParts) {
     this.#parts = parts
@@ -109,7 +104,7 @@ export class Residents {
     if (resident === undefined) {
       if (!mayHaveEntry(key)) return
       // Its size is known when it is written.
-      this.#residents.set(key, { apart: new Map(), isLacking: false }, { size: 1 })
+      this.#residents.set(key, { apart: [], isLacking: false }, { size: 1 })
       this.#wanted.add(key)
     } else if (resident.isLacking) this.#wanted.add(key)
   }
@@ -146,22 +141,19 @@ export class Residents {
     this.#changed.clear()
     const batch = this.#batch
     this.#batch = new Map()
+    this.#freed = []
     return batch
   }
 
   #write(key: string): void {
     const resident = this.#residents.peek(key)
     if (resident === undefined) return
-    const former = resident.apart
     // A new one: the cache takes the size of none that it holds already.
-    const next: Resident = { apart: new Map(), isLacking: false }
-    const entry = encodeEntry(this.#entry(key, next, former))
+    const next: Resident = { apart: [], isLacking: false }
+    const entry = this.#entry(key, next, resident.apart)
     let size = recordBytes(key.length + entry.length)
-    for (const [value, { bytes }] of next.apart) {
-      size += recordBytes(bytes)
-      former.delete(value)
-    }
-    for (const { number } of former.values()) this.#batch.set(valueKey(number), null)
+    for (const { bytes } of next.apart) size += recordBytes(bytes)
+    for (const apart of resident.apart) if (!next.apart.includes(apart)) this.#free(apart)
     if (size > this.#parts.bytesMax) {
       // The cache would drop it in silence, and what stands in the view would stay.
       this.#residents.delete(key)
@@ -173,75 +165,79 @@ export class Residents {
     this.#residents.set(key, next, { size })
   }
 
-  #entry(key: string, resident: Resident, former: Resident['apart']): ViewEntry {
-    const { history, bases, values } = this.#parts
+  #entry(key: string, resident: Resident, former: readonly Apart[]): Uint8Array {
+    const { history, bases, values, origins } = this.#parts
     const chain = history.chainOf(key)
     const base = bases.glance(key)
-    const items: ViewItem[] = []
     const longAgo = this.#parts.clock.last - hlcAt(SUPERSEDED_MS_MAX)
     let newer = Number.POSITIVE_INFINITY
+    let items = 0
     for (let i = chain.length - 1; i >= 0; i--) {
       const version = chain[i]!
       const { applied } = version
       if (base !== undefined && compareStamps(applied, base) <= 0) break
-      if (items.length === ITEMS_MAX || applied.coordinates.length > PLACES_MAX)
-        return { items, endsWithBase: false }
-      if (newer <= longAgo) return leftOut(items, resident)
+      const { coordinates } = applied
+      if (items === ITEMS_MAX || coordinates.length > PLACES_MAX) return this.#writer.end(false)
+      if (newer <= longAgo) return this.#leftOut(resident)
       newer = applied.hlc
-      const bytes = version.source === 'tombstone' ? null : values.glance(version)
-      items.push({
-        moment: applied.moment,
-        hlc: applied.hlc,
-        places: applied.coordinates.map(({ origin, seq }) => [this.#parts.origins.of(origin), seq] as const),
-        value: this.#value(version, bytes, resident, former),
-      })
+      items++
+      this.#writer.item(applied.moment, applied.hlc, coordinates.length)
+      for (const { origin, seq } of coordinates) this.#writer.place(origins.of(origin), seq)
+      if (version.source === 'tombstone') this.#writer.absent()
+      else if (!this.#again(applied.txn, resident, former))
+        this.#value(applied.txn, values.glance(version), resident)
     }
-    if (base !== undefined && newer <= longAgo) return leftOut(items, resident)
+    if (base !== undefined && newer <= longAgo) return this.#leftOut(resident)
     if (base === undefined) {
       resident.isLacking = true
-      return { items, endsWithBase: false }
+      return this.#writer.end(false)
     }
-    items.push({
-      moment: 0,
-      hlc: base.hlc,
-      places: [],
-      value: this.#value(base, base.bytes, resident, former),
-    })
-    return { items, endsWithBase: true }
+    this.#writer.item(0, base.hlc, 0)
+    if (base.bytes === null) this.#writer.absent()
+    else if (!this.#again(base.txn, resident, former)) this.#value(base.txn, base.bytes, resident)
+    return this.#writer.end(true)
   }
 
-  #value(
-    of: Version | CachedBase,
-    bytes: Uint8Array | null | undefined,
-    resident: Resident,
-    former: Resident['apart'],
-  ): ItemValue {
-    if (bytes === null) return { kind: ITEM_ABSENT }
+  /** Whoever asks for what is left out all the same has the entry written again. */
+  #leftOut(resident: Resident): Uint8Array {
+    resident.isLacking = true
+    return this.#writer.end(false)
+  }
+
+  /** A value has a record already. False: it has none. */
+  #again(txn: TxnId, resident: Resident, former: readonly Apart[]): boolean {
+    for (const apart of former) {
+      if (apart.txn !== txn) continue
+      resident.apart.push(apart)
+      this.#writer.apart(apart.number)
+      return true
+    }
+    return false
+  }
+
+  #value(txn: TxnId, bytes: Uint8Array | undefined, resident: Resident): void {
     if (bytes === undefined) {
       resident.isLacking = true
-      return { kind: ITEM_ELSEWHERE }
-    }
-    if (bytes.length <= INLINE_BYTES_MAX) return { kind: ITEM_INLINE, bytes }
-    if (bytes.length > this.#parts.valueBytesMax) return { kind: ITEM_ELSEWHERE }
-    let apart = former.get(of)
-    if (apart === undefined) {
-      apart = { number: ++this.#lastNumber, bytes: bytes.length }
+      this.#writer.elsewhere()
+    } else if (bytes.length <= INLINE_BYTES_MAX) this.#writer.inline(bytes)
+    else if (bytes.length > this.#parts.valueBytesMax) this.#writer.elsewhere()
+    else {
+      const apart = { txn, number: this.#freed.pop() ?? ++this.#lastNumber, bytes: bytes.length }
       this.#batch.set(valueKey(apart.number), bytes)
+      resident.apart.push(apart)
+      this.#writer.apart(apart.number)
     }
-    resident.apart.set(of, apart)
-    return { kind: ITEM_APART, number: apart.number }
   }
 
   #remove(key: string, { apart }: Resident): void {
     this.#batch.set(entryKey(key), null)
-    for (const { number } of apart.values()) this.#batch.set(valueKey(number), null)
+    for (const each of apart) this.#free(each)
   }
-}
 
-/** Whoever asks for it all the same has the entry written again. */
-function leftOut(items: readonly ViewItem[], resident: Resident): ViewEntry {
-  resident.isLacking = true
-  return { items, endsWithBase: false }
+  #free({ number }: Apart): void {
+    this.#batch.set(valueKey(number), null)
+    this.#freed.push(number)
+  }
 }
 
 function recordBytes(bytes: number): number {

@@ -8,7 +8,7 @@ import {
   decodeSnapshot,
   decodeVector,
   EntryCursor,
-  encodeEntry,
+  EntryWriter,
   encodeMeta,
   encodeOrigins,
   encodeSnapshot,
@@ -23,11 +23,10 @@ import {
   MetaCursor,
   NOT_FOUND,
   type Vector,
-  type ViewEntry,
-  type ViewItem,
   type ViewMeta,
 } from '../../../src/wire/view.js'
 import { readProtocolFile } from '../../support/protocol-files.js'
+import { encodeEntry, type ViewEntry, type ViewItem } from '../../support/view-entry.js'
 
 const seqs = fc.maxSafeNat()
 const vectors: fc.Arbitrary<Vector> = fc
@@ -227,6 +226,23 @@ describe('an entry', () => {
         larger.set(bytes, offset)
         const within = larger.subarray(offset, offset + bytes.length)
         expect(look(within, moment, undefined, 0)).toEqual(look(bytes, moment, undefined, 0))
+      }),
+    )
+  })
+
+  test('is the same, whatever its writer wrote before, and however large it is', () => {
+    const many = fc.array(fc.tuple(entries, fc.nat(9_000)), { minLength: 1, maxLength: 5 })
+    fc.assert(
+      fc.property(many, (all) => {
+        const writer = new EntryWriter()
+        for (const [{ items, endsWithBase }, size] of all) {
+          const bytes = new Uint8Array(size).fill(size)
+          const large = { moment: 9, hlc: 9 as Hlc, places: [], value: { kind: ITEM_INLINE, bytes } } as const
+          const entry = { items: [large, ...items], endsWithBase }
+          const encoded = encodeEntry(entry, writer)
+          expect(encoded).toEqual(encodeEntry(entry))
+          expect(look(encoded, 9, undefined, 0)).toEqual(naive(entry, 9, undefined, 0))
+        }
       }),
     )
   })

@@ -333,6 +333,20 @@ test('a value apart is written once, however many versions come after it', () =>
   expect([...batch.keys()]).toEqual([entryKey('a')])
 })
 
+test('a value apart is not written again when its version becomes the base', () => {
+  const world = new World()
+  world.noBase('a')
+  world.put('a', value(3_000, 1))
+  world.residents.want('a')
+  world.write()
+  world.compact('a', 1)
+  world.put('a', value(1, 2))
+  const batch = world.residents.take()
+  expect([...batch.keys()]).toEqual([entryKey('a')])
+  for (const [key, record] of batch) world.records.set(key, Uint8Array.from(record!))
+  expect([1, 2].map((moment) => world.look('a', moment))).toEqual([value(3_000, 1), value(1, 2)])
+})
+
 test('keys that many executors want at once come some at a time', () => {
   const world = new World(1024 * 1024)
   for (let i = 0; i < 200; i++) world.residents.want(`k${i}`)
