@@ -1,8 +1,8 @@
 /**
  * One connection to Redis, or one to each master of a Cluster, on top of ioredis.
  *
- * All commands of a tick leave in one write: the sockets are corked at the first command and uncorked when the tick's
- * microtasks have run. Measured with HSETNX of 300 bytes against ioredis's auto-pipelining: 366,000/s against 180,000/s
+ * All commands of a tick leave in one write, unless one is alone: the sockets are corked at the first command and uncorked when the
+ * tick's microtasks have run. Measured with HSETNX of 300 bytes against ioredis's auto-pipelining: 366,000/s against 180,000/s
  * with 256 in flight, 206,000/s against 121,000/s with 16, and 59 µs against 64 µs for one alone.
  *
  * ioredis never repeats a command here (no resending, no offline queue, no retries): only this file does, and only what
@@ -63,6 +63,7 @@ class TrackedCommand extends Command {
 }
 
 interface Tick {
+  commands: number
   readonly streams: { uncork(): void }[]
   readonly waits: Map<Redis, Promise<void>>
 }
@@ -73,6 +74,8 @@ export class RedisConnection {
   readonly #waiting = new Set<() => void>()
   #outstanding = 0
   #tick: Tick | undefined
+  /** Commands of the last tick that was corked. */
+  #togetherBefore = 0
 
   /** @param wait what each write waits for; undefined: nothing */
   constructor(redis: RedisLike, wait: WaitSettings | undefined) {
@@ -158,8 +161,9 @@ export class RedisConnection {
   }
 
   #send(target: RedisLike, command: TrackedCommand): Promise<unknown> {
-    // Alone, a command goes at once; with others under way, those of one tick go together, in one write.
-    if (this.#outstanding > 1 || this.#wait !== undefined) this.#cork()
+    // Alone, a command goes at once; with others under way, or where several were said in one tick before, those of one tick go
+    // together, in one write.
+    if (this.#outstanding > 1 || this.#togetherBefore > 1 || this.#wait !== undefined) this.#cork()
     target.sendCommand(command)
     // A server that answers with an error has not run it. ioredis may now send it elsewhere (MOVED) and lose it there.
     const { reject } = command
@@ -216,8 +220,11 @@ export class RedisConnection {
   }
 
   #cork(): void {
-    if (this.#tick !== undefined) return
-    const tick: Tick = { streams: [], waits: new Map() }
+    if (this.#tick !== undefined) {
+      this.#tick.commands++
+      return
+    }
+    const tick: Tick = { commands: 1, streams: [], waits: new Map() }
     this.#tick = tick
     for (const redis of this.#redis instanceof Cluster ? this.#redis.nodes('master') : [this.#redis]) {
       // No stream yet on a connection that was never made.
@@ -228,6 +235,7 @@ export class RedisConnection {
     }
     process.nextTick(() => {
       this.#tick = undefined
+      this.#togetherBefore = tick.commands
       // A further turn when there are WAITs to go along.
       if (tick.waits.size > 0) process.nextTick(uncork, tick)
       else uncork(tick)
