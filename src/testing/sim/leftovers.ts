@@ -85,7 +85,12 @@ async function leftInStorage({ witness }: SimCluster): Promise<Violation[]> {
     if (!bucket.startsWith('value/')) continue
     for await (const { id } of witness.list(bucket)) {
       const placed = placedBlob(id)
-      if (referred.has(id) || (placed !== undefined && mayStay(placed, standings.get(placed.txn)))) continue
+      if (
+        referred.has(id) ||
+        witness.lateValues.has(id) ||
+        (placed !== undefined && mayStay(placed, standings.get(placed.txn)))
+      )
+        continue
       left.push(`${bucket} ${id}`)
     }
   }

@@ -1,5 +1,5 @@
 import type { Commit, Standing } from '../../core/decision.js'
-import { CLUSTER_DEPARTED } from '../../core/layout.js'
+import { CLUSTER_CHECKPOINT, CLUSTER_DEPARTED, placedBlob, txnMinute } from '../../core/layout.js'
 import type {
   CompareAndSwapResult,
   ListedEntry,
@@ -7,7 +7,7 @@ import type {
   StorageEntry,
   StorageKey,
 } from '../../ports/storage.js'
-import { decodeDeparted, decodeStanding } from '../../wire/records.js'
+import { decodeDeparted, decodeMinute, decodeStanding } from '../../wire/records.js'
 import { decodeValue } from '../../wire/value.js'
 import type { Committed, Tag, Violation } from '../checkers/history.js'
 import { CollectionWitness } from './collection-witness.js'
@@ -31,6 +31,8 @@ export class Witness implements Storage {
   readonly #broken: Violation[] = []
   /** Every bucket that was ever written to. */
   readonly buckets = new Set<string>()
+  /** Values that came when the minute of their ids had been passed: they stay until it is retired. */
+  readonly lateValues = new Set<string>()
   readonly #storage: Storage
   readonly #log: EventLog
   readonly #committed: Map<string, Committed>
@@ -39,6 +41,7 @@ export class Witness implements Storage {
   readonly #asked: WitnessAsks
   /** Of values that lie apart from their decisions. */
   readonly #blobs = new Map<string, Tag>()
+  #checkpoint = 0
 
   readonly #collection: CollectionWitness
 
@@ -73,7 +76,7 @@ export class Witness implements Storage {
     for (const { bucket, id, value } of entries) {
       this.#log.add(`put ${bucket} ${id} ${value.length}`)
       this.buckets.add(bucket)
-      if (bucket.startsWith('value/')) this.#blobs.set(id, tagOf(value))
+      if (bucket.startsWith('value/')) this.#value(id, value)
     }
     const decisions = entries.filter(({ bucket }) => isDecision(bucket))
     const before = await this.#storage.get(decisions)
@@ -94,6 +97,7 @@ export class Witness implements Storage {
     this.#log.add(`swap ${key.bucket} ${key.id} ${result.swapped ? (next?.length ?? 'gone') : 'refused'}`)
     if (result.swapped && isDecision(key.bucket)) this.#check(key.id, standingOf(expected), standingOf(next))
     if (result.swapped && key.bucket.startsWith('base/')) this.#collection.base(key.id, expected, next)
+    if (result.swapped && isCheckpoint(key) && next !== undefined) this.#checkpoint = decodeMinute(next)
     if (result.swapped && isDepartures(key) && next !== undefined) this.#depart(next)
     return result
   }
@@ -141,6 +145,12 @@ export class Witness implements Storage {
         if (before?.status === 'committed' || before?.status === 'compacted')
           this.#break(`${txn} was aborted where ${describe(before)} stood`)
     }
+  }
+
+  #value(id: string, value: Uint8Array): void {
+    this.#blobs.set(id, tagOf(value))
+    const placed = placedBlob(id)
+    if (placed !== undefined && txnMinute(placed.txn) < this.#checkpoint) this.lateValues.add(id)
   }
 
   /** Only what is decided may be written over without a look, by its marker: whoever does so again writes the same. */
@@ -217,6 +227,10 @@ export function tagIn(value: unknown): Tag {
 
 function isDecision(bucket: string): boolean {
   return bucket.startsWith('decision/')
+}
+
+function isCheckpoint({ bucket, id }: StorageKey): boolean {
+  return bucket === CLUSTER_CHECKPOINT.bucket && id === CLUSTER_CHECKPOINT.id
 }
 
 function isDepartures({ bucket, id }: StorageKey): boolean {
