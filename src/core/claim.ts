@@ -1,6 +1,6 @@
 import { mark } from '../marks.js'
 import type { Cut } from './cut.js'
-import { judge, type Standing, type Try } from './decision.js'
+import { type Decision, judge, type Standing, type Try } from './decision.js'
 import type { TxnId } from './ids.js'
 import { type Applied, isVisible } from './version.js'
 
@@ -21,6 +21,9 @@ import { type Applied, isVisible } from './version.js'
  *   What every live cut includes may be forgotten.
  * - A committed claimant whose cut does not have the last writer did not claim with the attempt that committed, since claiming
  *   asks for just that. Then that attempt either claimed here earlier, which the last writer knows of, or never. The last writer stays.
+ *   Places that are known here may not tell that a cut has it: who adopted both knows the last writer by a place of its own, which
+ *   the claimant's cut does not name. Then it is told by the clocks, if the claimant's decision claimed and wrote the key: of two that did,
+ *   one is in the other's cut, and what is in a cut has a lower clock.
  * - **Crashes and lost answers.** A swap that arrives late finds what it expects, and then what its writer concluded from
  *   that is still so: it follows from the names and from what is for ever (commits, fences), or nothing is written. A claim whose owner is dead is fenced by
  *   whoever meets it. A claim is taken back only after a fence of its attempt, since a context that is committed twice is one
@@ -48,8 +51,8 @@ export type Fate =
 export interface Known {
   readonly claimant: Fate | undefined
   readonly last: Fate | undefined
-  /** The cut of the claimant's decision sees the last writer. Told where the history has both. */
-  readonly ordered: boolean
+  /** The cut of the claimant's decision sees the last writer. Undefined: places that are known here do not tell. */
+  readonly ordered: boolean | undefined
 }
 
 export type Step =
@@ -78,8 +81,33 @@ export function knownFrom(
     applied && (isVisible(applied, cut) ? 'seen' : 'unseen')
   const writer = claimant && find(claimant.txn)
   const before = last === undefined ? undefined : find(last)
-  const ordered = writer !== undefined && before !== undefined && isVisible(before, writer.cut)
+  const ordered = writer !== undefined && before !== undefined && isOrdered(before, writer)
   return { claimant: fateOf(writer), last: fateOf(before), ordered }
+}
+
+function isOrdered(last: Applied, claimant: Applied): boolean | undefined {
+  if (isVisible(last, claimant.cut)) return true
+  return last.hlc < claimant.hlc ? undefined : false
+}
+
+/** What is known of a key's guard once it has been looked at what stands under the ids, as far as the history did not tell. */
+export function knownWith(
+  known: Known,
+  key: string,
+  { claimant, last }: Guard,
+  standings: { readonly claimant: Standing | undefined; readonly last: Standing | undefined },
+): Known {
+  const { claimant: standing } = standings
+  return {
+    claimant: known.claimant ?? (claimant && fateOfClaimant(standing, claimant.attempt)),
+    last: known.last ?? (last && fateOfLast(standings.last)),
+    // What is a marker already, every live cut sees: it may be forgotten.
+    ordered: known.ordered ?? (standing?.status === 'committed' && hasClaimed(standing, key)),
+  }
+}
+
+function hasClaimed({ claimed, writes }: Decision, key: string): boolean {
+  return claimed && writes.some((write) => write.key === key)
 }
 
 /**
@@ -143,8 +171,10 @@ export function nextStep(guard: Guard | undefined, by: Try, known: Known): Step 
     return { kind: 'swap', next: { last, claimant: by } }
   }
   if (known.claimant === 'undecided') return { kind: 'contended', whom: rival }
+  if (known.claimant === 'seen' && known.last === 'seen' && known.ordered === undefined)
+    return { kind: 'look' }
   const isWriter =
-    known.claimant === 'seen' && (last === undefined || known.last === 'everywhere' || known.ordered)
+    known.claimant === 'seen' && (last === undefined || known.last === 'everywhere' || known.ordered === true)
   if (isWriter) mark('claim.becomes-last-writer')
   else mark(known.claimant === 'failed' ? 'claim.failed-claimant' : 'claim.last-writer-stays')
   return { kind: 'swap', next: { last: isWriter ? rival.txn : last, claimant: by } }

@@ -1,12 +1,4 @@
-import {
-  fateOfClaimant,
-  fateOfLast,
-  type Guard,
-  givesWay,
-  knownFrom,
-  nextStep,
-  released,
-} from '../../src/core/claim.js'
+import { type Guard, givesWay, knownFrom, knownWith, nextStep, released } from '../../src/core/claim.js'
 import type { Try } from '../../src/core/decision.js'
 import { type AttemptPlan, fair, fence, name } from './run-steps.js'
 import { type Contest, KEYS, type State, type Step } from './state.js'
@@ -40,12 +32,11 @@ function* contestSteps(world: World, state: State, r: number, plan: AttemptPlan,
   if (step.kind === 'look') {
     // As if it were read in the moment of the swap: what leads to one, a commit or a fence, is never undone.
     const { claimant, last } = guard!
-    step = nextStep(guard, by, {
-      claimant:
-        known!.claimant ?? (claimant && fateOfClaimant(recordOf(state, claimant.txn), claimant.attempt)),
-      last: known!.last ?? (last && fateOfLast(recordOf(state, last))),
-      ordered: known!.ordered,
-    })
+    const standings = {
+      claimant: claimant && recordOf(state, claimant.txn),
+      last: last && recordOf(state, last),
+    }
+    step = nextStep(guard, by, knownWith(known!, key, guard!, standings))
   }
   switch (step.kind) {
     case 'look':
@@ -133,4 +124,4 @@ function withContest(world: World, state: State, r: number, k: number, contest: 
   return world.withRun(state, r, { contests })
 }
 
-const NOTHING_KNOWN = { claimant: undefined, last: undefined, ordered: false }
+const NOTHING_KNOWN = { claimant: undefined, last: undefined, ordered: undefined }

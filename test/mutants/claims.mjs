@@ -53,7 +53,7 @@ export const CLAIMS = [
     name: 'claimant-always-last-writer',
     what: 'a committed claimant is taken for the last writer, also where it never saw the one before',
     file: 'core/claim.ts',
-    find: "known.claimant === 'seen' && (last === undefined || known.last === 'everywhere' || known.ordered)",
+    find: "known.claimant === 'seen' && (last === undefined || known.last === 'everywhere' || known.ordered === true)",
     put: "known.claimant === 'seen'",
   },
   {

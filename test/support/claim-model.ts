@@ -1,17 +1,16 @@
 import {
   type Fate,
-  fateOfClaimant,
-  fateOfLast,
   type Guard,
   givesWay,
   isIdle,
   type Known,
+  knownWith,
   nextStep,
   released,
 } from '../../src/core/claim.js'
 import { EMPTY_CUT } from '../../src/core/cut.js'
 import { fenceOver, judge, type Standing, type Try } from '../../src/core/decision.js'
-import { HLC_ZERO } from '../../src/core/hlc.js'
+import type { Hlc } from '../../src/core/hlc.js'
 import type { Attempt, TxnId } from '../../src/core/ids.js'
 import { Dice } from './dice.js'
 
@@ -244,7 +243,7 @@ export class ClaimModel {
     const step = this.#rules.nextStep(guard, runner.by, known)
     switch (step.kind) {
       case 'look':
-        runner.read.set(key, { guard, known: this.#look(runner, guard!, known) })
+        runner.read.set(key, { guard, known: this.#look(runner, key, guard!, known) })
         break
       case 'held':
         runner.placed.set(key, guard!)
@@ -301,9 +300,9 @@ export class ClaimModel {
       this.#standings.set(by.txn, {
         status: 'committed',
         attempt: by.attempt,
-        hlc: HLC_ZERO,
+        hlc: (this.committed.size + 1) as Hlc,
         cut: EMPTY_CUT,
-        writes: [],
+        writes: keys.map((key) => ({ key: String(key), value: { kind: 'tombstone' } })),
         claimed: claims,
         result: undefined,
       })
@@ -323,19 +322,21 @@ export class ClaimModel {
       return runner.cut.has(txn) ? 'seen' : 'unseen'
     }
     const known = { claimant: fate(claimant?.txn), last: fate(last) }
-    const ordered =
-      known.claimant === 'seen' && known.last === 'seen' && this.committed.get(claimant!.txn)!.cut.has(last!)
-    return { ...known, ordered }
+    if (known.claimant !== 'seen' || known.last !== 'seen') return { ...known, ordered: false }
+    const isInCut = this.committed.get(claimant!.txn)!.cut.has(last!)
+    // Who adopted both knows the last writer by a place that the claimant's cut does not name.
+    if (isInCut && this.#dice.fraction() < 0.7) return { ...known, ordered: true }
+    const order = [...this.committed.keys()]
+    return { ...known, ordered: order.indexOf(last!) < order.indexOf(claimant!.txn) ? undefined : false }
   }
 
-  #look(runner: Runner, { last, claimant }: Guard, known: Known): Known {
-    return {
-      ...known,
-      claimant:
-        known.claimant ??
-        (claimant && fateOfClaimant(this.#find(runner, claimant.txn, false), claimant.attempt)),
-      last: known.last ?? (last && fateOfLast(this.#find(runner, last, true))),
-    }
+  #look(runner: Runner, key: number, guard: Guard, known: Known): Known {
+    const { last, claimant } = guard
+    const asksClaimant = known.claimant === undefined || known.last === 'seen'
+    return knownWith(known, String(key), guard, {
+      claimant: claimant && asksClaimant ? this.#find(runner, claimant.txn, false) : undefined,
+      last: known.last === undefined && last !== undefined ? this.#find(runner, last, true) : undefined,
+    })
   }
 
   #find(runner: Runner, txn: TxnId, isLast: boolean): Standing | undefined {

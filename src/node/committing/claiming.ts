@@ -1,10 +1,10 @@
 import {
   fateOfClaimant,
-  fateOfLast,
   type Guard,
   givesWay,
   type Known,
   knownFrom,
+  knownWith,
   nextStep,
   released,
   type Step,
@@ -133,7 +133,7 @@ export class Claiming implements Claimed {
   /** One step. True: there is nothing more to do for this key. */
   async #advance(contest: Contest): Promise<boolean> {
     const { key, record } = contest
-    const step = await this.#nextStep(record && decodeGuard(record))
+    const step = await this.#nextStep(key, record && decodeGuard(record))
     switch (step.kind) {
       case 'held':
         this.#placed.set(key, record!)
@@ -154,21 +154,20 @@ export class Claiming implements Claimed {
     }
   }
 
-  async #nextStep(guard: Guard | undefined): Promise<Exclude<Step, { kind: 'look' }>> {
+  async #nextStep(key: string, guard: Guard | undefined): Promise<Exclude<Step, { kind: 'look' }>> {
     const { decisions, history } = this.#parts
     const { by, cut } = this.#request
     if (guard === undefined) return looked(nextStep(undefined, by, NOTHING_KNOWN))
     const known = knownFrom((txn) => history.find(txn), cut, guard)
     const step = nextStep(guard, by, known)
     if (step.kind !== 'look') return step
-    const { last, claimant } = guard
     // Read after the guard, both: what was read before it might be of a time when a last writer was none yet.
-    const [claimantFate, lastFate] = await Promise.all([
-      known.claimant ??
-        (claimant && decisions.find(claimant.txn).then((at) => fateOfClaimant(at, claimant.attempt))),
-      known.last ?? (last && decisions.find(last).then(fateOfLast)),
-    ])
-    return looked(nextStep(guard, by, { ...known, claimant: claimantFate, last: lastFate }))
+    const asked = [
+      known.claimant === undefined || known.last === 'seen' ? guard.claimant?.txn : undefined,
+      known.last === undefined ? guard.last : undefined,
+    ]
+    const [claimant, last] = await Promise.all(asked.map((txn) => txn && decisions.find(txn)))
+    return looked(nextStep(guard, by, knownWith(known, key, guard, { claimant, last })))
   }
 
   async #swap(contest: Contest, next: Guard): Promise<boolean> {
@@ -265,7 +264,7 @@ interface Contest {
   doubts: number
 }
 
-const NOTHING_KNOWN: Known = { claimant: undefined, last: undefined, ordered: false }
+const NOTHING_KNOWN: Known = { claimant: undefined, last: undefined, ordered: undefined }
 
 function looked(step: Step): Exclude<Step, { kind: 'look' }> {
   if (step.kind === 'look')

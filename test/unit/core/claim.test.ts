@@ -44,7 +44,11 @@ function guard(last: TxnId | undefined, claimant?: Try): Guard {
   return { last, claimant }
 }
 
-function known(claimant: Fate | undefined, last: Fate | undefined, ordered = false): Known {
+function known(
+  claimant: Fate | undefined,
+  last: Fate | undefined,
+  ordered: boolean | undefined = false,
+): Known {
   return { claimant, last, ordered }
 }
 
@@ -196,7 +200,12 @@ test('a history tells of what it has, by the cut that asks and by the cut of the
     knownFrom((txn) => applied.find((each) => each.txn === txn), new Map([[origin, upTo]]), what)
   const both = guard(t1, rival)
   expect(tell(2, both, at(t1, 1, 0), at(t3, 2, 1))).toEqual(known('seen', 'seen', true))
-  expect(tell(2, both, at(t1, 1, 0), at(t3, 2, 0))).toEqual(known('seen', 'seen', false))
+  expect(tell(2, both, at(t1, 1, 0), at(t3, 2, 0))).toEqual({
+    claimant: 'seen',
+    last: 'seen',
+    ordered: undefined,
+  })
+  expect(tell(3, both, at(t1, 3, 0), at(t3, 2, 0))).toEqual(known('seen', 'seen'))
   expect(tell(1, both, at(t1, 1, 0), at(t3, 2, 1))).toEqual(known('unseen', 'seen', true))
   expect(tell(1, both, at(t1, 1, 0))).toEqual(known(undefined, 'seen'))
   expect(tell(2, both, at(t3, 2, 1))).toEqual(known('seen', undefined))
@@ -266,6 +275,9 @@ describe('random schedules', () => {
     'take any committed claimant for the last writer': {
       nextStep: (guard, by, known) => nextStep(guard, by, { ...known, ordered: true }),
     },
+    'go by places that are known here alone': {
+      nextStep: (guard, by, known) => nextStep(guard, by, { ...known, ordered: known.ordered ?? false }),
+    },
     'take no committed claimant for the last writer': {
       nextStep: (guard, by, known) => {
         const step = nextStep(guard, by, known)
@@ -293,7 +305,10 @@ describe('random schedules', () => {
     },
   }
 
+  /** One schedule in 40,000 finds it out. */
+  const RARE: Readonly<Record<string, number>> = { 'go by a record that was read before the guard': 43_000 }
+
   test.each(Object.keys(BROKEN))('find out rules that %s', (name) => {
-    expect(lostUpdate(1, 20_000, { ...CLAIM_RULES, ...BROKEN[name] })).toBeDefined()
+    expect(lostUpdate(RARE[name] ?? 1, 20_000, { ...CLAIM_RULES, ...BROKEN[name] })).toBeDefined()
   })
 })

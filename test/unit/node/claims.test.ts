@@ -127,6 +127,28 @@ describe('a commit that the cut does not see', () => {
     expect(await cluster.reckon('a')).toEqual({ value: 2, commits: 2 })
   })
 
+  test('known by places of who adopted it, which the cut of the next one does not name, is not forgotten', async () => {
+    const cluster = new ClaimCluster(7)
+    const [one, two] = cluster.nodes as readonly [ClaimNode, ClaimNode]
+    // Parted from each other: what one publishes the other never hears.
+    const commit = async (opened: ReturnType<ClaimNode['begin']>): Promise<void> => {
+      await cluster.clock.until(one.commit(opened, ['a']))
+      cluster.log.set(one.origin, [])
+    }
+    const last = one.begin(cluster.newId())
+    await commit(last)
+    const slow = one.begin(cluster.newId())
+    const next = one.begin(cluster.newId())
+    await commit(next)
+    for (const { by } of [last, next]) await cluster.clock.until(two.adopt(by.txn))
+    const { by, cut, deadlineMs } = two.begin(cluster.newId())
+    const claimed = await cluster.clock.until(two.claims.claim(by, cut, ['a'], deadlineMs))
+    expect(await cluster.guard('a')).toEqual({ last: next.by.txn, claimant: by })
+    await cluster.clock.until(claimed.release())
+    expect(await cluster.clock.until(thrown(one.commit(slow, ['a'])))).toMatchObject({ code: 'Conflict' })
+    expect(await cluster.reckon('a')).toEqual({ value: 2, commits: 2 })
+  })
+
   test('that became a marker, or is not even that any more, is in every cut', async () => {
     for (const rest of ['marker', 'nothing'] as const) {
       const cluster = new ClaimCluster(6)
