@@ -167,6 +167,7 @@ export class CacheNode {
       onReturn: () => this.#return(),
       onSuperseded: (by) => this.#stopAlone(`another node has taken the id of this one, which stops: ${by}`),
     })
+    minutes.follow(() => this.#membership.aheadMs)
     const isLive = (origin: Origin): boolean => this.#membership.isLive(origin)
     const isFresh = (): boolean => this.#membership.isFresh()
     const subscriber = new Subscriber(state, {

@@ -80,6 +80,7 @@ export class Membership {
   /** The last renewal failed. */
   #isTroubled = false
   readonly #laterLooks: LaterLooks
+  #aheadMs = 0
 
   constructor(world: World, config: MembershipConfig, origin: Origin, events: MembershipEvents) {
     this.#world = world
@@ -146,6 +147,11 @@ export class Membership {
     return this.#view.members()
   }
 
+  /** By how much the clock of the fastest member was ahead of this node's when it last looked. */
+  get aheadMs(): number {
+    return this.#aheadMs
+  }
+
   /** Their ids, for people to read. */
   get names(): string {
     const ids = this.members().map(({ nodeId }) => nodeId)
@@ -203,6 +209,8 @@ export class Membership {
       if (value !== undefined) records.push([id, value])
     const ended = this.#view.update(records)
     const members = this.#view.members()
+    const nowMs = this.#world.clock.now()
+    this.#aheadMs = Math.max(0, ...members.map(({ lease }) => lease.nowMs - nowMs))
     const live = new Set(members.map(({ lease }) => lease.origin))
     const gone = [...ended, ...this.#view.all()]
       .map(({ lease }) => lease.origin)

@@ -30,7 +30,8 @@ const DEFAULT_WINDOW_MS = 24 * 60 * MINUTE_MS
  * So before a decision is written, its minute must be under the ceiling; and if it is below the checkpoint, or closed, or
  * soon to be, the decision is announced in a `late` bucket of a minute that is looked through. An announcement is good until its own
  * minute closes. It is looked at again when the decision has been written: what took longer than anyone foresaw, since the
- * process stood still, is announced then, before anyone is told of it.
+ * process stood still, is announced then, before anyone is told of it. And what is closed is told by the fastest clock of the
+ * cluster that is known of: others go by theirs where they have lost sight of this node, and it may not know yet that they did.
  */
 export class Minutes {
   readonly #storage: Storage
@@ -38,6 +39,7 @@ export class Minutes {
   #checkpoint: number
   #ceiling: number
   #raising: Promise<void> | undefined
+  #aheadMs: () => number = () => 0
 
   /** @param windowMs how old an id may be that is committed: what is written for it lies in that old a minute */
   static async open(
@@ -72,6 +74,11 @@ export class Minutes {
     return this.#ceiling
   }
 
+  /** @param aheadMs by how much the clock of the fastest member is ahead of this node's */
+  follow(aheadMs: () => number): void {
+    this.#aheadMs = aheadMs
+  }
+
   /** Other nodes move both. */
   async refresh(): Promise<void> {
     const [checkpoint, ceiling] = await this.#storage.get([CLUSTER_CHECKPOINT, CLUSTER_CEILING])
@@ -84,8 +91,9 @@ export class Minutes {
    * @param at the minute of its id, or the one that it was announced in last
    */
   announcement(at: number, nowMs: number): number | undefined {
-    if (at >= this.#checkpoint && nowMs < minuteClosesAtMs(at) - LATE_MARGIN_MS) return undefined
-    return Math.max(minuteAt(nowMs), this.#checkpoint)
+    const latestMs = nowMs + Math.min(this.#aheadMs(), this.#skewMs)
+    if (at >= this.#checkpoint && latestMs < minuteClosesAtMs(at) - LATE_MARGIN_MS) return undefined
+    return Math.max(minuteAt(latestMs), this.#checkpoint)
   }
 
   /** Announces a decision that is about to be written, or stands. Rejects as storage does. */

@@ -79,6 +79,8 @@ export class CatchUp {
   async return(low: Cut, forget: () => void): Promise<Cut> {
     const { state, bases, minutes } = this.#parts
     const joined = await joinWatermark(state.world.storage)
+    // Others may have passed minutes without this node.
+    await minutes.refresh()
     const floor = floorBelow(low, joined, state.history)
     if (floor !== undefined) {
       mark('member.back-unharmed')
@@ -89,7 +91,6 @@ export class CatchUp {
     state.life.epoch++
     bases.clear()
     await this.#parts.departures.learn()
-    await minutes.refresh()
     await this.#reach(joined, true)
     // What was read meanwhile may be older than what others collected meanwhile, of decisions that never came here.
     bases.clear()

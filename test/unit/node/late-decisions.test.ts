@@ -4,16 +4,31 @@ import { transactionId } from '../../../src/compose/transaction-id.js'
 import { EMPTY_CUT } from '../../../src/core/cut.js'
 import type { Decision } from '../../../src/core/decision.js'
 import { hlcAt } from '../../../src/core/hlc.js'
-import { ATTEMPT_ENTROPY_BYTES, makeAttempt, type TxnId } from '../../../src/core/ids.js'
-import { CLUSTER_CHECKPOINT, decisionKey, txnMinute } from '../../../src/core/layout.js'
+import { ATTEMPT_ENTROPY_BYTES, makeAttempt, type Origin, type TxnId } from '../../../src/core/ids.js'
+import {
+  CLUSTER_CHECKPOINT,
+  decisionKey,
+  lateBucket,
+  leaseKey,
+  minuteAt,
+  txnMinute,
+} from '../../../src/core/layout.js'
 import { DEFAULT_BOUNDS } from '../../../src/node/bounds.js'
 import { DEFAULT_CONFIG } from '../../../src/node/config.js'
-import { decodeMinute, encodeStanding } from '../../../src/wire/records.js'
+import {
+  decodeLease,
+  decodeMinute,
+  encodeLease,
+  encodeStanding,
+  type Lease,
+} from '../../../src/wire/records.js'
 import { encodeValue } from '../../../src/wire/value.js'
 import { type Cluster, withCluster } from '../../support/cluster-in-process.js'
 import { idOf } from '../../support/ids.js'
 import { thrown } from '../../support/thrown.js'
 
+/** Clocks may differ by more. */
+const AHEAD_MS = 8 * 60_000
 /** For the look itself, beyond the time when it is due. */
 const LOOK_MS = 2_000
 const LEASE_TTL_MS = 10_000
@@ -130,6 +145,33 @@ test('what was written so late that nobody looked for it any more is adopted whe
     await cluster.clock.advance(4 * LONG_MS)
     expect(await cluster.until(virga.get('a'))).toBe(1)
     expect(cluster.count('markersDeleted')).toBeGreaterThan(0)
+  })
+})
+
+test('a commit is announced where the clock of another member says that its minute soon closes', async () => {
+  await withCluster(async (cluster) => {
+    await cluster.boot()
+    const announced = async (): Promise<number> => {
+      let found = 0
+      const minute = minuteAt(cluster.clock.now())
+      for (let m = minute; m < minute + 30; m++)
+        for await (const _ of cluster.storage.list(lateBucket(m))) found++
+      return found
+    }
+    const virga = cluster.client()
+    await cluster.until(virga.transaction((tx) => tx.put('a', 1)))
+    expect(await cluster.until(announced())).toBe(0)
+    const [own] = await cluster.until(cluster.storage.get([leaseKey(cluster.node.origin.split('@')[0]!)]))
+    const other: Lease = {
+      ...decodeLease(own!),
+      origin: 'fast@0640e0c2e7b000f0e1d2c3b4' as Origin,
+      address: undefined,
+      nowMs: Math.floor(cluster.clock.now()) + AHEAD_MS,
+    }
+    await cluster.until(cluster.storage.put([{ ...leaseKey('fast'), value: encodeLease(other) }]))
+    await cluster.clock.advance(LOOK_MS)
+    await cluster.until(virga.transaction((tx) => tx.put('a', 2)))
+    expect(await cluster.until(announced())).toBe(1)
   })
 })
 
