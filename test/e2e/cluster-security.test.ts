@@ -15,7 +15,7 @@ import {
   within,
 } from '../support/cluster-processes.js'
 import { converged, readAll } from '../support/convergence.js'
-import type { RedisServer } from '../support/redis.js'
+import { freePort, type RedisServer } from '../support/redis.js'
 import { tempFolder } from '../support/temp.js'
 
 /** Neither a context nor a decision carries it: other nodes fetch it. */
@@ -46,6 +46,21 @@ test('keys that nodes make at their start are told in leases: they find each oth
   await allConnected(nodes)
   await shareAll(nodes, 'with new keys')
   expect(await a.count('internalErrors')).toBe(0)
+})
+
+test('a node that is back at its address with new keys, before others see that it was gone, is heard again', async () => {
+  const ports = [await freePort(), await freePort()]
+  const { nodes } = await startCluster({
+    nodes: 2,
+    node: CURVE,
+    nodeAt: (i) => ({ listen: `127.0.0.1:${ports[i]}` }),
+  })
+  const [, b] = nodes as [ClusterNode, ClusterNode]
+  await shareAll(nodes, 'first')
+  await b.kill()
+  await b.restart()
+  await allConnected(nodes)
+  await shareAll(nodes, 'with new keys')
 })
 
 test('keys of virga keygen, pinned on both sides: nodes speak to each other, before and after a restart', async () => {

@@ -291,7 +291,7 @@ async function until(what: string, isReady: () => Promise<boolean>): Promise<voi
   throw new Error(`${what} was not ready after ${READY_TIMEOUT_MS} ms`, { cause: last })
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -40,6 +40,8 @@ interface Pending {
 /** One other node, as far as this one can reach it. */
 export class Peer {
   readonly address: string
+  /** That it is taken to have; null: it speaks in plain text. */
+  readonly publicKey: string | null
   readonly #world: World
   readonly #timeoutMs: number
   readonly #requestsMax: number
@@ -48,13 +50,21 @@ export class Peer {
   #isUp = false
   line: Line | undefined
   subscription: Line | undefined
+  /** Where it publishes. */
+  publications: string | undefined
   /** Undefined: it was not told yet. */
   origin: Origin | undefined
   nodeId: string | undefined
   heardAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(address: string, world: World, { peerTimeoutMs, bounds }: PeersConfig) {
+  constructor(
+    address: string,
+    publicKey: string | null,
+    world: World,
+    { peerTimeoutMs, bounds }: PeersConfig,
+  ) {
     this.address = address
+    this.publicKey = publicKey
     this.#world = world
     this.#timeoutMs = peerTimeoutMs
     this.#requestsMax = bounds.peerRequestsMax
@@ -143,7 +153,8 @@ export class Peers {
   readonly #counters: Counters
   readonly #handlers: PeersHandlers
   readonly #byAddress = new Map<string, Peer>()
-  readonly #static: ReadonlySet<string>
+  /** Keys of those that were listed, by address. */
+  readonly #static: ReadonlyMap<string, string | null>
   #greetings: Timer | undefined
   #closed = false
 
@@ -159,7 +170,7 @@ export class Peers {
     this.#origin = origin
     this.#counters = counters
     this.#handlers = handlers
-    this.#static = new Set(config.peers.map(({ address }) => address))
+    this.#static = new Map(config.peers.map(({ address, publicKey }) => [address, publicKey]))
   }
 
   /** Connects to the static peers. */
@@ -172,7 +183,7 @@ export class Peers {
   follow(members: readonly Member[]): void {
     if (this.#closed) return
     const keys = new Set<string>()
-    const named = new Set<string>(this.#static)
+    const named = new Set<string>(this.#static.keys())
     for (const { nodeId, lease } of members) {
       const { address } = lease
       if (address?.publicKey) keys.add(address.publicKey)
@@ -213,17 +224,30 @@ export class Peers {
   }
 
   #follow(nodeId: string, origin: Origin, address: NodeAddress): void {
-    const peer = this.#byAddress.get(address.requests) ?? this.#dial(address.requests, address.publicKey)
+    // What was listed is not gone by what storage says.
+    const publicKey = this.#static.get(address.requests) ?? address.publicKey
+    const peer = this.#reachable(address, publicKey) ?? this.#dial(address.requests, publicKey)
     peer.nodeId = nodeId
     // Another incarnation at the same address: what it published so far was missed.
     const isNew = peer.origin !== origin
     peer.origin = origin
-    this.#subscribe(peer, address.publications, address.publicKey)
+    this.#subscribe(peer, address.publications, publicKey)
     if (isNew && peer.isUp) this.#handlers.onUp(peer)
   }
 
+  /** The connection to a peer, unless it was made with a key, or to a second address, that the peer has no more. */
+  #reachable({ requests, publications }: NodeAddress, publicKey: string | null): Peer | undefined {
+    const peer = this.#byAddress.get(requests)
+    if (peer === undefined) return undefined
+    const isSame = peer.publications === undefined || peer.publications === publications
+    if (isSame && peer.publicKey === publicKey) return peer
+    peer.close()
+    this.#byAddress.delete(requests)
+    return undefined
+  }
+
   #dial(address: string, publicKey: string | null): Peer {
-    const peer = new Peer(address, this.#world, this.#config)
+    const peer = new Peer(address, publicKey, this.#world, this.#config)
     this.#byAddress.set(address, peer)
     peer.line = this.#world.network.dial(address, publicKey, {
       onFrame: (frame) => this.#takeAnswers(peer, frame),
@@ -239,6 +263,7 @@ export class Peers {
 
   #subscribe(peer: Peer, address: string, publicKey: string | null): void {
     if (peer.subscription !== undefined) return
+    peer.publications = address
     peer.subscription = this.#world.network.subscribe(address, publicKey, {
       onFrame: (frame) => this.#takePublications(peer, frame),
       // What was published before is asked for.
