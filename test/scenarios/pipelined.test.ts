@@ -23,3 +23,25 @@ test('scenario 17: two commits sent along with a begin that has to look somethin
   await using tx = await virga.begin()
   expect(await tx.getMany(['a', 'b', 'c'])).toEqual([1, undefined, undefined])
 })
+
+test('what follows a spill that fails fails as well, also where all were sent along with a begin that has to look something up', async () => {
+  const node = await testNode()
+  const client = await greeted(node.socket)
+  const begun = client.askTogether(
+    ['begin', 1, newId(), true, null, null, null, true, null],
+    [
+      'spill',
+      1,
+      [
+        ['a', toValue(1)],
+        ['', toValue(2)],
+      ],
+    ],
+    ['commit', 1, [['b', toValue(3)]], null],
+  )
+  expect(await refusalOf(begun[1]!)).toBe('InvalidArgument')
+  expect(await refusalOf(begun[2]!)).toBe('InvalidArgument')
+  const virga = await node.connect()
+  await using tx = await virga.begin()
+  expect(await tx.getMany(['a', 'b'])).toEqual([undefined, undefined])
+})

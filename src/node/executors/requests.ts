@@ -113,8 +113,11 @@ export class Requests {
   ): Answer {
     const transaction = this.#transactions.of(session, request.handle)
     if (!(transaction instanceof Promise)) return run(transaction)
-    // Looked at in the turn of each: of several that wait for one begin, the first may have ended it.
-    return transaction.then((begun) => run(this.#transactions.usable(begun)))
+    // Looked at in the turn of each: of several that wait for one begin, one before may have ended it, or failed.
+    return transaction.then((begun) => {
+      this.#transactions.checkFailed(session, request.handle)
+      return run(this.#transactions.usable(begun))
+    })
   }
 
   #read(session: Session, request: RequestOf<'read'>): Answer {

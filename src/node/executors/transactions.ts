@@ -164,6 +164,12 @@ export class Transactions {
     session.handles.set(handle, asVirgaError(error))
   }
 
+  /** Throws what went wrong with an earlier request on the handle. */
+  checkFailed(session: Session, handle: number): void {
+    const found = session.handles.get(handle)
+    if (VirgaError.is(found)) throw found
+  }
+
   /** Forgets a handle, whatever became of it. */
   end(session: Session, handle: number): void {
     const found = session.handles.get(handle)
