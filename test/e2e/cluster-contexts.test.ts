@@ -7,6 +7,7 @@ import { expectCode } from '../support/failures.js'
 
 /** Neither a context nor a decision carries it. */
 const LARGE = 'x'.repeat(100_000)
+const MIB = 1024 * 1024
 const CHAIN = 30
 
 function ofNodes(nodes: readonly ClusterNode[], i: number): Virga {
@@ -90,6 +91,26 @@ test('large write sets stay where they are: fetched once on first read, or prepa
   expect(await b.count('preparesAnswered')).toBe(1)
   expect(await converged(nodes, ['root', 'left', 'right'])).toEqual([LARGE, LARGE, 'small'])
   await within(5_000, async () => expect(await sum(nodes, 'heldBytes'), 'held').toBe(0))
+})
+
+test('write sets that do not go into one answer are fetched in several', async () => {
+  const { nodes } = await startCluster({ nodes: 2 })
+  const [one, other] = nodes.map(({ virga }) => virga) as [Virga, Virga]
+  const first = await one.step(undefined, (tx) => tx.put('before', 1))
+  const parts = await Promise.all(
+    [0, 1, 2].map((i) => one.step(first.context, (tx) => tx.put(`large${i}`, 'x'.repeat(3 * MIB)))),
+  )
+  const joined = await other.resume(parts.map(({ context }) => context))
+  const before = await nodes[0]!.count('peerRequests')
+  const read = await joined.getMany<string>(['large0', 'large1', 'large2', 'before'])
+  expect(read.map((value) => (typeof value === 'string' ? value.length : value))).toEqual([
+    3 * MIB,
+    3 * MIB,
+    3 * MIB,
+    1,
+  ])
+  expect((await nodes[0]!.count('peerRequests')) - before).toBeGreaterThanOrEqual(3)
+  await joined.commit()
 })
 
 test('scenario 11: written at the first node, read at the third, with one between that wrote nothing', async () => {

@@ -2,7 +2,7 @@ import type { WriteSet } from '../../core/context.js'
 import type { Attempt, Origin, TxnId } from '../../core/ids.js'
 import { blobKey } from '../../core/layout.js'
 import type { AllWrites } from '../../core/placement.js'
-import type { Writes } from '../../core/write-set.js'
+import { WriteSetBuilder, type Writes } from '../../core/write-set.js'
 import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
 import type { PeerReply, PeerRequestOf } from '../../wire/peer-messages.js'
@@ -96,13 +96,17 @@ export class WriteSets {
     return new Map<string, AllWrites>([...here, ...elsewhere])
   }
 
-  /** Answers who resumed elsewhere. */
+  /** Answers who resumed elsewhere: as many of the first ones as go into one frame. */
   answerFetch({ request, txn, ids }: PeerRequestOf<'writeSets'>): PeerReply {
-    const { clock } = this.#parts.state
-    const sets = ids.map((id) => {
+    const { clock, config } = this.#parts.state
+    const sets: (readonly (readonly [string, Uint8Array | null])[] | null)[] = []
+    let bytes = 0
+    for (const id of ids) {
       const writes = this.#parts.held.find(txn, id)
-      return writes === undefined ? null : [...writes]
-    })
+      bytes += writes === undefined ? 0 : WriteSetBuilder.sizeOf(writes)
+      if (sets.length > 0 && bytes > config.bounds.answerBytesMax) break
+      sets.push(writes === undefined ? null : [...writes])
+    }
     return { type: 'sets', request, hlc: clock.last, sets }
   }
 
@@ -153,11 +157,14 @@ export class WriteSets {
       [...byOrigin].map(async ([origin, ids]) => {
         const peer = await find(origin)
         if (peer === undefined) throw lost(txn)
-        const answer = await ask(peer, ids)
-        for (const [i, id] of ids.entries()) {
-          const writes = answer[i] ?? null
-          if (writes === null) throw lost(txn)
-          found.set(id, writes)
+        for (let at = 0; at < ids.length; ) {
+          const answer = await ask(peer, ids.slice(at))
+          if (answer.length === 0)
+            throw new VirgaError('Malformed', 'a peer answers nothing of what was asked for')
+          for (const writes of answer.slice(0, ids.length - at)) {
+            if (writes === null) throw lost(txn)
+            found.set(ids[at++]!, writes)
+          }
         }
       }),
     )

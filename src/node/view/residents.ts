@@ -235,7 +235,10 @@ export class Residents {
   }
 
   #free({ number }: Apart): void {
-    this.#batch.set(valueKey(number), null)
+    const key = valueKey(number)
+    // An entry that has become too large shares records with what stood before.
+    if (this.#batch.get(key) === null) return
+    this.#batch.set(key, null)
     this.#freed.push(number)
   }
 }

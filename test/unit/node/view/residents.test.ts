@@ -261,6 +261,24 @@ test('an entry that grows larger than all that fits leaves the view, and comes b
   expect(world.look('a', world.moment)).toEqual(value(1_020, 6))
 })
 
+test('values of an entry that grows too large are freed once: no two others share the record of one', () => {
+  const world = new World(32 * 1024)
+  for (const key of ['a', 'b', 'c']) {
+    world.noBase(key)
+    world.residents.want(key)
+  }
+  for (let i = 1; i <= 3; i++) world.put('a', value(3_000, i))
+  world.write()
+  // Too many to fit: some of them are there already.
+  for (let i = 4; i <= 12; i++) world.put('a', value(3_000, i))
+  world.put('b', value(3_000, 100))
+  world.put('c', value(3_000, 101))
+  world.write()
+  expect(entries(world)).not.toContain('a')
+  expect(world.look('b', world.moment)).toEqual(value(3_000, 100))
+  expect(world.look('c', world.moment)).toEqual(value(3_000, 101))
+})
+
 test('of more versions than an entry holds, older ones are asked of the node', () => {
   const world = new World()
   world.noBase('a')
