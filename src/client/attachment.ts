@@ -86,7 +86,7 @@ export class Attachment {
       return false
     }
     if (this.#session.epoch !== epoch || !this.#session.isUp) return false
-    if (reply.path === this.#path && this.#view !== undefined) return true
+    if (reply.path === this.#path && this.#view?.isUnfit === false) return true
     this.#drop()
     try {
       await this.#open(reply, epoch)

@@ -1,3 +1,5 @@
+import { VirgaError } from '../errors.js'
+
 /** How long a client waits, and how much it has under way. Times are in milliseconds. */
 export interface ClientOptions {
   /** For the node to greet, at `connect` and whenever the connection has broken. Default 5,000. */
@@ -38,4 +40,23 @@ export const DEFAULT_CLIENT_OPTIONS: Required<ClientOptions> = {
   contendedDelayMsMax: 100,
   spillBytes: 1024 * 1024,
   view: 'auto',
+}
+
+/** Delays may be none at all. */
+const MAY_BE_ZERO: ReadonlySet<string> = new Set(['retryDelayMs', 'retryDelayMsMax', 'contendedDelayMsMax'])
+
+/** With the defaults for what was not given, or was given as undefined. Throws `InvalidArgument`. */
+export function completeOptions(given: ClientOptions): Required<ClientOptions> {
+  const said = Object.entries(given).filter(([, value]) => value !== undefined)
+  const options: Required<ClientOptions> = { ...DEFAULT_CLIENT_OPTIONS, ...Object.fromEntries(said) }
+  const { view, ...numbers } = options
+  if (view !== 'auto' && view !== 'off')
+    throw new VirgaError('InvalidArgument', `view is 'auto' or 'off', got ${String(view)}`)
+  for (const name of Object.keys(DEFAULT_CLIENT_OPTIONS) as (keyof typeof numbers | 'view')[]) {
+    if (name === 'view') continue
+    const value: unknown = numbers[name]
+    if (typeof value === 'number' && (value > 0 || (value === 0 && MAY_BE_ZERO.has(name)))) continue
+    throw new VirgaError('InvalidArgument', `${name} is a number above 0, got ${String(value)}`)
+  }
+  return options
 }

@@ -1,7 +1,7 @@
 import { toHex } from '../core/bytes.js'
 import type { Origin } from '../core/ids.js'
 import { VirgaError } from '../errors.js'
-import { DEFAULT_LIMITS, type Limits } from '../limits.js'
+import { DEFAULT_LIMITS, type Limits, limitExceeded } from '../limits.js'
 import { mark } from '../marks.js'
 import type { Timer } from '../ports/clock.js'
 import type { Mac } from '../wire/context.js'
@@ -64,7 +64,9 @@ export class Session {
   #epoch = 0
   #isUp = false
   #greeting = false
-  #closed = false
+  /** A node of another version. */
+  #unfit: VirgaError | undefined
+  #closing: Promise<void> | undefined
   #welcome: ReplyOf<'welcome'> | undefined
   #contextMac: Mac | undefined
   #waitingForUp: ((error?: VirgaError) => void)[] = []
@@ -116,11 +118,12 @@ export class Session {
     return this.#welcome ?? DEFAULT_LIMITS
   }
 
-  /** Resolves when the node has greeted. Rejects with `NodeUnavailable`, `Closed` or `Interrupted`. */
+  /** Resolves when the node has greeted. Rejects with `NodeUnavailable`, `UnsupportedVersion`, `Closed` or `Interrupted`. */
   async up(signal?: AbortSignal): Promise<void> {
-    if (this.#closed) throw closed()
+    if (this.#isClosing) throw closed()
     if (signal?.aborted) throw interrupted(signal)
     if (this.#isUp) return
+    if (this.#unfit !== undefined) throw this.#unfit
     await this.#waitForUp(signal)
   }
 
@@ -140,7 +143,7 @@ export class Session {
    */
   post(message: Unnumbered<Request>): void {
     if (message.type === 'end' && this.#unheard.delete(message.handle)) return
-    if (this.#isUp && !this.#closed) this.#queue(message)
+    if (this.#isUp && !this.#isClosing) this.#queue(message)
   }
 
   /**
@@ -148,19 +151,24 @@ export class Session {
    * next milliseconds share a frame, with what is sent meanwhile. It outlives a connection, not the node.
    */
   postSoon(message: Unnumbered<Request>): void {
-    if (!this.#isUp || this.#closed) return
+    if (!this.#isUp || this.#isClosing) return
     this.#soon.push({ ...message, request: ++this.#lastRequest } as Request)
     if (this.#soon.length >= SOON_MAX) this.#flush()
     else this.#flushSoon()
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
-    const goodbye = this.#isUp ? this.request({ type: 'bye' }, { timeoutMs: CLOSE_MS_MAX }) : undefined
-    this.#flush()
-    await goodbye?.catch(() => undefined)
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  get #isClosing(): boolean {
+    return this.#closing !== undefined
+  }
+
+  async #close(): Promise<void> {
+    await this.#sayGoodbye()
     this.#arrivals.drain()
-    this.#closed = true
     this.#isUp = false
     this.#events.onDown()
     this.#ping?.cancel()
@@ -170,8 +178,20 @@ export class Session {
     await this.#world.link.close()
   }
 
+  /** However much is under way: else the node would keep what is open. One that has not greeted yet may be about to. */
+  async #sayGoodbye(): Promise<void> {
+    if (this.#isUp) {
+      const { request, type } = this.#queue({ type: 'bye' })
+      const goodbye = this.#pending.add(request, type, CLOSE_MS_MAX, undefined)
+      this.#flush()
+      await goodbye.catch(() => undefined)
+    } else if (this.#greeting) {
+      this.#world.link.send(requestFrames.encode([{ type: 'bye', request: ++this.#lastRequest }]))
+    }
+  }
+
   #enqueue(message: Unnumbered<Request>): Request {
-    if (this.#closed) throw closed()
+    if (this.#isClosing) throw closed()
     if (!this.#isUp) throw new VirgaError('NodeUnavailable', 'there is no connection to the node')
     if (this.#pending.size >= (this.#welcome?.requestsMax ?? REQUESTS_MAX)) {
       mark('busy.own-requests')
@@ -183,6 +203,9 @@ export class Session {
   #queue(message: Unnumbered<Request>): Request {
     const request = { ...message, request: ++this.#lastRequest } as Request
     const bytes = requestBytes(request)
+    const { frameBytesMax } = this.limits
+    // ZeroMQ breaks the connection over a larger one.
+    if (bytes > frameBytesMax) throw limitExceeded(`a ${request.type}`, bytes, frameBytesMax, 'bytes, about')
     if (this.#outgoingBytes + bytes > FRAME_BYTES) this.#flush()
     // Where the node owes no answer, whoever waits for this one waits alone: it need not wait for others to share its frame.
     // A begin is not waited for, and goes with what follows it.
@@ -279,8 +302,9 @@ export class Session {
   }
 
   #greet(): void {
-    if (this.#closed || this.#greeting) return
+    if (this.#isClosing || this.#greeting) return
     this.#greeting = true
+    this.#unfit = undefined
     const { pid, namespace, startedAt } = this.#world.processes.self()
     const request = ++this.#lastRequest
     const hello: Request = { type: 'hello', request, client: this.#client, pid, namespace, startedAt }
@@ -295,10 +319,16 @@ export class Session {
         // A node that is full may have room later.
         if (error.retryable) this.#greetLater()
       },
-      () => {
+      (error: unknown) => {
         this.#greeting = false
-        // No answer, though there is a connection: greet again, unless the connection broke meanwhile.
-        if (!this.#closed && !this.#isUp) this.#greetLater()
+        if (VirgaError.is(error) && error.code === 'UnsupportedVersion') {
+          // It stays so for as long as that node runs.
+          this.#unfit = new VirgaError(error.code, error.message, { cause: error })
+          this.#refused(this.#unfit)
+        } else if (!this.#isUp) {
+          // No answer, though there is a connection: greet again, unless the connection broke meanwhile.
+          this.#greetLater()
+        }
       },
     )
   }
@@ -388,5 +418,6 @@ function requestBytes(request: Request): number {
     for (const [key, value] of request.writes) bytes += key.length * 3 + (value?.length ?? 0) + 12
   else if (request.type === 'read') for (const key of request.keys) bytes += key.length * 3 + 5
   else if (request.type === 'resume') for (const context of request.contexts) bytes += context.length
+  if (request.type === 'commit') bytes += request.result?.length ?? 0
   return bytes
 }

@@ -84,6 +84,11 @@ export class View {
     this.#events = events
   }
 
+  /** It is closed, or can't be read. */
+  get isUnfit(): boolean {
+    return this.#isUnfit
+  }
+
   /** A snapshot of all that the node has applied. Undefined: the node must be asked. */
   begin(): ViewSnapshot | undefined {
     if (this.#isUnfit) return undefined
@@ -132,8 +137,7 @@ export class View {
         if (this.#readHead() < 0 || !this.#shows(snapshot)) return NOT_SEEN
       }
     } catch (error) {
-      this.#giveUp(error)
-      return NOT_SEEN
+      return this.#failed(error)
     }
   }
 
@@ -169,8 +173,7 @@ export class View {
       const length = this.#reader.get(entryKey(key))
       return length < 0 ? NOT_SEEN : this.#find(key, length, Number.POSITIVE_INFINITY, undefined)
     } catch (error) {
-      this.#giveUp(error)
-      return NOT_SEEN
+      return this.#failed(error)
     }
   }
 
@@ -280,6 +283,12 @@ export class View {
     this.#events.onUsed(this.#sample, this.#reads)
     this.#sample = []
     this.#reads = 0
+  }
+
+  /** A value that can't be decoded is no fault of the view: the node says of it what there is to say. */
+  #failed(error: unknown): typeof NOT_SEEN {
+    if (!VirgaError.is(error) || error.code !== 'StorageCorrupt') this.#giveUp(error)
+    return NOT_SEEN
   }
 
   #giveUp(error: unknown): void {

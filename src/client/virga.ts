@@ -10,7 +10,7 @@ import { AttemptResults } from './attempt-results.js'
 import { pause } from './backoff.js'
 import { type Carried, carriedBy } from './carried.js'
 import { LateBegins } from './late-begins.js'
-import { type ClientOptions, DEFAULT_CLIENT_OPTIONS } from './options.js'
+import { type ClientOptions, completeOptions } from './options.js'
 import { OwnContexts } from './own-contexts.js'
 import { Session, type Unnumbered } from './session.js'
 import { type Sight, sightAt } from './sight.js'
@@ -85,7 +85,7 @@ export class Virga implements AsyncDisposable {
   /** @internal */
   constructor(world: ClientWorld, options: ClientOptions = {}) {
     this.#world = world
-    this.#options = { ...DEFAULT_CLIENT_OPTIONS, ...options }
+    this.#options = completeOptions(options)
     this.#session = new Session(world, this.#options, {
       onUp: () => {
         if (this.#options.view === 'auto') this.#attachment.begin()
@@ -333,6 +333,8 @@ export class Virga implements AsyncDisposable {
     let handle = 0
     let epoch = 0
     const ask = this.#ask(() => {
+      // Asked once more: the node may be the same, and keep the place of what failed.
+      if (handle !== 0) this.#session.post({ type: 'end', handle })
       handle = ++this.#lastHandle
       epoch = this.#session.epoch
       return { type: 'resume', handle, contexts: encoded, onBranchConflict, brief: false }

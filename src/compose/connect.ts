@@ -17,15 +17,17 @@ export interface ConnectOptions extends ClientOptions {
 }
 
 /**
- * Connects to this machine's node. Rejects with `NodeUnavailable` if none answers in time. The connection then mends
+ * Connects to this machine's node. Rejects with `NodeUnavailable` if none answers in time, and with `UnsupportedVersion` if it
+ * speaks another version of the protocol. The connection then mends
  * itself when the node restarts; what was open is lost with it (`SessionLost`).
  */
 export async function connect(options: ConnectOptions = {}): Promise<Virga> {
   const { socket, signal, ...rest } = options
   const path = checkSocketPath(socket ?? defaultSocketPath())
-  const link = zeromqLink({ path, frameBytesMax: DEFAULT_LIMITS.frameBytesMax })
+  const clock = systemClock()
+  const link = zeromqLink({ path, frameBytesMax: DEFAULT_LIMITS.frameBytesMax, clock })
   const world = {
-    clock: systemClock(),
+    clock,
     random: systemRandom(),
     processes: systemProcesses(),
     link,

@@ -76,7 +76,10 @@ export const NODE_OPTIONS = {
     DEFAULT_CONFIG.consistency,
     `for transactions that don't say: ${CONSISTENCIES.join(', ')}`,
   ),
-  deadlineMs: count(DEFAULT_CONFIG.deadlineMs, 'how long a transaction may take, if its caller does not say'),
+  deadlineMs: count(
+    DEFAULT_CONFIG.deadlineMs,
+    'how long a transaction may take, if its caller does not say; no more than --deadline-ms-max',
+  ),
   deadlineMsMax: count(DEFAULT_CONFIG.deadlineMsMax, 'how long a transaction may take at most'),
   idempotencyWindowMs: count(DEFAULT_CONFIG.idempotencyWindowMs, 'how old a transaction id may be'),
   clockSkewMsMax: count(DEFAULT_CONFIG.clockSkewMsMax, "how far ahead of this node's clock an id may be"),
@@ -221,10 +224,12 @@ export function nodeConfig(settings: NodeSettings, nodeId: string): NodeConfig {
     peers,
     ...config
   } = rest
-  // A frame has room for a value of the largest size, with its key and what surrounds them.
-  const frameBytesMax = Math.max(DEFAULT_LIMITS.frameBytesMax, valueBytesMax + 2 * FRAME_SLACK_BYTES)
+  // A frame has room for a value of the largest size, or a result, with its key and what surrounds them.
+  const largest = Math.max(valueBytesMax, resultBytesMax)
+  const frameBytesMax = Math.max(DEFAULT_LIMITS.frameBytesMax, largest + 2 * FRAME_SLACK_BYTES)
   return {
     ...config,
+    deadlineMs: Math.min(config.deadlineMs, config.deadlineMsMax),
     nodeId,
     peers: parsePeers(peers),
     viewBytesMax: view === 'off' ? 0 : viewBytesMax,

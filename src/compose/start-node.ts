@@ -73,10 +73,13 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
     }
     const node = await CacheNode.start(world, config, macOf)
     const stop = async (): Promise<void> => {
-      await node.stop()
-      // Still under the lock, so it is ours. A file left behind would have clients wait for a node that is not restarting.
-      rmSync(socket, { force: true })
-      await unlock()
+      try {
+        await node.stop()
+      } finally {
+        // Still under the lock, so it is ours. A file left behind would have clients wait for a node that is not restarting.
+        rmSync(socket, { force: true })
+        await unlock()
+      }
     }
     let stopping: Promise<void> | undefined
     const stopOnce = (): Promise<void> => {

@@ -1,4 +1,5 @@
 import { context, Dealer } from 'zeromq'
+import type { Clock } from '../ports/clock.js'
 import type { Link, LinkHandlers } from '../ports/transport.js'
 import { ZeromqWriter } from './zeromq-writer.js'
 
@@ -8,12 +9,14 @@ export interface ZeromqLinkOptions {
   /** Path of the node's socket file. */
   readonly path: string
   readonly frameBytesMax: number
+  readonly clock: Clock
 }
 
 const HIGH_WATER_MARK = 64
 const RECONNECT_MS = 20
 const RECONNECT_MS_MAX = 100
 const LINGER_MS = 200
+const FLUSH_MS_MAX = 1_000
 
 /**
  * The executor's end of ZeroMQ IPC: one DEALER, one reader loop, one writer loop. Nothing is queued while there is no
@@ -57,9 +60,21 @@ class ZeromqLink implements Link {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    if (this.#up) await this.#writer.flushed()
+    // A node that stands still takes nothing, for as long as it does.
+    if (this.#up) await this.#flushed()
+    this.#writer.clear()
     this.#socket.close()
     await Promise.allSettled(this.#loops)
+  }
+
+  #flushed(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.timer(FLUSH_MS_MAX, resolve)
+      void this.#writer.flushed().then(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
   }
 
   async #read(handlers: LinkHandlers): Promise<void> {

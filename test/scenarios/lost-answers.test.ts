@@ -72,7 +72,7 @@ async function lossyClient(
   socket: string,
   options: ClientOptions = {},
 ): Promise<{ readonly virga: Virga; readonly link: LossyLink }> {
-  const link = new LossyLink(zeromqLink({ path: socket, frameBytesMax: 2 ** 24 }))
+  const link = new LossyLink(zeromqLink({ path: socket, frameBytesMax: 2 ** 24, clock: systemClock() }))
   const world = {
     clock: systemClock(),
     random: systemRandom(),

@@ -250,6 +250,8 @@ export class Membership {
   /** Leaves in peace: what this node decided is known to all, or will be found. */
   async leave(): Promise<void> {
     this.halt()
+    // One that is under way would put it there again.
+    await this.#renewing.catch(() => undefined)
     if (this.#record === undefined) return
     try {
       await this.#world.storage.compareAndSwap(leaseKey(this.#config.nodeId), this.#record, undefined)

@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest'
+import { NodeProcess, storageUrl, testClient } from '../support/nodes.js'
+import { greeted } from '../support/raw-client.js'
+import { newId, toValue } from '../support/tiny-client.mjs'
+
+/** A value whose first byte names an encoding that there is not. */
+const UNKNOWN = Uint8Array.of(2, 1, 2, 3)
+const READS = 2_000
+/** What waits to be sent fills the sockets of a node that stands still. */
+const WRITES = 400
+const MIB = 1024 * 1024
+const CLOSE_MS_MAX = 5_000
+
+test('a value of an unknown encoding is StorageCorrupt each time, and others are read in the view as before', async () => {
+  // In a process of its own: a node is not admitted to its own view.
+  const node = await NodeProcess.start({ storage: await storageUrl('lmdb') })
+  const client = await greeted(node.socket)
+  const id = newId()
+  const [, committed] = client.askTogether(
+    ['begin', 1, id, true, null, null, null, false, null],
+    [
+      'commit',
+      1,
+      [
+        ['strange', UNKNOWN],
+        ['plain', toValue(7)],
+      ],
+      null,
+    ],
+  )
+  await committed
+  const virga = await testClient(node.socket)
+  for (let i = 0; i < 3; i++)
+    await expect(virga.get('strange')).rejects.toMatchObject({ code: 'StorageCorrupt' })
+  const before = await node.count('requests')
+  for (let i = 0; i < READS; i++) expect(await virga.get('plain')).toBe(7)
+  expect(await node.count('viewReads')).toBeGreaterThan(READS / 2)
+  expect((await node.count('requests')) - before).toBeLessThan(READS / 10)
+  await node.stop()
+})
+
+test('a client whose node stands still, and takes nothing any more, closes all the same', async () => {
+  const node = await NodeProcess.start({ storage: await storageUrl('lmdb') })
+  const virga = await testClient(node.socket, { commitTimeoutMs: 60_000 })
+  node.pause()
+  const value = 'x'.repeat(MIB)
+  const waiting = Array.from({ length: WRITES }, async (_, i) => {
+    const tx = await virga.begin()
+    tx.put(`key${i}`, value)
+    await tx.commit()
+  }).map((commit) => commit.catch((error: { code: string }) => error.code))
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  const began = performance.now()
+  await virga.close()
+  expect(performance.now() - began).toBeLessThan(CLOSE_MS_MAX)
+  for (const code of await Promise.all(waiting)) expect(['Closed', 'Busy', 'NodeUnavailable']).toContain(code)
+  await node.kill()
+})
