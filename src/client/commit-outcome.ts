@@ -44,7 +44,8 @@ export async function findOutcome(
   throw new VirgaError('OutcomeUnknown', `nobody could tell whether ${txn} committed`, { cause: trouble })
 }
 
-class NotCommitted extends VirgaError {}
+/** It surely did not happen, and never will. */
+export class NotCommitted extends VirgaError {}
 
 /** Errors that tell nothing of what the node did: the commit may have gone through. What was never sent is definite. */
 export function losesSight(error: unknown): error is VirgaError {

@@ -296,7 +296,10 @@ export class Transaction implements AsyncDisposable, LateBegin {
     const result = this.#encodeResult(options.result)
     this.#end()
     if (this.#leavesNothing(result)) return this.#emptyReceipt()
-    return receiptOf(await this.#commit(result))
+    const receipt = receiptOf<R>(await this.#commit(result))
+    // The node never named this attempt, and finds its commit as it would another one's. There is no other one.
+    const isOnly = !this.#state.keyed && this.#attempt === undefined
+    return isOnly ? { ...receipt, replayed: false } : receipt
   }
 
   /** @internal Undefined: nothing had to be recorded. */

@@ -9,6 +9,7 @@ import { Attachment } from './attachment.js'
 import { AttemptResults } from './attempt-results.js'
 import { pause } from './backoff.js'
 import { type Carried, carriedBy } from './carried.js'
+import { findOutcome, NotCommitted } from './commit-outcome.js'
 import { LateBegins } from './late-begins.js'
 import { type ClientOptions, completeOptions } from './options.js'
 import { OwnContexts } from './own-contexts.js'
@@ -106,7 +107,9 @@ export class Virga implements AsyncDisposable {
   /** @internal Resolves when the node has greeted, and it is known whether there is a view. */
   async up(signal?: AbortSignal): Promise<void> {
     await this.#session.up(signal)
-    await this.#attachment.settled()
+    // A view is of use, and not needed.
+    const { connectTimeoutMs } = this.#options
+    await Promise.race([this.#attachment.settled(), pause(this.#world.clock, connectTimeoutMs, signal)])
   }
 
   /**
@@ -127,7 +130,10 @@ export class Virga implements AsyncDisposable {
         if (!(tx instanceof Transaction)) return this.#replayed(tx, keyed, results)
         return await this.#attempt(tx, keyed, run, results)
       } catch (error) {
-        if (!VirgaError.is(error)) throw error
+        if (!VirgaError.is(error)) {
+          if (!unsure) throw error
+          return await this.#earlier(id!, keyed, results, error, options.signal)
+        }
         // The next attempt is one at the same transaction.
         id ??= tx?.id as TxnId | undefined
         if (!error.retryable || !tries.mayTryAfter(error)) throw lastWord(error, unsure)
@@ -422,6 +428,28 @@ export class Virga implements AsyncDisposable {
     } finally {
       await tx.abort()
     }
+  }
+
+  /** A function failed when it ran again, and nobody could tell whether it had committed before: that is found out first. */
+  async #earlier<R>(
+    id: TxnId,
+    keyed: boolean,
+    results: AttemptResults<R>,
+    failure: unknown,
+    signal: AbortSignal | undefined,
+  ): Promise<R> {
+    const unknown = new VirgaError('OutcomeUnknown', `an earlier attempt of ${id} may have committed`, {
+      outcome: 'indefinite',
+      cause: failure,
+    })
+    let reply: ReplyOf<'committed'>
+    try {
+      reply = await findOutcome(this.#session, this.#world, this.#options, id, undefined, unknown, signal)
+    } catch (error) {
+      if (!(error instanceof NotCommitted)) throw unknown
+      throw failure
+    }
+    return this.#replayed(reply, keyed, results)
   }
 
   /** The result of an attempt that committed earlier: recorded, if others may ask for it; else it was one of this call. */

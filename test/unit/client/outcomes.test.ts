@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { makeTxnId } from '../../../src/core/ids.js'
 import type { VirgaError } from '../../../src/errors.js'
+import { DEFAULT_BOUNDS } from '../../../src/node/bounds.js'
+import { DEFAULT_CONFIG } from '../../../src/node/config.js'
 import { seededRandom } from '../../../src/testing/sim-clock.js'
 import { type Cluster, withCluster } from '../../support/cluster-in-process.js'
 import { LossyLink } from '../../support/lossy-link.js'
@@ -45,6 +47,44 @@ describe('what transaction() tells of several attempts', () => {
       expect(await cluster.until(virga.status(id))).toMatchObject({ status: 'committed' })
     })
   })
+
+  test.each([false, true])(
+    'whose function fails when it runs again: what came of the first is found out before (committed meanwhile: %s)',
+    async (commits) => {
+      await withCluster(async (cluster) => {
+        // Else the node would see to it that the first never commits.
+        await cluster.boot({ bounds: { ...DEFAULT_BOUNDS, unresolvedMax: 0 } })
+        const virga = cluster.client()
+        await cluster.until(virga.up())
+        const { faults } = cluster.storage
+        const id = idOf(cluster)
+        const lateMs = DEFAULT_CONFIG.resolveMsMax + 2_000
+        faults.next('compareAndSwap', { kind: 'timeout', latencyMs: 10, effectAfterMs: lateMs })
+        let runs = 0
+        const running = virga.transaction(
+          async (tx) => {
+            runs++
+            tx.put('a', runs)
+            if (runs === 1) {
+              // Until its caller is told that nobody knows.
+              faults.plan({ probabilities: { before: 1 }, spared: ['put', 'compareAndSwap', 'list'] })
+              cluster.clock.timer(DEFAULT_CONFIG.resolveMsMax + 20, () => faults.plan(undefined))
+              return 'first'
+            }
+            if (commits) await new Promise<void>((resolve) => cluster.clock.timer(lateMs, resolve))
+            throw new TypeError('its own')
+          },
+          { id },
+        )
+        const outcome = await cluster.until(running.catch((failure: unknown) => failure))
+        expect(runs).toBe(2)
+        if (commits) expect(outcome).toBe('first')
+        else expect(outcome).toBeInstanceOf(TypeError)
+        await cluster.clock.advance(60_000)
+        expect(await cluster.until(virga.get('a'))).toBe(commits ? 1 : undefined)
+      })
+    },
+  )
 
   test('is definite if a cancel stands: then no attempt has committed or ever will', async () => {
     await withCluster(async (cluster) => {
