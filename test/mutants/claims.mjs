@@ -57,6 +57,13 @@ export const CLAIMS = [
     put: "known.claimant === 'seen'",
   },
   {
+    name: 'places-decide-alone',
+    what: 'of two writers of a key, the later one is forgotten where adopted places do not tell that it saw the first',
+    file: 'core/claim.ts',
+    find: 'return last.hlc < claimant.hlc ? undefined : false',
+    put: 'return false',
+  },
+  {
     name: 'guard-removed-too-early',
     what: 'a guard is removed though its last writer is not in every cut',
     file: 'core/claim.ts',

@@ -319,7 +319,8 @@ export class Machine {
       const supplanted = new Promise<undefined>((resolve) => {
         supplant = () => resolve(undefined)
       })
-      const wasSilent = this.#silences.size > 0
+      // One whose place it takes may go on, and take it back where it was not up in time.
+      const wasSilent = this.#silences.size > 0 || this.#ghosts.some(({ isAlive }) => isAlive)
       const running: Running = { life, listener, supplanted, supplant, node: undefined, wasSilent }
       this.#running = running
       log.add(`${this.name} starts`)

@@ -1,5 +1,5 @@
 import type { NodeConfig } from '../../../node/config.js'
-import { claimLeftBehind, slowWriter } from './claims.js'
+import { adoptedApart, claimLeftBehind, slowWriter } from './claims.js'
 import { doubt } from './doubt.js'
 import { toldLate } from './handoffs.js'
 import { toldToOne, twoPlaces } from './places.js'
@@ -44,6 +44,7 @@ export const PLOTS = {
   viewOverAGap: { play: viewOverAGap, nodesMin: 2 },
   unwritableView: { play: unwritableView, nodesMin: 1 },
   olderComesLate: { play: olderComesLate, nodesMin: 3, config: FORGETTING },
+  adoptedApart: { play: adoptedApart, nodesMin: 2 },
 } as const satisfies Readonly<Record<string, Plot>>
 
 export type PlotName = keyof typeof PLOTS

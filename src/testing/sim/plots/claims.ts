@@ -72,3 +72,28 @@ export async function claimLeftBehind(stage: Stage): Promise<void> {
   await stage.may(slow.commit(false))
   await stage.may(holding.abort())
 }
+
+/**
+ * Two that write a key one after the other are adopted by a node that is parted from theirs: there the first has a place that the
+ * cut of the second does not name. Whoever claims the key there must not take the second for one that has not seen the first.
+ */
+export async function adoptedApart(stage: Stage): Promise<void> {
+  const [here, there] = await stage.machines()
+  const keys = stage.keys(MODE, 1)
+  await stage.write(here!, keys, MODE)
+  await stage.sleep(PARTED_MS)
+  stage.isolate(here!)
+  await stage.write(here!, keys, MODE)
+  const slow = await stage.begin(here!, { mode: MODE })
+  await stage.until(slow.getMany(keys))
+  await stage.write(here!, keys, MODE)
+  // Refused, since it has not seen the second: then both are adopted.
+  const blind = await stage.begin(there!, { mode: MODE })
+  for (const key of keys) blind.put(key, 0)
+  await stage.may(blind.commit(false))
+  await stage.writeInVain(there!, keys, MODE)
+  for (const key of keys) slow.put(key, 0)
+  await stage.may(slow.commit(false))
+  stage.cluster.fabric.heal()
+  await stage.sleep(REUNITED_MS)
+}
