@@ -92,9 +92,9 @@ export const SHARING = [
     name: 'lost-write-set-taken-for-empty',
     what: 'a write set that its node does not have any more counts as empty',
     file: 'node/contexts/write-sets.ts',
-    find: `          if (writes === null) throw lost(txn)
-          found.set(id, writes)`,
-    put: '          found.set(id, writes ?? (new Map() as T))',
+    find: `            if (writes === null) throw lost(txn)
+            found.set(ids[at++]!, writes)`,
+    put: '            found.set(ids[at++]!, writes ?? (new Map() as T))',
   },
   {
     name: 'context-not-authenticated',
