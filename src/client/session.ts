@@ -203,9 +203,7 @@ export class Session {
   #queue(message: Unnumbered<Request>): Request {
     const request = { ...message, request: ++this.#lastRequest } as Request
     const bytes = requestBytes(request)
-    const { frameBytesMax } = this.limits
-    // ZeroMQ breaks the connection over a larger one.
-    if (bytes > frameBytesMax) throw limitExceeded(`a ${request.type}`, bytes, frameBytesMax, 'bytes, about')
+    if (bytes > this.limits.frameBytesMax) this.#checkSize(request)
     if (this.#outgoingBytes + bytes > FRAME_BYTES) this.#flush()
     // Where the node owes no answer, whoever waits for this one waits alone: it need not wait for others to share its frame.
     // A begin is not waited for, and goes with what follows it.
@@ -215,6 +213,13 @@ export class Session {
     this.#outgoingBytes += bytes
     this.#flushLater()
     return request
+  }
+
+  /** ZeroMQ breaks the connection over a frame that is too large. */
+  #checkSize(request: Request): void {
+    const { frameBytesMax } = this.limits
+    const { length } = requestFrames.encode([request])
+    if (length > frameBytesMax) throw limitExceeded(`a ${request.type}`, length, frameBytesMax, 'bytes')
   }
 
   #flushLater(): void {
@@ -411,7 +416,7 @@ function unavailable(): VirgaError {
   )
 }
 
-/** About how many bytes a request takes in a frame. */
+/** How many bytes a request takes in a frame, at most, and about. */
 function requestBytes(request: Request): number {
   let bytes = 64
   if ('writes' in request)

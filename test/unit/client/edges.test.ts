@@ -38,6 +38,8 @@ describe('options', () => {
   })
 })
 
+const MIB = 1024 * 1024
+
 /** A node that answers whatever it hears with one frame. */
 function nodeOf(frame: Uint8Array): Link & { readonly heard: number } {
   let handlers: LinkHandlers | undefined
@@ -93,6 +95,30 @@ test('many commits with large results at once go in several frames, each as larg
     const result = 'x'.repeat(250_000)
     await cluster.until(Promise.all(all.map((tx) => tx.commit({ result }))))
     expect(Math.max(...sizes)).toBeLessThan(2 * 1024 * 1024)
+  })
+})
+
+test('what fits into a frame is not refused for what it might take; what does not fit is, and breaks nothing', async () => {
+  await withCluster(async (cluster) => {
+    await cluster.boot()
+    const virga = cluster.client({ spillBytes: 4 * MIB })
+    const large = 'x'.repeat(15 * MIB)
+    const long = 'k'.repeat(900)
+    await cluster.until(
+      virga.transaction((tx) => {
+        for (let i = 0; i < 2_000; i++) tx.put(`${long}${i}`, 1)
+        tx.put('large', large)
+      }),
+    )
+    expect(await cluster.until(virga.get('large'))).toBe(large)
+    const patient = cluster.client({ spillBytes: 64 * MIB })
+    const failed = patient.transaction((tx) => {
+      tx.put('one', large)
+      tx.put('other', large)
+    })
+    expect(await cluster.until(thrown(failed))).toMatchObject({ code: 'LimitExceeded', outcome: 'definite' })
+    expect(await cluster.until(patient.get('one'))).toBeUndefined()
+    expect(cluster.count('sessionsOpened')).toBe(2)
   })
 })
 
