@@ -14,13 +14,12 @@ const PROJECTS = [
     workers: 2,
     build: false,
   },
-  // These, and the last, wait for processes of theirs much of the time.
-  { name: 'contract', include: ['test/contract/**/*.test.ts'], timeoutMs: 60_000, workers: 3, build: true },
+  { name: 'contract', include: ['test/contract/**/*.test.ts'], timeoutMs: 60_000, workers: 2, build: true },
   {
     name: 'scenarios',
     include: ['test/scenarios/**/*.test.ts'],
     timeoutMs: 120_000,
-    workers: 3,
+    workers: 2,
     build: true,
   },
   // Nothing but computing: no sockets, no processes, no waiting.
