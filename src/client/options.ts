@@ -42,6 +42,9 @@ export const DEFAULT_CLIENT_OPTIONS: Required<ClientOptions> = {
   view: 'auto',
 }
 
+const NUMBERS = (Object.keys(DEFAULT_CLIENT_OPTIONS) as (keyof ClientOptions)[]).filter(
+  (name) => name !== 'view',
+)
 /** Delays may be none at all. */
 const MAY_BE_ZERO: ReadonlySet<string> = new Set(['retryDelayMs', 'retryDelayMsMax', 'contendedDelayMsMax'])
 
@@ -49,12 +52,11 @@ const MAY_BE_ZERO: ReadonlySet<string> = new Set(['retryDelayMs', 'retryDelayMsM
 export function completeOptions(given: ClientOptions): Required<ClientOptions> {
   const said = Object.entries(given).filter(([, value]) => value !== undefined)
   const options: Required<ClientOptions> = { ...DEFAULT_CLIENT_OPTIONS, ...Object.fromEntries(said) }
-  const { view, ...numbers } = options
+  const { view } = options
   if (view !== 'auto' && view !== 'off')
     throw new VirgaError('InvalidArgument', `view is 'auto' or 'off', got ${String(view)}`)
-  for (const name of Object.keys(DEFAULT_CLIENT_OPTIONS) as (keyof typeof numbers | 'view')[]) {
-    if (name === 'view') continue
-    const value: unknown = numbers[name]
+  for (const name of NUMBERS) {
+    const value: unknown = options[name]
     if (typeof value === 'number' && (value > 0 || (value === 0 && MAY_BE_ZERO.has(name)))) continue
     throw new VirgaError('InvalidArgument', `${name} is a number above 0, got ${String(value)}`)
   }

@@ -365,6 +365,8 @@ export class Session {
   #lose(why: string): void {
     this.#isUp = false
     this.#greeting = false
+    // Who comes in its place may speak this version.
+    this.#unfit = undefined
     this.#ping?.cancel()
     this.#outgoing = []
     this.#outgoingBytes = 0

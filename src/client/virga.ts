@@ -131,8 +131,9 @@ export class Virga implements AsyncDisposable {
         return await this.#attempt(tx, keyed, run, results)
       } catch (error) {
         if (!VirgaError.is(error)) {
-          if (!unsure) throw error
-          return await this.#earlier(id!, keyed, results, error, options.signal)
+          // Without an id nothing got as far as a commit.
+          if (!unsure || id === undefined) throw error
+          return await this.#earlier(id, keyed, results, error, options.signal)
         }
         // The next attempt is one at the same transaction.
         id ??= tx?.id as TxnId | undefined

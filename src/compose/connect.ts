@@ -18,8 +18,8 @@ export interface ConnectOptions extends ClientOptions {
 
 /**
  * Connects to this machine's node. Rejects with `NodeUnavailable` if none answers in time, and with `UnsupportedVersion` if it
- * speaks another version of the protocol. The connection then mends
- * itself when the node restarts; what was open is lost with it (`SessionLost`).
+ * speaks another version of the protocol. The connection then mends itself when the node restarts; what was open is lost with
+ * it (`SessionLost`).
  */
 export async function connect(options: ConnectOptions = {}): Promise<Virga> {
   const { socket, signal, ...rest } = options

@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { completeOptions, DEFAULT_CLIENT_OPTIONS } from '../../../src/client/options.js'
-import { nodeConfig, nodeSettings } from '../../../src/compose/node-options.js'
 import type { Origin } from '../../../src/core/ids.js'
 import { leaseKey } from '../../../src/core/layout.js'
-import { DEFAULT_CONFIG } from '../../../src/node/config.js'
 import type { Link, LinkHandlers } from '../../../src/ports/transport.js'
 import { pack } from '../../../src/wire/msgpack.js'
 import { decodeLease, encodeLease } from '../../../src/wire/records.js'
@@ -31,17 +29,12 @@ describe('options', () => {
       expect.objectContaining({ code: 'InvalidArgument' }),
     )
   })
-
-  test('of a node: a longest deadline that is shorter than the default one is in force for who says none', () => {
-    const settings = nodeSettings({ deadlineMsMax: 60_000 })
-    expect(nodeConfig(settings, 'n1')).toMatchObject({ deadlineMs: 60_000, deadlineMsMax: 60_000 })
-  })
 })
 
 const MIB = 1024 * 1024
 
 /** A node that answers whatever it hears with one frame. */
-function nodeOf(frame: Uint8Array): Link & { readonly heard: number } {
+function nodeOf(frame: Uint8Array): Link & { readonly heard: number; drop(): void } {
   let handlers: LinkHandlers | undefined
   let heard = 0
   return {
@@ -58,6 +51,7 @@ function nodeOf(frame: Uint8Array): Link & { readonly heard: number } {
       return true
     },
     close: async () => undefined,
+    drop: () => handlers?.onDown(),
   }
 }
 
@@ -71,6 +65,9 @@ test('a node of another version: its client is told so at once, and does not go 
     expect(cluster.clock.monotonic() - began).toBeLessThan(100)
     await cluster.clock.advance(60_000)
     expect(link.heard).toBe(1)
+    // It is gone: the next one may be of this version.
+    link.drop()
+    expect(await cluster.until(thrown(virga.begin()))).toMatchObject({ code: 'NodeUnavailable' })
   })
 })
 
@@ -162,7 +159,6 @@ test('a client that has as much under way as may be leaves nothing open when it 
     for (const each of held) each.release()
     await cluster.until(closing)
     await cluster.until(Promise.all(waiting))
-    expect(DEFAULT_CONFIG.requestsPerSessionMax).toBeGreaterThan(4)
     expect(cluster.count('transactionsOpen')).toBe(0)
     expect(cluster.count('sessionsOpened')).toBe(1)
   })

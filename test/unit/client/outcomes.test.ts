@@ -86,6 +86,29 @@ describe('what transaction() tells of several attempts', () => {
     },
   )
 
+  test('whose begins alone got no answer, and whose function fails then, is what the function says', async () => {
+    await withCluster(async (cluster) => {
+      const virga = cluster.client({ connectTimeoutMs: 100, requestTimeoutMs: 1_000 })
+      const running = virga
+        .transaction(() => {
+          throw new TypeError('its own')
+        })
+        .catch((failure: unknown) => failure)
+      // The first attempt meets no node, the second a node that can't look anything up in time.
+      await cluster.clock.advance(120)
+      const held = cluster.storage.faults.hold('get')
+      await cluster.clock.advance(1)
+      const booting = cluster.start()
+      held.release()
+      await cluster.until(booting)
+      const slow = cluster.storage.faults.hold('get')
+      await cluster.until(slow.reached, 5_000)
+      await cluster.clock.advance(2_000)
+      slow.release()
+      expect(await cluster.until(running)).toBeInstanceOf(TypeError)
+    })
+  })
+
   test('is definite if a cancel stands: then no attempt has committed or ever will', async () => {
     await withCluster(async (cluster) => {
       await cluster.boot()
