@@ -1,6 +1,9 @@
 import type { Clock, Timer } from '../ports/clock.js'
 import { preciseTime } from './precise-time.js'
 
+/** A longer one counts as none, as Node.js has it. */
+const DELAY_MS_MAX = 2 ** 31 - 1
+
 /** `offsetMs` shifts the wall clock: for tests of what skewed clocks do. */
 export function systemClock(options: { readonly offsetMs?: number } = {}): Clock {
   const offsetMs = options.offsetMs ?? 0
@@ -15,7 +18,7 @@ export function systemClock(options: { readonly offsetMs?: number } = {}): Clock
     }),
     monotonic: () => originMs + performance.now(),
     timer(delayMs: number, run: () => void): Timer {
-      const timer = setTimeout(run, delayMs)
+      const timer = setTimeout(run, Math.min(delayMs, DELAY_MS_MAX))
       timer.unref()
       return { cancel: () => clearTimeout(timer) }
     },
