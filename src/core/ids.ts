@@ -91,3 +91,8 @@ export function isOrigin(text: string): text is Origin {
 export function makeOrigin(nodeId: string, bootAt: Hlc, entropy: Uint8Array): Origin {
   return `${nodeId}@${makeAttempt(bootAt, entropy)}` as Origin
 }
+
+/** When it booted, as text that sorts as time does. */
+export function originStamp(origin: Origin): string {
+  return origin.slice(origin.lastIndexOf('@') + 1)
+}

@@ -1,4 +1,4 @@
-import type { Origin } from '../../core/ids.js'
+import { type Origin, originStamp } from '../../core/ids.js'
 import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
 import type { Timer } from '../../ports/clock.js'
@@ -183,20 +183,20 @@ export class Peers {
   follow(members: readonly Member[]): void {
     if (this.#closed) return
     const keys = new Set<string>()
-    const named = new Set<string>(this.#static.keys())
-    for (const { nodeId, lease } of members) {
-      const { address } = lease
+    const named = new Map<string, Member>()
+    for (const member of members) {
+      const { origin, address } = member.lease
       if (address?.publicKey) keys.add(address.publicKey)
-      if (nodeId === this.#config.nodeId || address === undefined) continue
-      named.add(address.requests)
+      if (member.nodeId === this.#config.nodeId || address === undefined) continue
+      const other = named.get(address.requests)
+      // A node that has come back under another id: the one that started later is there.
+      if (other !== undefined && originStamp(other.lease.origin) > originStamp(origin)) continue
+      named.set(address.requests, member)
     }
     this.#world.network.allow(keys)
-    for (const { nodeId, lease } of members) {
-      if (nodeId === this.#config.nodeId || lease.address === undefined) continue
-      this.#follow(nodeId, lease.origin, lease.address)
-    }
+    for (const { nodeId, lease } of named.values()) this.#follow(nodeId, lease.origin, lease.address!)
     for (const [address, peer] of this.#byAddress) {
-      if (named.has(address)) continue
+      if (named.has(address) || this.#static.has(address)) continue
       peer.close()
       this.#byAddress.delete(address)
     }
@@ -224,7 +224,7 @@ export class Peers {
   }
 
   #follow(nodeId: string, origin: Origin, address: NodeAddress): void {
-    // What was listed is not gone by what storage says.
+    // A key that was listed counts, whatever storage says.
     const publicKey = this.#static.get(address.requests) ?? address.publicKey
     const peer = this.#reachable(address, publicKey) ?? this.#dial(address.requests, publicKey)
     peer.nodeId = nodeId
