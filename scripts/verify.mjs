@@ -1,7 +1,7 @@
-// The one gate. Runs every step, also after one has failed, so that one run tells everything that is wrong, and ends
-// with one line: `N passed, N failed` (and `, N skipped`). Those are tests; each step that failed otherwise counts as
-// one failure more. Further npm scripts to run after the gate can be named as arguments; those that don't exist are
-// passed over.
+// The one gate. Runs every step, also after one has failed, so that one run tells everything that is wrong: its last
+// page names what failed, and why. The last line is `N passed, N failed` (and `, N skipped`). Those are tests; each
+// step that failed otherwise counts as one failure more. Further npm scripts to run after the gate can be named as
+// arguments; those that don't exist are passed over.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -36,12 +36,12 @@ for (const step of STEPS) {
 const testsOk = rows.find((row) => row.step === 'test').ok
 const report = existsSync(reportPath)
   ? JSON.parse(readFileSync(reportPath, 'utf8'))
-  : { passed: 0, failed: 0, skipped: [] }
+  : { passed: 0, failed: [], skipped: [] }
 rmSync(scratch, { recursive: true, force: true })
 
 // The runner itself may fail without failing a test: no report, an empty suite, a crash on the way out.
-if (!testsOk && report.failed === 0) report.failed = 1
-const failed = report.failed + failedSteps
+if (!testsOk && report.failed.length === 0) report.failed.push({ name: 'test', why: 'the runner failed' })
+const failed = report.failed.length + failedSteps
 
 process.stdout.write('\n=== summary\n')
 for (const { step, ok, why, tookMs } of rows) {
@@ -49,6 +49,7 @@ for (const { step, ok, why, tookMs } of rows) {
     `${ok ? 'ok    ' : 'FAILED'} ${step.padEnd(14)} ${(tookMs / 1000).toFixed(1)} s ${why}\n`,
   )
 }
+for (const { name, why } of report.failed) process.stdout.write(`failed: ${name}: ${why}\n`)
 for (const { name, reason } of report.skipped) {
   process.stdout.write(`skipped: ${name}: ${reason ?? 'no reason given'}\n`)
 }
