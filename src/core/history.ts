@@ -29,10 +29,7 @@ export interface StatedDecision {
 export interface Installed {
   /** Decisions that were not here. */
   readonly added: readonly Applied[]
-  /**
-   * Versions that left their chains. Nothing follows from them for the bases: a newer one may have been compacted that
-   * neither has.
-   */
+  /** Versions that left their chains. Nothing follows for the bases: a newer one may be compacted that neither has. */
   readonly dropped: readonly Version[]
 }
 
@@ -353,7 +350,7 @@ export class History {
       })),
       applied: [...this.#applied.values()].map((applied) => ({
         txn: applied.txn,
-        coordinates: [...applied.coordinates],
+        coordinates: applied.coordinates.filter(({ origin }) => !this.#unnamed.has(origin)),
         publication: publicationOf(applied),
       })),
     }
@@ -367,12 +364,13 @@ export class History {
     const dropped = [...state.compacted].flatMap(([origin, seq]) => this.compact(origin, seq))
     const added: Applied[] = []
     for (const { txn, coordinates, publication } of state.applied) {
+      // What stands beyond the last place of an origin that has departed comes with a place of another.
+      const places = coordinates.filter(({ origin }) => !this.#departed.has(origin))
       const known = this.#applied.get(txn)
-      if (known !== undefined) for (const at of coordinates) addPlace(known.coordinates, at)
-      // What has left these chains must not come back: its place is forgotten, so nothing would ever take it out again. It takes a
-      // peer that tells its state in the middle of a round, and a node that knows more of one origin and less of another.
-      else if (!coordinates.some((at) => this.#isForgotten(at)))
-        added.push(this.#insert(txn, publication, [...coordinates]))
+      if (known !== undefined) for (const at of places) addPlace(known.coordinates, at)
+      // What has left these chains must not come back: its place is forgotten, so nothing would ever take it out again.
+      else if (places.length > 0 && !coordinates.some((at) => this.#isForgotten(at)))
+        added.push(this.#insert(txn, publication, places))
     }
     for (const { origin, first, txns } of state.orders)
       if (!this.#departed.has(origin)) this.#extend(origin, first, txns)
@@ -386,12 +384,12 @@ export class History {
     return { added, dropped }
   }
 
-  /** Whether what stands at a place was compacted here. Of a departed origin that is all that ever stood at its places. */
+  /** Whether what stands at a place was compacted here. */
   #isForgotten(at: Coordinates): boolean {
-    return sees(this.#compacted, at) || this.#departed.has(at.origin)
+    return sees(this.#compacted, at) || this.isInEveryCut(at)
   }
 
-  /** Remembers an order beyond what is applied. Where the other's begins later, what is between is in the bases. */
+  /** Beyond what is applied. Where the other's begins later, what is between is in the bases. */
   #extend(origin: Origin, first: number, txns: readonly TxnId[]): void {
     let order = this.#orders.get(origin)
     if (first + txns.length - 1 <= this.seqOf(origin)) return

@@ -1,9 +1,10 @@
-import { type Cut, coversBut, EMPTY_CUT, intersection, union } from '../../../src/core/cut.js'
-import { History, type HistoryState } from '../../../src/core/history.js'
+import { type Cut, coversBut, cutOf, EMPTY_CUT, intersection, union } from '../../../src/core/cut.js'
+import type { HistoryState } from '../../../src/core/history.js'
 import { HLC_ZERO, type Hlc } from '../../../src/core/hlc.js'
 import type { Origin, TxnId } from '../../../src/core/ids.js'
-import type { Placed, Publication } from '../../../src/core/publication.js'
+import type { Placed } from '../../../src/core/publication.js'
 import { compareStamps, type Stamp, type Version } from '../../../src/core/version.js'
+import { Node, type Snapshot, type Txn } from './cluster-model-parts.js'
 import type { Tape } from './tape.js'
 
 /**
@@ -17,43 +18,6 @@ const NODES_MAX = 4
 const SNAPSHOTS_MAX = 8
 
 export const KEYS = ['a', 'b', 'c'] as const
-
-interface Txn extends Stamp {
-  readonly publication: Publication
-  /** All that its snapshot saw. */
-  readonly saw: ReadonlySet<TxnId>
-}
-
-interface Snapshot {
-  readonly home: Node
-  readonly cut: Cut
-  /** Of its home's history. */
-  readonly moment: number
-  readonly saw: ReadonlySet<TxnId>
-}
-
-export class Node {
-  readonly origin: Origin
-  readonly history = new History()
-  /** The oracle's: every transaction that a snapshot which begins here sees. */
-  readonly visible = new Set<TxnId>()
-  /** Bases that are cached, by the rules of a node. */
-  readonly cache = new Map<string, Stamp>()
-  isMember = false
-  /** How many departures it knows of. */
-  learned = 0
-  clock: Hlc = HLC_ZERO
-  /** What a listing found that is not adopted yet. */
-  listed: readonly TxnId[] = []
-
-  constructor(origin: Origin) {
-    this.origin = origin
-  }
-
-  observe(hlc: Hlc): void {
-    if (hlc > this.clock) this.clock = hlc
-  }
-}
 
 export class World {
   readonly txns = new Map<TxnId, Txn>()
@@ -138,9 +102,11 @@ export class World {
   /** Serves again once it has all that collection may have compacted. */
   rejoin(node: Node): void {
     if (node.isMember) return
+    const { history } = node
+    const left = history.cut()
+    const isUnharmed = coversBut(left, this.watermark, (at) => history.seesUnnamed(left, at))
     this.learnDepartures(node)
-    const { departed } = node.history
-    if (coversBut(node.history.cut(), this.watermark, (at) => departed.has(at.origin))) node.isMember = true
+    if (isUnharmed || history.covers(this.watermark)) node.isMember = true
     else if (this.#tape.below(4) === 0) this.restore(node)
   }
 
@@ -298,8 +264,17 @@ export class World {
       !coversBut(mine, state.vector, (at) => departed.has(at.origin)),
     ]
     this.#count(`install ${ahead ? (behind ? 'across' : 'of the past') : 'forward'}`)
+    const isToCome = (txn: TxnId): boolean => this.#isToCome(node, txn, peer)
+    const seen = [...peer.visible].filter((txn) => !isToCome(txn))
     this.take(node, state)
-    for (const txn of peer.visible) node.visible.add(txn)
+    for (const txn of seen) node.visible.add(txn)
+  }
+
+  /** The peer knows of it beyond the end of what has departed, as it has yet to learn: it will give it a place of its own. */
+  #isToCome({ history }: Node, txn: TxnId, peer: Node): boolean {
+    const stands = peer.history.find(txn)
+    if (stands === undefined || history.has(txn)) return false
+    return stands.coordinates.every((at) => history.departed.has(at.origin) && !history.isInEveryCut(at))
   }
 
   take(node: Node, state: HistoryState): void {
@@ -315,7 +290,7 @@ export class World {
     const members = this.members()
     if (members.length === 0) return
     const cuts = [...members.map(({ history }) => history.cut()), ...this.snapshots.map(({ cut }) => cut)]
-    this.watermark = union(this.watermark, cuts.reduce(intersection))
+    this.watermark = union(this.watermark, this.#upToDeparted(cuts.reduce(intersection)))
     const due = [...this.watermark].filter(
       ([origin, seq]) => Math.min(seq, this.places.get(origin)!.length) > (this.compacted.get(origin) ?? 0),
     )
@@ -324,6 +299,13 @@ export class World {
     const from = this.compacted.get(next[0]) ?? 0
     const through = Math.min(next[1], this.places.get(next[0])!.length)
     this.compactThrough(next[0], from + 1 + this.#tape.below(through - from))
+  }
+
+  /** Nobody waits for who has more of an origin than it departed with. */
+  #upToDeparted(cut: Cut): Cut {
+    const last = new Map(this.departures)
+    const places = [...cut].map(([origin, seq]) => [origin, Math.min(seq, last.get(origin) ?? seq)] as const)
+    return cutOf(places, cut.departures ?? 0)
   }
 
   compactThrough(origin: Origin, through: number): void {
@@ -381,35 +363,41 @@ export class World {
   }
 
   /**
-   * Writes down a dead origin of which every member has applied, and collection compacted, all that it told. It is so long
-   * dead that nothing of it is on its way any more.
+   * Writes down a dead origin of which every member has applied, and collection compacted, all that it told. A node that is
+   * out of touch may have more of it.
    */
   depart(): void {
     const known = new Set(this.departures.map(([origin]) => origin))
     const dead = [...this.compacted].filter(
       ([origin, seq]) =>
         !known.has(origin) &&
-        this.nodes.every((node) => node.origin !== origin && node.history.seqOf(origin) <= seq) &&
+        this.nodes.every((node) => node.origin !== origin) &&
         this.members().every(({ history }) => history.seqOf(origin) === seq),
     )
     const next = this.#tape.pick(this.members().length === 0 ? [] : dead)
     if (next === undefined) return
     this.departures.push(next)
-    this.places.get(next[0])!.length = next[1]
     this.#count('departed')
   }
 
-  /** Looks for departures; and names those no more which every member knows of. */
+  /** Looks for departures; and a member names those no more which every member knows of. */
   learnDepartures(node: Node): void {
     for (const [origin, last] of this.departures.slice(node.learned)) {
       this.learnThrough(node, origin, last)
       // What never came here is in the bases, and may be newer than what has left.
       if (node.history.seqOf(origin) < last) node.cache.clear()
       for (const { txn } of this.places.get(origin)!.slice(0, last)) node.visible.add(txn)
+      // What it had of it beyond, since it was out of touch, gets places of its own.
+      for (const txn of node.history.orderOf(origin, last + 1, node.history.seqOf(origin))) {
+        if (!node.history.has(txn)) continue
+        this.#count('beyond a departure')
+        this.publish(node, txn)
+      }
       if (!node.history.depart(origin, last, this.horizon, node.learned + 1)) break
       node.learned++
     }
-    const told = Math.min(...this.members().map(({ learned }) => learned), node.learned)
+    if (!node.isMember) return
+    const told = Math.min(...this.members().map(({ learned }) => learned))
     node.history.leaveOut(
       this.departures.slice(0, told).map(([origin]) => origin),
       told,

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Coordinates, coversBut, cutOf, EMPTY_CUT } from '../../../src/core/cut.js'
-import { History } from '../../../src/core/history.js'
+import { type Coordinates, coversBut, cutOf, EMPTY_CUT, sees } from '../../../src/core/cut.js'
+import { History, type HistoryState } from '../../../src/core/history.js'
 import type { Hlc } from '../../../src/core/hlc.js'
 import type { Origin, TxnId } from '../../../src/core/ids.js'
-import { KEYS, type Node, World } from './cluster-model.js'
+import { KEYS, World } from './cluster-model.js'
+import type { Node } from './cluster-model-parts.js'
 import { Tape } from './tape.js'
 
 const tapes = fc
@@ -49,9 +50,11 @@ function checkClosed(world: World): void {
 
 function checkOrders(world: World, { history }: Node): void {
   const standing = new Set<TxnId>()
+  const lastOfDeparted = new Map(world.departures)
   for (const [origin, places] of world.places) {
-    if (history.departed.has(origin)) {
-      expect(history.orderOf(origin, 1, places.length)).toEqual([])
+    const last = lastOfDeparted.get(origin)
+    if (last !== undefined && history.departed.has(origin)) {
+      expect(history.orderOf(origin, 1, last)).toEqual([])
       continue
     }
     const first = history.firstOf(origin)
@@ -74,6 +77,15 @@ function checkOrders(world: World, { history }: Node): void {
   expect(history.decisions).toBe(standing.size)
 }
 
+/** Who takes a state over can take all of it: each decision stands at places that the state has applied. */
+function checkState({ history }: Node): void {
+  const { vector, applied } = history.state()
+  for (const { txn, coordinates } of applied) {
+    expect(coordinates.length, txn).toBeGreaterThan(0)
+    for (const at of coordinates) expect(sees(vector, at), `${txn} at ${at.origin} ${at.seq}`).toBe(true)
+  }
+}
+
 /** A failure is made smaller for as long as there is time; on a machine that is busy, fewer schedules are tried. */
 const RUNS = { numRuns: 300, interruptAfterTimeLimit: 10_000 }
 
@@ -88,7 +100,10 @@ describe('a cluster of histories', () => {
           checkMoments(world)
         }
         checkClosed(world)
-        for (const node of world.nodes) checkOrders(world, node)
+        for (const node of world.nodes) {
+          checkOrders(world, node)
+          checkState(node)
+        }
       }),
       RUNS,
     )
@@ -144,6 +159,7 @@ describe('a cluster of histories', () => {
       'install across',
       'departed',
       'left out',
+      'beyond a departure',
     ]) {
       expect(counts.get(what) ?? 0, what).toBeGreaterThan(20)
     }
@@ -401,6 +417,46 @@ describe('an origin that has departed', () => {
       expect(vector.has(A)).toBe(!isLeftOut)
     }
   })
+})
+
+describe('a state in which something stands beyond the last place of an origin that has departed', () => {
+  /** Of a node that was out of touch when the others heard of A for the last time, and has given `t2` a place of its own. */
+  function returned(isLeftOut: boolean): HistoryState {
+    const history = new History()
+    put(history, 't1', 1, { origin: A, seq: 1 })
+    put(history, 't2', 2, { origin: A, seq: 2 })
+    put(history, 't2', 2, { origin: B, seq: 1 })
+    history.compact(A, 1)
+    expect(history.depart(A, 1, 1 as Hlc, 1)).toBe(true)
+    if (isLeftOut) history.leaveOut([A], 1)
+    return history.state()
+  }
+
+  test('names no place of an origin that is left out: who takes it over could not know what stands there', () => {
+    const placesOf = (state: HistoryState) => state.applied.map(({ coordinates }) => coordinates)
+    expect(placesOf(returned(false))).toEqual([
+      [
+        { origin: A, seq: 2 },
+        { origin: B, seq: 1 },
+      ],
+    ])
+    expect(placesOf(returned(true))).toEqual([[{ origin: B, seq: 1 }]])
+  })
+
+  test.each([false, true])(
+    'is taken over with what stands there, also by who knows of the departure (left out: %s)',
+    (isLeftOut) => {
+      for (const knows of [false, true]) {
+        const history = new History()
+        if (knows) expect(history.depart(A, 1, 1 as Hlc, 1)).toBe(true)
+        history.install(returned(isLeftOut))
+        expect(history.seqOf(B)).toBe(1)
+        expect(readers(history)).toBe('t2')
+        history.compact(B, 1)
+        expect(history.decisions).toBe(0)
+      }
+    },
+  )
 })
 
 /** A cut that counts how often it is asked: what a read costs, whatever machine it runs on. */
