@@ -149,8 +149,8 @@ export const SHARING = [
     name: 'state-without-coordinates',
     what: "taking over a peer's state leaves out coordinates of what is here already",
     file: 'core/history.ts',
-    find: 'if (known !== undefined) for (const at of coordinates) addPlace(known.coordinates, at)\n',
-    put: 'if (known !== undefined) for (const at of coordinates.slice(0, 0)) addPlace(known.coordinates, at)\n',
+    find: 'if (known !== undefined) for (const at of places) addPlace(known.coordinates, at)\n',
+    put: 'if (known !== undefined) for (const at of places.slice(0, 0)) addPlace(known.coordinates, at)\n',
   },
   {
     name: 'silent-step-drops-upstream',
