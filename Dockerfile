@@ -1,10 +1,12 @@
 # virga's node as a container. Executors outside reach it through the mounted socket folder:
 #
 #   docker build --tag virga .
-#   docker run --detach --volume /run/virga:/run/virga --volume virga-data:/var/lib/virga virga
+#   sudo install -d -o 1000 -g 1000 -m 0700 /run/virga
+#   docker run --detach --stop-timeout 30 --volume /run/virga:/run/virga --volume virga-data:/var/lib/virga virga
 #
 # The socket can be opened by its owner alone, so executors must run as the same user: the image's (uid 1000), or
-# another one given with `docker run --user`, which must own both folders.
+# another one given with `docker run --user`, which must own both folders. A node that stops waits for what is open, up to
+# ten seconds, before it gives up its lease.
 ARG NODE_IMAGE=node:24-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build

@@ -30,7 +30,7 @@ export async function cleanUp() {
 
 const TRIES_MAX = 5
 
-/** As the container image has them, and docs/operating.md advises. */
+/** As the container image has them. */
 const NODE_ENVIRONMENT = { MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_MMAP_THRESHOLD_: '131072' }
 const NODE_FLAGS = ['--single-threaded-gc']
 

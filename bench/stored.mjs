@@ -6,7 +6,7 @@ import { open } from 'lmdb'
 import { unpack } from 'msgpackr'
 
 /** @typedef {{ records: number, bytes: number }} Sum */
-/** @typedef {{ live: Sum, markers: Sum, diskBytes: number }} Stored what storage holds: markers apart, which stay for a day by design */
+/** @typedef {{ live: Sum, markers: Sum, diskBytes: number }} Stored what storage holds: markers apart, which stay for two days by design */
 
 /**
  * What lies in an LMDB environment that a node has open. A read-only look.

@@ -46,8 +46,10 @@ const CODES = [
   ['Closed', false],
 ] as const satisfies readonly (readonly [string, boolean])[]
 
+/** What went wrong, as a word that stays the same in every version. */
 export type ErrorCode = (typeof CODES)[number][0]
 
+/** Whether an operation that failed surely had no effect, or may have had one. */
 export type Outcome = 'definite' | 'indefinite'
 
 /** Every code. */
@@ -67,6 +69,7 @@ export interface VirgaErrorOptions {
 
 const MARK: unique symbol = Symbol.for('virga.error')
 
+/** Every failure of virga's. Told by `VirgaError.is`, also where two copies of this package are loaded. */
 export class VirgaError extends Error {
   override readonly name = 'VirgaError'
   readonly code: ErrorCode

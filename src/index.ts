@@ -12,4 +12,4 @@ export type {
 export { type ConnectOptions, connect } from './compose/connect.js'
 export { transactionId } from './compose/transaction-id.js'
 export type { Consistency } from './core/modes.js'
-export { ERROR_CODES, type ErrorCode, type Outcome, VirgaError } from './errors.js'
+export { ERROR_CODES, type ErrorCode, type Outcome, VirgaError, type VirgaErrorOptions } from './errors.js'

@@ -110,7 +110,7 @@ async function growth(engine, storage, look, quick, folder) {
     line('  versions in chains', 'versions', after.held, before.held),
     line('  records in storage, without markers', 'records', a.live.records, b.live.records, BUDGET),
     line('  bytes of them', 'MiB', mib(a.live.bytes), mib(b.live.bytes), BUDGET),
-    line('  markers, which stay for a day', 'records', a.markers.records, b.markers.records),
+    line('  markers, which stay for two days', 'records', a.markers.records, b.markers.records),
     line('  bytes of them', 'MiB', mib(a.markers.bytes), mib(b.markers.bytes)),
     line(
       engine === 'LMDB' ? '  file of LMDB' : '  memory of Redis',

@@ -150,7 +150,7 @@ function countsOf({ nodes, decided, told, agreed, acknowledged, idle }) {
   const calls = idle.storage.calls / idle.seconds
   return [
     exactly(
-      `${nodes} nodes: commits that were acknowledged, of ${decided}`,
+      `${nodes === 1 ? 'one node' : `${nodes} nodes`}: commits acknowledged, of ${decided} asked for`,
       'commits',
       acknowledged,
       decided,

@@ -18,7 +18,10 @@ export const CLIENT_FLAGS: Flags = {
 export function clientFlagsHelp(more: readonly (readonly [string, string])[] = []): string {
   return table([
     ...more,
-    ['--socket PATH', "the node's socket (default: $VIRGA_SOCKET, else $XDG_RUNTIME_DIR/virga/node.sock)"],
+    [
+      '--socket PATH',
+      "the node's socket (default: $VIRGA_SOCKET, else $XDG_RUNTIME_DIR/virga/node.sock, else virga-UID/node.sock in the folder for temporary files)",
+    ],
     [
       '--timeout-ms N',
       `how long to wait for the node to greet, and for each answer (default: ${TIMEOUT_MS})`,

@@ -14,6 +14,7 @@ export interface ClientOptions {
   readonly attemptsMax?: number
   /** The wait before the second attempt; it doubles with each further one, up to `retryDelayMsMax`. Defaults 5 and 1,000. */
   readonly retryDelayMs?: number
+  /** The longest wait between two attempts. */
   readonly retryDelayMsMax?: number
   /** Attempts that lost against rivals over a key, in mode `parallel-snapshot`. They count apart. Default 200. */
   readonly contendedAttemptsMax?: number

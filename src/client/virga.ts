@@ -45,31 +45,38 @@ export interface BeginOptions {
 export interface ResumeOptions {
   /** Two branches wrote one key, neither upstream of the other: take the one sealed later, or fail with `BranchConflict`. */
   readonly onBranchConflict?: 'latest' | 'error'
+  /** Ends waiting, as that of `BeginOptions` does. */
   readonly signal?: AbortSignal | undefined
 }
 
+/** `id`, `deadlineMs`, `consistency` and `after` are of a DAG's first step: with contexts to go on from they are `InvalidArgument`. */
 export interface StepOptions extends BeginOptions, ResumeOptions {
+  /** As that of `HandoffOptions`. Default: false. */
   readonly durable?: boolean
 }
 
 export interface StepResult<R> {
   /** For the downstream functions, or for `commit`. */
   readonly context: string
+  /** What the function returned. */
   readonly result: R
+  /** Of the transaction: the same in all steps of a DAG. */
   readonly id: string
 }
 
 export interface CommitContextOptions extends ResumeOptions {
+  /** Recorded with the decision, and given to every retry of its id. */
   readonly result?: unknown
 }
 
+/** What is known of a transaction under its id. Result and session are those of its commit. */
 export interface TransactionStatus<R = unknown> {
   readonly status: 'committed' | 'open' | 'aborted' | 'expired'
   readonly result: R | undefined
   readonly session: string | undefined
 }
 
-/** How often a request is made that the node went away under. */
+/** Times that a request is made which the node went away under. */
 const ASKED_MAX = 3
 const NOTHING: TransactionState['upstream'] = new Map()
 
@@ -116,6 +123,7 @@ export class Virga implements AsyncDisposable {
    * Runs one function as one transaction: commits when it returns, aborts when it throws, and runs it again when what
    * failed may go better next time. With an `id`, a decision that stands already is the answer, and the function is not
    * run; its result must then be a value that can be stored.
+   * Rejects with what `run` throws where that is no `VirgaError`, else with that of the last attempt, `indefinite` if any may have committed.
    */
   async transaction<R>(run: (tx: Transaction) => R | Promise<R>, options: BeginOptions = {}): Promise<R> {
     const keyed = options.id !== undefined

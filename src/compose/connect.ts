@@ -10,7 +10,7 @@ import { zeromqLink } from '../transport/zeromq-link.js'
 import { lmdbOpener } from '../view/lmdb-opener.js'
 
 export interface ConnectOptions extends ClientOptions {
-  /** Path of the node's socket. Default: $VIRGA_SOCKET, else `virga/node.sock` in the user's runtime folder. */
+  /** Path of the node's socket. Default: $VIRGA_SOCKET, else `virga/node.sock` in the user's runtime folder, else `virga-UID/node.sock` in that for temporary files. */
   readonly socket?: string | undefined
   /** Ends waiting for the node. */
   readonly signal?: AbortSignal | undefined

@@ -4,6 +4,7 @@ import { VirgaError } from '../errors.js'
 import { DEFAULT_LIMITS } from '../limits.js'
 import { DEFAULT_BOUNDS } from '../node/bounds.js'
 import { DEFAULT_CONFIG, type NodeConfig, type StaticPeer } from '../node/config.js'
+import { ID_BYTES_MAX } from '../storage/guard.js'
 
 /**
  * Every option of a node, once: this table drives the flags, the `VIRGA_*` variables, the keys of the JSON file, the
@@ -37,7 +38,7 @@ export const NODE_OPTIONS = {
   socket: text(
     z.string(),
     '',
-    'path of the socket for executors (default: $XDG_RUNTIME_DIR/virga/node.sock)',
+    'path of the socket for executors (default: $XDG_RUNTIME_DIR/virga/node.sock, else virga-UID/node.sock in the folder for temporary files)',
   ),
   nodeId: text(z.string(), '', 'name of this node, unique in its cluster (default: the host name)'),
   listen: text(
@@ -159,7 +160,11 @@ export const NODE_OPTIONS = {
     'how often what every snapshot sees is moved out of decisions and of memory',
   ),
   drainMsMax: count(DEFAULT_CONFIG.drainMsMax, 'how long a stopping node waits for open transactions'),
-  keyBytesMax: count(DEFAULT_LIMITS.keyBytesMax, 'bytes of a key'),
+  keyBytesMax: {
+    ...count(DEFAULT_LIMITS.keyBytesMax, 'bytes of a key, 1,200 at most'),
+    // It is the id of a record in storage.
+    schema: positive.max(ID_BYTES_MAX),
+  },
   valueBytesMax: {
     ...count(DEFAULT_LIMITS.valueBytesMax, 'bytes of a value, 64 MiB at most'),
     // A client does not know the node's limits before it connects, and takes frames with room for this.

@@ -16,8 +16,9 @@ import { type NodeSettings, nodeConfig, nodeSettings } from './node-options.js'
 import { openNetwork } from './open-network.js'
 import { openStorage } from './open-storage.js'
 
+/** Options of `virga serve` by their names there, in ms and bytes. `virga serve --help` tells what each means, and its default. */
 export interface NodeOptions extends Partial<Omit<NodeSettings, 'storage' | 'logLevel'>> {
-  /** A storage URL, or an engine that is open already. The node closes it when it stops. */
+  /** A storage URL, or a `Storage` of your own that is open. The node closes it when it stops. */
   readonly storage?: string | Storage
   /** Default: silent. pino fits. */
   readonly log?: Log
@@ -37,7 +38,11 @@ export interface RunningNode {
   readonly ended: Promise<string | undefined>
 }
 
-/** Starts a node inside this process. Resolves when it serves; rejects with everything closed if it can't. */
+/**
+ * Starts a node inside this process. Resolves when it serves; rejects with everything closed if it can't: `InvalidArgument` (an
+ * option, the socket's path, a Redis that may evict), `Busy` (the socket or the LMDB folder is another's), `StorageUnavailable`,
+ * `StorageCorrupt` (another layout), `Internal`.
+ */
 export async function startNode(options: NodeOptions = {}): Promise<RunningNode> {
   const { storage, log = SILENT, ...given } = options
   const settings = nodeSettings(typeof storage === 'string' ? { ...given, storage } : given)

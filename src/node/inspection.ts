@@ -68,7 +68,7 @@ export function inspection(
       ['address', parts.address?.requests ?? ''],
       ['consistency', config.consistency],
       ['storage', world.storage.durability],
-      ['members', membership.names],
+      ['memberNames', membership.names],
     ],
     applied: history.cut(),
     placesOf: (txn) => history.find(txn)?.coordinates ?? [],

@@ -87,6 +87,7 @@ export interface FaultyStorage extends Storage {
 /** Faults queued by hand for one operation, or holds: more would be a test that runs away. */
 const QUEUE_MAX = 1_000
 
+/** A storage in front of another, whose operations fail as its plan draws them, or as they are told to by hand. */
 export function createFaultyStorage(storage: Storage, options: FaultyStorageOptions): FaultyStorage {
   return new Faulty(storage, options)
 }

@@ -1,4 +1,13 @@
 /** For those who test an engine, or their own code, against virga: `virga/testing`. */
+export type { Clock, Timer } from '../ports/clock.js'
+export type { Random } from '../ports/random.js'
+export type {
+  CompareAndSwapResult,
+  ListedEntry,
+  Storage,
+  StorageEntry,
+  StorageKey,
+} from '../ports/storage.js'
 export {
   createFaultyStorage,
   type Fault,

@@ -3,7 +3,7 @@
  *
  * ```ts
  * import { test } from 'vitest'
- * storageSuite({ test, fixture: async () => ({ storage: createMemoryStorage() }) })
+ * storageSuite({ test, fixture: async () => ({ storage: await openYourEngine() }) })
  * ```
  */
 import assert from 'node:assert/strict'
@@ -34,6 +34,7 @@ export interface StorageSuiteOptions {
   readonly shared?: boolean
 }
 
+/** Registers the tests with the runner whose `test` is given. An engine that breaks the contract fails them. */
 export function storageSuite({ test, fixture, shared = false }: StorageSuiteOptions): void {
   const check: Check = (name, run) => {
     test(name, async () => {

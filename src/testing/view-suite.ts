@@ -47,6 +47,7 @@ const batchOf = (entries: Readonly<Record<string, string | null>>): ViewBatch =>
   new Map(Object.entries(entries).map(([key, value]) => [key, value === null ? null : text(value)]))
 const codeOf = (code: string) => (error: unknown) => VirgaError.is(error) && error.code === code
 
+/** Registers the tests of the view port with the runner whose `test` is given. */
 export function viewSuite({ test, fixture }: ViewSuiteOptions): void {
   const check = (name: string, run: (kit: Kit) => Promise<void>): void => {
     test(name, async () => {

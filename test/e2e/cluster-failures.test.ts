@@ -38,8 +38,8 @@ test('an executor dies in a function: what it wrote is gone, and the function is
 test('an executor dies for good: its transaction ends at its deadline, and nothing of it is left on any node', async () => {
   const { nodes } = await startCluster(QUICK)
   const [a, b] = nodes as Three
-  const root = await a.virga.step(undefined, (tx) => tx.put('root', LARGE), { deadlineMs: 1_500 })
   const executor = await executorProcess(b.socket)
+  const root = await a.virga.step(undefined, (tx) => tx.put('root', LARGE), { deadlineMs: 1_500 })
   await executor.call('resume', 't', 'c', root.context)
   expect(await executor.call('get', 't', 'root')).toEqual(LARGE)
   await executor.kill()

@@ -133,7 +133,8 @@ test.each([
   setTimeout(() => {
     isOver = true
   }, 300)
-  for (; !isOver && performance.now() - startedAt < 10_000; reads++) expect(await read(virga)).toBe(1)
+  for (; !(isOver && reads > 1_000) && performance.now() - startedAt < 10_000; reads++)
+    expect(await read(virga)).toBe(1)
   clearInterval(timer)
   expect(performance.now() - startedAt).toBeLessThan(10_000)
   expect(ticks).toBeGreaterThan(5)
@@ -151,7 +152,7 @@ test("`view: 'off'` on either side: every read is asked of the node; status tell
   expect(await node.count('viewReaders')).toBe(1)
   await warm(node, auto, ['a'])
   const asked = await node.count('keysRead')
-  await auto.call('readFor', 'c', ['a'], 200)
+  await auto.call('readFor', 'c', ['a'], 1_000)
   await until('the node has heard of reads in the view', async () => (await node.count('viewReads')) >= 500)
   expect(await node.count('keysRead')).toBe(asked)
 
@@ -283,7 +284,7 @@ describe('a snapshot that began without a message', () => {
     await executor.call('begin', 'old', 'c', {})
     expect(await executor.call('get', 'old', 'a')).toBe(0)
     expect(await node.count('begins')).toBe(begins)
-    await until('the node was told', async () => (await node.count('begins')) > begins, 2_000)
+    await until('the node was told', async () => (await node.count('begins')) > begins)
     for (let n = 1; n <= 15; n++) {
       await put(executor, [
         ['a', n],

@@ -125,7 +125,7 @@ test('a commit that the node never got surely did not happen, and its attempt ne
 
 test('answers of a connection that is gone greet nobody and answer nothing', async () => {
   const node = await testNode()
-  const { virga, link } = await lossyClient(node.socket, { connectTimeoutMs: 200, retryDelayMsMax: 100 })
+  const { virga, link } = await lossyClient(node.socket, { connectTimeoutMs: 1_000, retryDelayMsMax: 100 })
   link.isDeaf = true
   link.down()
   link.up()
@@ -138,7 +138,7 @@ test('answers of a connection that is gone greet nobody and answer nothing', asy
   const tx = await virga.begin()
   expect(await tx.get('x')).toBeUndefined()
   link.deliver()
-  await new Promise((resolve) => setTimeout(resolve, 400))
+  await new Promise((resolve) => setTimeout(resolve, 1_200))
   // Neither the late welcome nor the time-out of the lost greeting made it a new session.
   tx.put('x', 1)
   await tx.commit()
@@ -148,7 +148,7 @@ test('answers of a connection that is gone greet nobody and answer nothing', asy
 
 test('what the client did not hear fails by time-out, and the next request is not confused by it', async () => {
   const node = await testNode()
-  const { virga, link } = await lossyClient(node.socket, { requestTimeoutMs: 100 })
+  const { virga, link } = await lossyClient(node.socket, { requestTimeoutMs: 1_000 })
   await virga.transaction((tx) => tx.put('x', 'right'))
   link.isDeaf = true
   const error = await expectCode(virga.get('y'), 'Timeout')

@@ -7,7 +7,7 @@ import { exportHistory } from '../../src/testing/history/export.js'
 import { parseHistory } from '../../src/testing/history/parse.js'
 import type { HistoryRecorder } from '../../src/testing/history/recorded.js'
 import { Bank, type Books } from './bank.js'
-import { allConnected, type ClusterNode, startCluster } from './cluster-processes.js'
+import { allConnected, type ClusterNode, startCluster, within } from './cluster-processes.js'
 import { Dice } from './dice.js'
 
 export interface BankRun {
@@ -59,7 +59,10 @@ export async function runBank({
   await bank.open({ node: nodes[0]!.id, virga: nodes[0]!.virga })
   // Before that there is no sum to audit.
   await books.close(nodes, [])
-  const teller = async (node: ClusterNode) => ({ node: node.id, virga: await node.client(HASTY) })
+  const teller = async (node: ClusterNode) => ({
+    node: node.id,
+    virga: await within(10_000, () => node.client(HASTY)),
+  })
   const tellers = await Promise.all(nodes.map(teller))
   for (let i = 0; i < TRANSFERS_AT_ONCE; i++) bank.transfers(tellers)
   for (const node of nodes) bank.audit(await teller(node))

@@ -29,7 +29,17 @@ export class ClusterNetwork {
 
   static async start({ nodes = 3, dice, filters }: NetworkOptions): Promise<ClusterNetwork> {
     const ports: [number, number][] = []
-    for (let i = 0; i < nodes; i++) ports.push([await freePort(dice), await freePort(dice)])
+    const taken = new Set<number>()
+    const another = async (): Promise<number> => {
+      for (;;) {
+        const port = await freePort(dice)
+        if (!taken.has(port)) {
+          taken.add(port)
+          return port
+        }
+      }
+    }
+    for (let i = 0; i < nodes; i++) ports.push([await another(), await another()])
     const network = new ClusterNetwork(ports)
     for (let from = 0; from < nodes; from++) {
       for (let to = 0; to < nodes; to++) {

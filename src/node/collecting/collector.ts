@@ -97,7 +97,7 @@ export class Collector {
     this.#parts.state.counters.collectionsFailed++
     this.#failures = Math.min(this.#failures + 1, 16)
     const isTrouble = VirgaError.is(error) && error.code === 'StorageUnavailable'
-    if (!isTrouble) log.error({ err: error }, 'collection fails: what it finds in storage can not be')
+    if (!isTrouble) log.error({ err: error }, 'collection fails: what storage holds can not be right')
     else if (this.#failures === 1) log.warn({ err: error }, 'a round of collection failed: it is tried again')
     else log.debug({ err: error }, 'a round of collection failed again')
     return true

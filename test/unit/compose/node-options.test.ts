@@ -14,3 +14,10 @@ test('a frame has room for the largest value, and for the largest result', () =>
   for (const name of ['valueBytesMax', 'resultBytesMax'])
     expect(configOf({ [name]: 30 * MIB }).limits.frameBytesMax).toBeGreaterThan(31 * MIB)
 })
+
+test('a key is at most as long as the id of a record in storage, which it becomes', () => {
+  expect(configOf({ keyBytesMax: 1_200 }).limits.keyBytesMax).toBe(1_200)
+  expect(() => configOf({ keyBytesMax: 1_201 })).toThrow(
+    expect.objectContaining({ code: 'InvalidArgument', message: expect.stringContaining('keyBytesMax') }),
+  )
+})
