@@ -29,6 +29,8 @@ export class Attachment {
   #again: Timer | undefined
   #againMs = AGAIN_MS
   #isRefused = false
+  /** That could not be opened: it may have been given up meanwhile. */
+  #unreached: string | undefined
 
   constructor(session: Session, world: ClientWorld) {
     this.#session = session
@@ -49,6 +51,7 @@ export class Attachment {
   begin(): void {
     this.#drop()
     this.#isRefused = false
+    this.#unreached = undefined
     this.#againMs = AGAIN_MS
     this.#attach()
   }
@@ -86,7 +89,10 @@ export class Attachment {
       return false
     }
     if (this.#session.epoch !== epoch || !this.#session.isUp) return false
-    if (reply.path === this.#path && this.#view?.isUnfit === false) return true
+    if (reply.path === this.#path && this.#view?.isUnfit === false) {
+      this.#againMs = AGAIN_MS
+      return true
+    }
     this.#drop()
     try {
       await this.#open(reply, epoch)
@@ -94,8 +100,9 @@ export class Attachment {
       return this.#view !== undefined
     } catch (error) {
       if (!VirgaError.is(error)) throw error
-      // It can't be reached from here: the node need not keep it up for this process.
-      this.#isRefused = true
+      // The same one again can't be reached from here. The node need not keep it up for this process.
+      this.#isRefused = this.#unreached === reply.path
+      this.#unreached = reply.path
       this.#session.post({ type: 'detach' })
       return false
     }

@@ -11,6 +11,8 @@ export interface LateBegin {
  * kept. The node lets a second and a half pass before it lets go of what a snapshot may need that it was not told of.
  */
 const EVERY_MS = 250
+/** For so long after one was told of too late nothing begins without a message. */
+const REFUSED_MS = 60_000
 
 /** Transactions that began without a message. Most end before anyone need know of them. */
 export class LateBegins {
@@ -18,6 +20,7 @@ export class LateBegins {
   #young = new Set<LateBegin>()
   #old = new Set<LateBegin>()
   #timer: Timer | undefined
+  #refusedUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -31,6 +34,22 @@ export class LateBegins {
   /** The node was told, or need not be any more. */
   delete(begin: LateBegin): void {
     if (!this.#young.delete(begin)) this.#old.delete(begin)
+  }
+
+  /**
+   * One was told of too late, since its function held its process up. It may do so each time that it is run: for a while its
+   * snapshots are taken at the node, with what it asks for first.
+   */
+  refused(): void {
+    this.#refusedUntilMs = this.#clock.monotonic() + REFUSED_MS
+  }
+
+  get areRefused(): boolean {
+    // Nearly always at once: no clock is read for it.
+    if (this.#refusedUntilMs === Number.NEGATIVE_INFINITY) return false
+    if (this.#clock.monotonic() < this.#refusedUntilMs) return true
+    this.#refusedUntilMs = Number.NEGATIVE_INFINITY
+    return false
   }
 
   #age(): void {

@@ -131,7 +131,12 @@ export class Transaction implements AsyncDisposable, LateBegin {
     const { begin, epoch } = this.#state
     if (this.#begun !== undefined || begin === undefined) return
     this.#lateBegins.delete(this)
-    if (this.#session.isUp && this.#session.epoch === epoch) this.#beginsBy(begin(this.#txn))
+    if (!this.#session.isUp || this.#session.epoch !== epoch) return
+    const begun = begin(this.#txn)
+    this.#beginsBy(begun)
+    begun.catch((error: unknown) => {
+      if (VirgaError.is(error) && error.code === 'SnapshotTooOld') this.#lateBegins.refused()
+    })
   }
 
   /** The transaction's id: the same in every function of a DAG, and in every retry. */

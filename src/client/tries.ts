@@ -1,4 +1,4 @@
-import type { ErrorCode, VirgaError } from '../errors.js'
+import { type ErrorCode, VirgaError } from '../errors.js'
 import type { Random } from '../ports/random.js'
 import { backoffMs } from './backoff.js'
 import type { ClientOptions } from './options.js'
@@ -43,4 +43,14 @@ export class Tries {
     if (CONTENDED.has(code)) return backoffMs(this.#contended - 1, retryDelayMs, contendedDelayMsMax, random)
     return backoffMs(this.#troubled - 1, retryDelayMs, retryDelayMsMax, random)
   }
+}
+
+/** The last attempt surely had no effect, and yet an earlier one, of which nobody could tell, may have had one. */
+export function lastWord(error: VirgaError, unsure: boolean): VirgaError {
+  // A cancelled transaction is one of which no attempt has committed or ever will.
+  if (!unsure || error.outcome === 'indefinite' || error.code === 'TransactionAborted') return error
+  return new VirgaError(error.code, `${error.message}; an earlier attempt may have committed`, {
+    outcome: 'indefinite',
+    cause: error,
+  })
 }

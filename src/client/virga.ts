@@ -22,7 +22,7 @@ import {
   type TransactionParts,
   type TransactionState,
 } from './transaction.js'
-import { Tries } from './tries.js'
+import { lastWord, Tries } from './tries.js'
 import { NOT_SEEN } from './view.js'
 import type { ClientWorld } from './world.js'
 
@@ -318,7 +318,7 @@ export class Virga implements AsyncDisposable {
   /** What a transaction that begins now can read without a message. */
   #look({ deadlineMs, consistency }: BeginOptions): Sight | undefined {
     const { view, defaults } = this.#attachment
-    if (view === undefined || defaults === undefined) return undefined
+    if (view === undefined || defaults === undefined || this.#parts.lateBegins.areRefused) return undefined
     const snapshot = view.begin()
     if (snapshot === undefined) return undefined
     return {
@@ -479,23 +479,14 @@ export class Virga implements AsyncDisposable {
   }
 }
 
-/** The last attempt surely had no effect, and yet an earlier one, of which nobody could tell, may have had one. */
-function lastWord(error: VirgaError, unsure: boolean): VirgaError {
-  // A cancelled transaction is one of which no attempt has committed or ever will.
-  if (!unsure || error.outcome === 'indefinite' || error.code === 'TransactionAborted') return error
-  return new VirgaError(error.code, `${error.message}; an earlier attempt may have committed`, {
-    outcome: 'indefinite',
-    cause: error,
-  })
-}
-
 /** A transaction has these from its begin on: a later step that gives them would have them silently not in force. */
 function refuseBeginOptions(options: BeginOptions): void {
-  for (const name of ['id', 'deadlineMs', 'consistency', 'after'] as const) {
-    if (options[name] === undefined) continue
-    throw new VirgaError(
-      'InvalidArgument',
-      `${name} belongs to the step that begins the transaction, not to one that resumes it`,
-    )
-  }
+  const given = (['id', 'deadlineMs', 'consistency', 'after'] as const).find(
+    (name) => options[name] !== undefined,
+  )
+  if (given === undefined) return
+  throw new VirgaError(
+    'InvalidArgument',
+    `${given} belongs to the step that begins the transaction, not to one that resumes it`,
+  )
 }

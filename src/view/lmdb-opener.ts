@@ -6,13 +6,13 @@ import type { RootDatabase } from 'lmdb'
 import { VirgaError } from '../errors.js'
 import type { ViewOpener, ViewReader } from '../ports/view.js'
 import { DATA_FILE, isEnvironment, keyEncoder, LOCK_FILE } from './lmdb-layout.js'
-import { watchFile } from './watch.js'
+import { watchFiles } from './watch.js'
 
 /** One environment must not be opened twice in one process: all connections of this one share it. */
 interface Shared {
   readonly db: RootDatabase<Buffer, string>
   readonly readers: Set<() => void>
-  readonly unwatch: readonly (() => void)[]
+  readonly unwatch: () => void
   readonly lockBytes: number
   /** Counts the read transactions that were begun. */
   batch: number
@@ -59,19 +59,25 @@ function share(path: string, open: typeof import('lmdb').open): Shared {
     cache: false,
     readOnly: true,
   })
-  const shared: Shared = {
-    db,
-    readers,
-    unwatch: [DATA_FILE, LOCK_FILE].map((name) => watchFile(join(path, name), tell)),
-    lockBytes: statSync(join(path, LOCK_FILE)).size,
-    batch: 0,
-  }
+  const shared = sharedOf(path, db, readers, tell)
   // lmdb-js renews its read transaction in a later turn, and in the turn of a timer that it had set before. It tells of each.
   ;(db as unknown as EventEmitter).on('begin-transaction', () => {
     shared.batch++
   })
   opened.set(path, shared)
   return shared
+}
+
+function sharedOf(path: string, db: Shared['db'], readers: Set<() => void>, tell: () => void): Shared {
+  try {
+    const lockBytes = statSync(join(path, LOCK_FILE)).size
+    const unwatch = watchFiles([join(path, DATA_FILE), join(path, LOCK_FILE)], tell)
+    return { db, readers, unwatch, lockBytes, batch: 0 }
+  } catch (error) {
+    // Else its memory stays in use for as long as this process lives.
+    db.close().catch(() => undefined)
+    throw error
+  }
 }
 
 function isCutOff(file: string, bytes: number): boolean {
@@ -135,7 +141,7 @@ class LmdbReader implements ViewReader {
     const { readers, unwatch, db, lockBytes } = this.#shared
     readers.delete(this.#tell)
     if (readers.size > 0) return
-    for (const end of unwatch) end()
+    unwatch()
     opened.delete(this.#path)
     // LMDB would clear its place in it: what is cut off would end this process.
     if (!isCutOff(join(this.#path, LOCK_FILE), lockBytes)) db.close().catch(() => undefined)

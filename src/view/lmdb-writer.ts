@@ -28,7 +28,7 @@ import { VirgaError } from '../errors.js'
 import type { ProcessIdentity } from '../ports/processes.js'
 import type { ViewBatch, ViewWriter } from '../ports/view.js'
 import { DATA_FILE, isEnvironment, keyEncoder, LOCK_FILE, OWNER_FILE } from './lmdb-layout.js'
-import { watchFile } from './watch.js'
+import { watchFiles } from './watch.js'
 
 const READERS_MAX = 1_024
 /** What a new environment takes before it has grown. */
@@ -73,9 +73,15 @@ export function openLmdbWriter(path: string, { bytesMax, owner, onDamaged }: Lmd
     // Not later: where a process closes a file, it loses the locks that it has on it, and LMDB's with them.
     const lockLooks = looksOf(join(path, LOCK_FILE), LOCK_MARK)
     const db = openEnvironment(path, bytes)
-    // The node writes through the map that it has.
-    chmodSync(join(path, DATA_FILE), 0o400)
-    return new LmdbWriter(path, bytes, lockLooks, db, onDamaged)
+    try {
+      // The node writes through the map that it has.
+      chmodSync(join(path, DATA_FILE), 0o400)
+      return new LmdbWriter(path, bytes, lockLooks, db, onDamaged)
+    } catch (error) {
+      // Else its memory stays in use, though nobody can find it.
+      db.close().catch(() => undefined)
+      throw error
+    }
   } catch (cause) {
     rmSync(path, { recursive: true, force: true })
     if (VirgaError.is(cause)) throw cause
@@ -117,7 +123,7 @@ class LmdbWriter implements ViewWriter {
   readonly #room: Room
   readonly #lockLooks: string
   readonly #dataLooks: string
-  readonly #unwatch: readonly (() => void)[]
+  readonly #unwatch: () => void
   #isClosed = false
 
   constructor(
@@ -133,7 +139,7 @@ class LmdbWriter implements ViewWriter {
     this.#room = new Room(db, bytes)
     this.#lockLooks = lockLooks
     this.#dataLooks = looksOf(join(path, DATA_FILE), DATA_MARK)
-    this.#unwatch = [DATA_FILE, LOCK_FILE].map((name) => watchFile(join(path, name), onDamaged))
+    this.#unwatch = watchFiles([join(path, DATA_FILE), join(path, LOCK_FILE)], onDamaged)
   }
 
   write(batch: ViewBatch): void {
@@ -155,7 +161,7 @@ class LmdbWriter implements ViewWriter {
   close(last?: ViewBatch): boolean {
     if (this.#isClosed) return false
     this.#isClosed = true
-    for (const end of this.#unwatch) end()
+    this.#unwatch()
     try {
       // What somebody has written over, or cut off, must not be touched: it would end this process.
       if (!this.#isIntact()) return false

@@ -322,4 +322,26 @@ describe('a snapshot that began without a message', () => {
       expect([0, 'SnapshotTooOld'], key).toContain(got)
     }
   })
+
+  test('of a function that holds its process up: refused the first time, and commits when it is run again', async () => {
+    // Renewed every 200 ms: a snapshot that is not told of is given up after less than two seconds.
+    const node = await nodeWith({ collectEveryMs: 50, leaseTtlMs: 1_000 })
+    const executor = await executorProcess(node.socket)
+    const busy = await executorProcess(node.socket)
+    await put(executor, [['a', 0]])
+    await warm(node, busy, ['a'])
+    let stopped = false
+    const writing = (async () => {
+      for (let n = 1; !stopped; n++) {
+        await put(executor, [['a', n]])
+        await sleep(50)
+      }
+    })()
+    const computed = (): Promise<unknown> =>
+      busy.call('busyStep', 'c', 'a', 3_000).catch((error: { code?: string }) => error.code)
+    expect(await computed()).toBe('SnapshotTooOld')
+    expect(typeof (await computed())).toBe('number')
+    stopped = true
+    await writing
+  })
 })

@@ -62,6 +62,17 @@ const OPS = {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs)
     return value
   },
+  /** A function that reads a key and then computes for so long without letting its process do anything else. */
+  async busyStep(of, key, forMs) {
+    const { context, result } = await client(of).step(undefined, async (t) => {
+      const value = await t.get(key)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs)
+      t.put('computed', value)
+      return value
+    })
+    await client(of).commit(context)
+    return result
+  },
   /** Reads that nobody waits for. */
   async ask(of, keys, times) {
     for (let i = 0; i < times; i++)

@@ -52,7 +52,9 @@ const SECOND_LOOK_TTLS = 1
  *
  * What storage holds counts for this node only while it is *fresh*: while its lease was renewed within half of its time
  * to live. Others collect what its snapshots need only when they have seen the lease unchanged for one and a half, so a
- * fresh node's snapshots are safe however late any message or timer is. A renewal counts from when it was sent.
+ * fresh node's snapshots are safe however late any message or timer is. A renewal counts from when it was sent. The time since then is
+ * the longer one of what two clocks tell: while a machine is suspended its monotonic clock may stand still, and the other one is set
+ * by a clock that does not. Where neither moves, as in a virtual machine that goes on from a snapshot, a node must be started anew.
  */
 export class Membership {
   readonly #world: World
@@ -66,6 +68,7 @@ export class Membership {
   #renewal = 0
   #record: Uint8Array | undefined
   #renewedAtMs = Number.NEGATIVE_INFINITY
+  #renewedAtWallMs = Number.NEGATIVE_INFINITY
   /** The node was not fresh at some time since it last caught up. */
   #isBehind = true
   /** How often that began: what was caught up with before it began again does not count. */
@@ -106,12 +109,13 @@ export class Membership {
     const key = leaseKey(this.#config.nodeId)
     let [record] = await this.#world.storage.get([key])
     for (;;) {
-      const sentAtMs = this.#world.clock.monotonic()
+      const [sentAtMs, sentAtWallMs] = this.#now()
       const next = encodeLease(this.#lease({ low: EMPTY_CUT, applied: EMPTY_CUT, departed: 0 }))
       const result = await this.#world.storage.compareAndSwap(key, record, next)
       if (result.swapped || (result.current !== undefined && equalBytes(result.current, next))) {
         this.#record = next
         this.#renewedAtMs = sentAtMs
+        this.#renewedAtWallMs = sentAtWallMs
         if (record !== undefined) this.#replaced = decodeLease(record).origin
         break
       }
@@ -137,9 +141,18 @@ export class Membership {
   /** Whether what storage holds may be combined with this node's snapshots. */
   isFresh(): boolean {
     if (this.#isBehind) return false
-    if (this.#world.clock.monotonic() - this.#renewedAtMs <= this.#config.leaseTtlMs / 2) return true
+    if (this.#sinceRenewalMs(this.#now()) <= this.#config.leaseTtlMs / 2) return true
     this.#fallBehind()
     return false
+  }
+
+  #now(): readonly [number, number] {
+    const { clock } = this.#world
+    return [clock.monotonic(), clock.now()]
+  }
+
+  #sinceRenewalMs([monotonicMs, wallMs]: readonly [number, number]): number {
+    return Math.max(monotonicMs - this.#renewedAtMs, wallMs - this.#renewedAtWallMs)
   }
 
   /** Members whose leases have not lapsed, this node included. */
@@ -234,16 +247,16 @@ export class Membership {
   }
 
   async #renew(): Promise<void> {
-    const { clock, storage } = this.#world
-    const sentAtMs = clock.monotonic()
+    const { storage } = this.#world
+    const sentAt = this.#now()
     const next = encodeLease(this.#lease(this.#events.report()))
     const key = leaseKey(this.#config.nodeId)
     const result = await storage.compareAndSwap(key, this.#record, next)
     if (!result.swapped) await this.#settle(result.current, next)
     this.#record = next
     // A renewal that came too late does not reach back: the node was taken for dead meanwhile.
-    if (sentAtMs - this.#renewedAtMs > this.#config.leaseTtlMs / 2) this.#fallBehind()
-    this.#renewedAtMs = sentAtMs
+    if (this.#sinceRenewalMs(sentAt) > this.#config.leaseTtlMs / 2) this.#fallBehind()
+    ;[this.#renewedAtMs, this.#renewedAtWallMs] = sentAt
     if (this.#isBehind && this.#serving) this.#return()
   }
 
@@ -297,6 +310,9 @@ export class Membership {
           throw new VirgaError('Closed', `another node runs under the id ${this.#config.nodeId}: ${origin}`)
         }
         mark('member.settled')
+      } else {
+        // Whoever removed it took this node for dead.
+        this.#fallBehind()
       }
       const result = await this.#world.storage.compareAndSwap(leaseKey(this.#config.nodeId), stands, next)
       if (result.swapped) return

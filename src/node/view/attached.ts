@@ -56,7 +56,7 @@ export class Attached {
     if (holder === undefined || !isSame(holder.identity, identity) || holder.sessions === 0) return
     holder.sessions--
     this.#sessions--
-    if (this.#processes.isAlive(identity) === false) this.#byPid.delete(identity.pid)
+    if (holder.sessions === 0 && this.#processes.isAlive(identity) === false) this.#byPid.delete(identity.pid)
   }
 
   #forgetDead(): void {

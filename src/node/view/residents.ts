@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { utf8Length } from '../../core/bytes.js'
 import type { History } from '../../core/history.js'
 import { type HybridClock, hlcAt } from '../../core/hlc.js'
 import type { TxnId } from '../../core/ids.js'
@@ -151,7 +152,7 @@ export class Residents {
     // A new one: the cache takes the size of none that it holds already.
     const next: Resident = { apart: [], isLacking: false }
     const entry = this.#entry(key, next, resident.apart)
-    let size = recordBytes(key.length + entry.length)
+    let size = recordBytes(utf8Length(key) + entry.length)
     for (const { bytes } of next.apart) size += recordBytes(bytes)
     for (const apart of resident.apart) if (!next.apart.includes(apart)) this.#free(apart)
     if (size > this.#parts.bytesMax) {

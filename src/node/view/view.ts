@@ -61,6 +61,8 @@ export class View {
   #notBeforeMs = Number.NEGATIVE_INFINITY
   /** Until then somebody may begin in a view that is not written any more. */
   #outdatedUntilMs = Number.NEGATIVE_INFINITY
+  /** The last reader has gone. Until then what it began may still be told of. */
+  #usedUntilMs = Number.NEGATIVE_INFINITY
   #beating: Timer | undefined
   #flushDeferred = false
   #isClosed = false
@@ -80,9 +82,10 @@ export class View {
     }
   }
 
-  /** Whether snapshots may begin here without a message. */
+  /** Whether snapshots may begin here without a message, or may have begun a moment ago. */
   get isInUse(): boolean {
-    return this.#open !== undefined && this.#attached.sessions > 0
+    if (this.#open !== undefined && this.#attached.sessions > 0) return true
+    return this.#parts.state.world.clock.monotonic() <= this.#usedUntilMs
   }
 
   /** Counts for people. */
@@ -117,6 +120,8 @@ export class View {
       const open = this.#opened()
       this.#write(open)
       if (this.#open !== open) throw busy('the view could not be written')
+      // It stands still while nobody reads.
+      this.#beatLater()
       viewer.viewPath = open.path
       return open.path
     } catch (error) {
@@ -128,6 +133,7 @@ export class View {
   /** The executor reads it no more. */
   detach(viewer: Viewer): void {
     if (viewer.viewPath !== undefined && viewer.viewPath === this.#open?.path) {
+      this.#noteUse()
       this.#attached.leave(viewer.process!)
       this.#open.releaseDead()
     }
@@ -262,8 +268,13 @@ export class View {
     }
   }
 
+  #noteUse(): void {
+    if (this.isInUse) this.#usedUntilMs = this.#parts.state.world.clock.monotonic() + VIEW_LEASE_MS
+  }
+
   #giveUp(why: string): void {
     const open = this.#open
+    this.#noteUse()
     this.#attached.clear()
     if (open === undefined) return
     this.#open = undefined

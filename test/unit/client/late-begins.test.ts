@@ -55,3 +55,14 @@ test('ending another as it is told is fine', async () => {
   await clock.advance(1_000)
   expect(second.told).toBeLessThanOrEqual(1)
 })
+
+test('after one that was told of too late nothing is to begin without a message for a minute', async () => {
+  const { clock } = simulate(1)
+  const late = new LateBegins(clock)
+  expect(late.areRefused).toBe(false)
+  late.refused()
+  await clock.advance(59_000)
+  expect(late.areRefused).toBe(true)
+  await clock.advance(1_001)
+  expect(late.areRefused).toBe(false)
+})

@@ -32,6 +32,16 @@ test('sessions of a process whose id another has got are not counted for ever', 
   expect(attached.sessions).toBe(0)
 })
 
+test('of a process that died all sessions end, one after the other', () => {
+  const alive = new Alive()
+  const attached = new Attached(alive)
+  alive.pids.set(7, '1')
+  for (let session = 0; session < 3; session++) expect(attached.admit(own(7))).toBe('admitted')
+  alive.pids.delete(7)
+  for (let session = 0; session < 3; session++) attached.leave(own(7))
+  expect([attached.sessions, attached.pids]).toEqual([0, 0])
+})
+
 test('processes that came and went are not remembered for ever', () => {
   const alive = new Alive()
   const attached = new Attached(alive)
