@@ -166,8 +166,9 @@ test('its file is filled in advance, and a pinned reader does not make it larger
   writer.write(new Map([['m', Buffer.from('1')]]))
   const child = await Child.start('view-reader.mjs', {})
   await child.call('open', 'r', writer.path)
-  const held = child.call<readonly Uint8Array[]>('holdFor', 'r', 'm', 1_500)
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  const gate = join(tempFolder(), 'gate')
+  const held = child.call<readonly Uint8Array[]>('holdUntil', 'r', 'm', gate)
+  await until('it holds', () => existsSync(`${gate}.held`))
   const value = Buffer.alloc(900)
   let batches = 0
   const fill = (): void => {
@@ -182,6 +183,7 @@ test('its file is filled in advance, and a pinned reader does not make it larger
   expect(fill).toThrow(expect.objectContaining({ code: 'LimitExceeded' }))
   expect(batches).toBeGreaterThan(50)
   expect(statSync(file).size).toBe(before.size)
+  writeFileSync(gate, '')
   // It still reads what it read before.
   expect((await held).map((bytes) => Buffer.from(bytes).toString())).toEqual(['1', '1'])
   expect(statSync(file).size).toBe(before.size)

@@ -217,7 +217,7 @@ describe('with a node', () => {
   test('status of the node, for people and for programs', async () => {
     await on(['put', 'a', 'b'])
     const shown = JSON.parse(text(await on(['status', '--json']))) as Record<string, unknown>
-    expect(shown).toMatchObject({ commits: 1, keys: 1, consistency: 'read-atomic' })
+    expect(shown).toMatchObject({ commits: 1, published: 1, consistency: 'read-atomic' })
     const lines = text(await on(['status']))
       .trimEnd()
       .split('\n')

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Virga } from '../../src/client/virga.js'
 import { transactionId } from '../../src/compose/transaction-id.js'
@@ -15,6 +16,15 @@ function ofNodes(nodes: readonly ClusterNode[], i: number): Virga {
 }
 
 /** Of all nodes together. */
+/** Once it stands still: greetings, which count as requests, are over. */
+async function settledSum(nodes: readonly ClusterNode[], counter: string): Promise<number> {
+  for (let before = -1; ; await sleep(200)) {
+    const now = await sum(nodes, counter)
+    if (now === before) return now
+    before = now
+  }
+}
+
 async function sum(nodes: readonly ClusterNode[], counter: string): Promise<number> {
   const counts = await Promise.all(nodes.map((node) => node.count(counter)))
   return counts.reduce((a, b) => a + b, 0)
@@ -52,7 +62,7 @@ test('small write sets travel in the context: a hop to another node takes no mes
   // What is committed anywhere is known everywhere, and greetings are over.
   await a.virga.transaction((tx) => tx.put('x', 1))
   await converged(nodes, ['x'])
-  const before = await sum(nodes, 'peerRequests')
+  const before = await settledSum(nodes, 'peerRequests')
   const first = await a.virga.step(undefined, (tx) => tx.put('one', 1))
   const second = await b.virga.step(first.context, async (tx) =>
     tx.put('two', ((await tx.get<number>('one')) ?? 0) + 1),
@@ -67,7 +77,7 @@ test('large write sets stay where they are: fetched once on first read, or prepa
   const [a, b, c] = nodes as [ClusterNode, ClusterNode, ClusterNode]
   const root = await a.virga.step(undefined, (tx) => tx.put('root', LARGE))
   expect(await a.count('heldBytes')).toBeGreaterThan(LARGE.length)
-  const before = await sum(nodes, 'peerRequests')
+  const before = await settledSum(nodes, 'peerRequests')
   const left = await b.virga.step(root.context, async (tx) => {
     expect(await tx.get('root')).toEqual(LARGE)
     expect(await tx.get('root')).toEqual(LARGE)

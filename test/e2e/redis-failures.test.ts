@@ -24,13 +24,13 @@ interface Place {
   readonly virga: Virga
 }
 
-async function place(): Promise<Place> {
+async function place(resolveMsMax = RESOLVE_MS): Promise<Place> {
   const redis = await startRedis({ config: { appendonly: 'yes', appendfsync: 'always' } })
   onTestFinished(() => redis.stop())
   const network = await TcpProxy.start(redis.port)
   const node = await testNode({
     storage: `redis://127.0.0.1:${network.port}?timeoutMs=${TIMEOUT_MS}`,
-    resolveMsMax: RESOLVE_MS,
+    resolveMsMax,
   })
   const virga = await node.connect()
   await virga.transaction((tx) => {
@@ -159,7 +159,7 @@ test('a commit whose answer storage lost is known once storage is heard again; u
 })
 
 test('a commit that never reached storage is fenced once storage hears us again, and a retry commits', async () => {
-  const at = await place()
+  const at = await place(5_000)
   const virga = await at.node.connect({ attemptsMax: 1 })
   const id = transactionId('never arrived', Date.now())
   const tx = await virga.begin({ id })

@@ -1,11 +1,12 @@
 /** The view over real processes: what it can't answer, the node does, whatever becomes of it. */
-import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Virga } from '../../src/index.js'
 import type { Child } from '../support/child.js'
 import { executorProcess, NodeProcess, storageUrl, testClient } from '../support/nodes.js'
+import { tempFolder } from '../support/temp.js'
 import { until } from '../support/until.js'
 
 const MIB = 1024 * 1024
@@ -226,7 +227,8 @@ test('a reader that sleeps inside a read pins the view until it is full: others 
   await warm(node, executor, ['a'])
   await warm(node, sleeper, ['a'])
   await sleeper.call('begin', 'cut', 'c', {})
-  const asleep = sleeper.call('readAsleep', 'cut', 'a', 2_500)
+  const gate = join(tempFolder(), 'gate')
+  const asleep = sleeper.call('readAsleep', 'cut', 'a', gate)
   const opened = await node.count('viewsOpened')
   let n = 0
   await until(
@@ -240,8 +242,9 @@ test('a reader that sleeps inside a read pins the view until it is full: others 
       expect(values[0]).toBe(n)
       return (await node.count('viewsOpened')) > opened
     },
-    20_000,
+    60_000,
   )
+  writeFileSync(gate, '')
   // What it read before it slept; what it asks after that is of the same cut, or refused.
   expect(await asleep).toBe(0)
   const again = await sleeper.call('get', 'cut', 'a').catch((error: { code?: string }) => error.code)
@@ -256,7 +259,7 @@ test('executors killed as they read, again and again: the others and the node go
   for (let n = 1; n <= 5; n++) {
     const victim = await executorProcess(node.socket)
     await warm(node, victim, ['a'])
-    victim.call('readAsleep', undefined, 'a', 60_000).catch(() => undefined)
+    victim.call('readAsleep', undefined, 'a', join(tempFolder(), 'never')).catch(() => undefined)
     await sleep(20)
     await victim.kill()
     await put(executor, [['a', n]])
@@ -280,10 +283,19 @@ describe('a snapshot that began without a message', () => {
       ['b', 0],
     ])
     await warm(node, executor, ['a'])
-    const begins = await node.count('begins')
-    await executor.call('begin', 'old', 'c', {})
-    expect(await executor.call('get', 'old', 'a')).toBe(0)
-    expect(await node.count('begins')).toBe(begins)
+    let begins = 0
+    // On a machine that stands still for that long it may be told of in the middle of this: then another one is begun.
+    for (let tries = 1, isSoon = false; !isSoon; tries++) {
+      begins = await node.count('begins')
+      const startMs = performance.now()
+      await executor.call('begin', 'old', 'c', {})
+      expect(await executor.call('get', 'old', 'a')).toBe(0)
+      const now = await node.count('begins')
+      isSoon = performance.now() - startMs < 250
+      if (isSoon) expect(now).toBe(begins)
+      else await executor.call('abort', 'old')
+      expect(tries).toBeLessThan(10)
+    }
     await until('the node was told', async () => (await node.count('begins')) > begins)
     for (let n = 1; n <= 15; n++) {
       await put(executor, [

@@ -9,6 +9,7 @@
  * await b.restart()
  * ```
  */
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { ClientOptions } from '../../src/client/options.js'
@@ -148,6 +149,15 @@ export class ClusterNode {
   /** SIGSTOP. */
   pause(): void {
     this.#child.signal('SIGSTOP')
+  }
+
+  /** Resolves when the process stands still, as one does that a strike has stopped. */
+  async standsStill(): Promise<void> {
+    const state = async (): Promise<string | undefined> =>
+      / ([A-Z]) /.exec((await readFile(`/proc/${this.pid}/stat`, 'utf8')).replace(/^.*\)/, ''))?.[1]
+    await within(10_000, async () => {
+      if ((await state()) !== 'T') throw new Error(`${this.id} goes on`)
+    })
   }
 
   /** SIGCONT. */

@@ -2,6 +2,7 @@
  * An executor that does what its parent says: to be killed or stopped at any stage of a transaction. Transactions and
  * clients have names that the parent gives them.
  */
+import { existsSync } from 'node:fs'
 import { connect, VirgaError } from 'virga'
 
 const options = JSON.parse(process.argv[2])
@@ -56,10 +57,10 @@ const OPS = {
     }
     return tookMs
   },
-  /** Reads a key of a transaction, or of a client's newest, and sleeps in the turn in which it has looked. */
-  async readAsleep(name, key, forMs) {
+  /** Reads a key of a transaction, or of a client's newest, and sleeps in the turn in which it has looked, until there is a file. */
+  async readAsleep(name, key, gate) {
     const value = name === undefined ? client('c').get(key) : tx(name).get(key)
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs)
+    while (!existsSync(gate)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
     return value
   },
   /** A function that reads a key and then computes for so long without letting its process do anything else. */

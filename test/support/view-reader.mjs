@@ -1,4 +1,5 @@
 /** An executor's end of views in LMDB, in a process of its own. */
+import { existsSync, writeFileSync } from 'node:fs'
 import { VirgaError } from 'virga'
 import { lmdbOpener } from '../../dist/view/lmdb-opener.js'
 
@@ -27,13 +28,16 @@ const OPS = {
   },
   damaged: (name) => readers.get(name).damaged,
   close: (name) => readers.get(name).reader.close(),
-  /** Looks, and goes on in the same turn only after a while: what it saw can't be used again meanwhile. */
-  holdFor(name, key, forMs) {
+  /**
+   * Looks, and goes on in the same turn only when there is a file: what it saw can't be used again meanwhile. That it has looked
+   * another file tells.
+   */
+  holdUntil(name, key, gate) {
     const { reader } = readers.get(name)
     reader.refresh()
     const before = look(reader, key)
-    process.send({ holding: true })
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs)
+    writeFileSync(`${gate}.held`, '')
+    while (!existsSync(gate)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
     return [before, look(reader, key)]
   },
 }

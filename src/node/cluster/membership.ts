@@ -77,6 +77,7 @@ export class Membership {
   /** Each renewal expects what the one before it wrote. */
   #renewing: Promise<void> = Promise.resolve()
   #timer: Timer | undefined
+  #isTicking = false
   #stopped = false
   /** The incarnation whose place this one took without having seen it leave. */
   #replaced: Origin | undefined
@@ -143,6 +144,7 @@ export class Membership {
     if (this.#isBehind) return false
     if (this.#sinceRenewalMs(this.#now()) <= this.#config.leaseTtlMs / 2) return true
     this.#fallBehind()
+    this.#hurry()
     return false
   }
 
@@ -351,12 +353,21 @@ export class Membership {
   }
 
   #later(): void {
+    this.#isTicking = false
     if (this.#stopped) return
     this.#timer = this.#world.clock.timer(this.#config.leaseTtlMs / RENEWALS_PER_TTL, () => void this.#tick())
   }
 
+  /** A clock that was set may be all that is the matter. */
+  #hurry(): void {
+    if (this.#isTicking || this.#timer === undefined || this.#stopped) return
+    this.#timer.cancel()
+    this.#timer = this.#world.clock.timer(0, () => void this.#tick())
+  }
+
   async #tick(): Promise<void> {
     const { log } = this.#world
+    this.#isTicking = true
     try {
       await this.renew()
       await this.look()

@@ -15,7 +15,8 @@ test('a node whose machine was suspended, its monotonic clock with it, knows tha
     // Its clock was set when it went on.
     cluster.clock.jump(60_000)
     expect(isFresh(cluster)).toBe(false)
-    await cluster.clock.advance(TTL_MS)
+    // It does not wait for the next renewal. Nothing that is open needs what others might have collected.
+    await cluster.clock.advance(50)
     expect(isFresh(cluster)).toBe(true)
     expect(cluster.count('lapses')).toBe(lapses)
   })
