@@ -35,6 +35,8 @@ export interface Snapshot {
   readonly node: string
   /** Its begin was not asked for before this. */
   readonly beganAt: number
+  /** It had begun by then: a client may have tried for long. */
+  readonly openAt: number
   /** Commits that were to be visible: those whose tokens were given. */
   readonly after: readonly string[]
   /** As the node named it; undefined if no answer told. */

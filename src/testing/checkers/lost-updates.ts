@@ -56,7 +56,7 @@ function doesSee(history: History, { txn, attempt, cut }: Committed, before: Com
   // A node that was restored from storage alone sees what is in the bases, and can't tell at which places that stood.
   const shrunkAt = shrunk.get(before.txn) ?? Number.POSITIVE_INFINITY
   return snapshots.some(
-    (each) => each.txn === txn && (each.attempt ?? attempt) === attempt && each.beganAt >= shrunkAt,
+    (each) => each.txn === txn && (each.attempt ?? attempt) === attempt && each.openAt >= shrunkAt,
   )
 }
 

@@ -51,9 +51,9 @@ export class Recorder implements History {
     return `v${++this.#tags}`
   }
 
-  snapshot(begun: Omit<Snapshot, 'number' | 'attempt'>): Snapshot {
+  snapshot(begun: Omit<Snapshot, 'number' | 'openAt' | 'attempt'>): Snapshot {
     const number = this.snapshots.length + 1
-    const snapshot: Snapshot = { ...begun, number, attempt: undefined }
+    const snapshot: Snapshot = { ...begun, number, openAt: this.log.count, attempt: undefined }
     this.snapshots.push(snapshot)
     return snapshot
   }

@@ -44,6 +44,7 @@ class Tale implements History {
       keyed: true,
       node,
       beganAt,
+      openAt: beganAt,
       after,
       attempt: `${txn}.${number}`,
     }
