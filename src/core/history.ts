@@ -72,10 +72,7 @@ export class History {
     return this.#cut
   }
 
-  /**
-   * Counts what was applied here, and when it was learned that something is in the bases that was not. The cut of a moment
-   * sees just what was applied up to it, and what was in the bases as far as was known then.
-   */
+  /** Counts what was applied here, and when it was learned that something is in the bases that was not: a cut sees what was so by its moment. */
   get moment(): number {
     return this.#moment
   }
@@ -88,6 +85,11 @@ export class History {
   /** The highest clock that was ever dropped from a chain. At or below it, a key's base in storage must be compared. */
   get horizon(): Hlc {
     return this.#horizon
+  }
+
+  /** The highest clock of what was compacted without having been here: a base that was cached before may be older than that. */
+  get unseen(): Hlc {
+    return this.#unseen
   }
 
   /** Versions held, over all keys. */

@@ -109,6 +109,7 @@ export class CacheNode {
       await node.#boot()
     } catch (error) {
       node.#halt()
+      await node.#membership.leave()
       throw error
     }
     return node
@@ -406,7 +407,6 @@ export class CacheNode {
     log.info({ origin: this.origin }, 'stopped')
   }
 
-  /** Ends what goes on by itself. */
   #halt(): void {
     this.#serving = false
     this.#sweeper?.cancel()

@@ -22,7 +22,7 @@ const NOBODY: Departed = { last: 0, departures: [] }
 
 export interface DeparturesParts {
   readonly state: Pick<NodeState, 'world' | 'config' | 'history' | 'ledger'>
-  readonly membership: Pick<Membership, 'all' | 'counted' | 'isPicked' | 'removeLapsed'>
+  readonly membership: Pick<Membership, 'all' | 'counted' | 'isFresh' | 'isPicked' | 'look' | 'removeLapsed'>
   /** This origin was taken for dead, and has departed: the node must stop, and start anew. */
   readonly onDeparted: () => void
 }
@@ -91,7 +91,9 @@ export class Departures {
     )
     if (!membership.isPicked('departures')) return
     await membership.removeLapsed(state.config.departAfterMs)
-    await this.#write(departed)
+    // As storage has it now: a node that stood still here would tell of what was so before.
+    await membership.look()
+    if (membership.isFresh()) await this.#write(departed)
   }
 
   #take({ origin, seq, number }: Departure, horizon: Hlc): boolean {

@@ -36,6 +36,8 @@ interface Listed {
   readonly decisions: ReadonlyMap<TxnId, Decision>
   /** The highest clock of what was compacted. */
   readonly horizon: Hlc
+  /** One that was. */
+  readonly marker: TxnId | undefined
   /** The first minute that holds anything; infinite if none does. */
   readonly firstMinute: number
 }
@@ -128,7 +130,7 @@ export class Adoption {
   }
 
   /** At a start without peers: adopts all that storage holds. Returns what the bases need to be told. */
-  async restore(): Promise<Pick<Listed, 'horizon' | 'firstMinute'>> {
+  async restore(): Promise<Omit<Listed, 'decisions'>> {
     const startedAtMs = this.#parts.world.clock.monotonic()
     let found = await this.#list()
     for (let round = 1; round < ROUNDS_MAX && found.decisions.size > 0; round++) {
@@ -228,14 +230,19 @@ export class Adoption {
     const { storage } = world
     const decisions = new Map<TxnId, Decision>()
     let horizon: Hlc = HLC_ZERO
+    let marker: TxnId | undefined
     let firstMinute = Number.POSITIVE_INFINITY
     const take = (txn: string, record: Uint8Array | undefined): void => {
       // What is known here is not decoded: it is most of what is found.
       if (record === undefined || !isTxnId(txn) || history.has(txn) || decisions.has(txn)) return
       const standing = decodeStanding(record)
       if (!isCommit(standing)) return
-      if (standing.status === 'committed') decisions.set(txn, standing)
-      else if (standing.hlc > horizon) horizon = standing.hlc
+      if (standing.status === 'committed') {
+        decisions.set(txn, standing)
+        return
+      }
+      marker = txn
+      if (standing.hlc > horizon) horizon = standing.hlc
     }
     await minutes.refresh()
     const { checkpoint, ceiling } = minutes
@@ -254,7 +261,7 @@ export class Adoption {
       const records = await storage.get(late.map(decisionKey))
       for (const [i, txn] of late.entries()) take(txn, records[i])
     })
-    return { decisions, horizon, firstMinute }
+    return { decisions, horizon, marker, firstMinute }
   }
 }
 

@@ -82,7 +82,7 @@ export class Ledger {
     }
     mark('apply.compacted')
     // What is in the bases of a node that was cut off for long is not known here by its keys.
-    if (!this.#history.has(placed.txn) && placed.hlc > this.#history.horizon) this.#bases.clear()
+    if (!this.#history.has(placed.txn) && placed.hlc > this.#history.unseen) this.#bases.clear()
     this.#clock.observe(placed.hlc)
     this.#history.pass(placed.txn, at, placed.hlc)
     this.#placed(placed.txn)
@@ -93,6 +93,14 @@ export class Ledger {
   pass(at: Coordinates, txn: TxnId): void {
     this.#history.pass(txn, at)
     this.#placed(txn)
+  }
+
+  /**
+   * Gives a decision that is in the bases alone a place of this node's own: a cut that names it is covered by nobody who has not
+   * been told up to which clock there may be such.
+   */
+  passOwn(txn: TxnId): void {
+    this.#history.pass(txn, { origin: this.origin, seq: this.seq + 1 }, this.#history.horizon)
   }
 
   /** Takes over all that another node has applied. */
@@ -126,8 +134,7 @@ export class Ledger {
    * alone before it was out of touch, gets places of this node's own. False: something of it is left here.
    */
   depart(origin: Origin, last: number, horizon: Hlc, number: number): boolean {
-    // What never came here may be newer than what is cached.
-    if (this.#history.seqOf(origin) < last) this.#bases.clear()
+    const isBehind = this.#history.seqOf(origin) < last
     this.compact(origin, last)
     const beyond = this.#history.seqOf(origin)
     for (const txn of this.#history.orderOf(origin, last + 1, beyond)) {
@@ -138,7 +145,10 @@ export class Ledger {
       this.#placed(txn)
       this.#listener.onPublished(at, txn, placed)
     }
-    return this.#history.depart(origin, last, horizon, number)
+    const hasDeparted = this.#history.depart(origin, last, horizon, number)
+    // What never came here may be newer than what is cached, and than what has just left the chains for the cache.
+    if (isBehind) this.#bases.clear()
+    return hasDeparted
   }
 
   /** Where a commit stands, for whoever wants to see it elsewhere. What is compacted is seen by all: place 0. */

@@ -50,6 +50,8 @@ export interface CatchUpParts {
  */
 export class CatchUp {
   readonly #parts: CatchUpParts
+  /** A decision that storage was last found to have in bases alone. */
+  #marker: TxnId | undefined
 
   constructor(parts: CatchUpParts) {
     this.#parts = parts
@@ -83,8 +85,12 @@ export class CatchUp {
     await minutes.refresh()
     const floor = floorBelow(low, joined, state.history)
     if (floor !== undefined) {
-      mark('member.back-unharmed')
-      return floor
+      await this.#parts.departures.learn()
+      // Of an origin that has departed meanwhile there may be more in the bases than what is open here sees.
+      if (!state.history.lacksDeparted(low)) {
+        mark('member.back-unharmed')
+        return floor
+      }
     }
     mark('member.back-too-old')
     // Before anything is dropped here on what others say.
@@ -103,12 +109,14 @@ export class CatchUp {
   /**
    * What all that begins here from now on sees, and no less than the watermark. What that sees was found in storage where
    * nobody could tell the places of the dead any more: then this node's own vector is it, and the record says so, so that what
-   * begins here can be told from what is too old after the next crash.
+   * begins here can be told from what is too old after the next crash. What is in the bases and in no vector yet (a round of
+   * collection that ended in between) it sees as well, and names by a place of its own: who covers that knows of it, too.
    */
   async #floor(joined: Joined): Promise<Cut> {
     const { history, world } = this.#parts.state
     const known = [joined.cut, ...joined.restored].find((cut) => history.covers(cut))
     if (known !== undefined) return known
+    if (this.#marker !== undefined) this.#parts.state.ledger.passOwn(this.#marker)
     const here = history.cut()
     await tellRestored(world.storage, joined, here)
     mark('boot.restored-otherwise')
@@ -238,7 +246,8 @@ export class CatchUp {
   async #restore(): Promise<void> {
     const { state, adoption, minutes, bases } = this.#parts
     const { world, history, ledger } = state
-    const { horizon: marked, firstMinute } = await adoption.restore()
+    const { horizon: marked, marker, firstMinute } = await adoption.restore()
+    this.#marker = marker
     const [record] = await world.storage.get([CLUSTER_COMPACTED])
     const compacted = record === undefined ? { cut: new Map(), horizon: HLC_ZERO } : decodeCompacted(record)
     for (const [origin, seq] of compacted.cut) ledger.compact(origin, seq)

@@ -222,7 +222,7 @@ export class World {
       history.apply(placed.txn, placed.publication, at)
       node.observe(placed.publication.hlc)
     } else {
-      if (!history.has(placed.txn) && placed.hlc > history.horizon) node.cache.clear()
+      if (!history.has(placed.txn) && placed.hlc > history.unseen) node.cache.clear()
       history.pass(placed.txn, at, placed.hlc)
       node.observe(placed.hlc)
     }

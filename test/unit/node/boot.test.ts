@@ -2,12 +2,22 @@ import { describe, expect, test } from 'vitest'
 import { makeTxnId, parseTxnId } from '../../../src/core/ids.js'
 import {
   CLUSTER_CHECKPOINT,
+  CLUSTER_COMPACTED,
   CLUSTER_FORMAT,
+  CLUSTER_WATERMARK,
   decisionKey,
   lateBucket,
+  leaseKey,
   minuteAt,
 } from '../../../src/core/layout.js'
-import { decodeMinute, encodeFormat, encodeMinute } from '../../../src/wire/records.js'
+import {
+  decodeCompacted,
+  decodeMinute,
+  decodeWatermark,
+  encodeCompacted,
+  encodeFormat,
+  encodeMinute,
+} from '../../../src/wire/records.js'
 import { type Cluster, withCluster } from '../../support/cluster-in-process.js'
 import { idOf } from '../../support/ids.js'
 import { thrown } from '../../support/thrown.js'
@@ -239,5 +249,46 @@ describe('an id', () => {
       const refused = await cluster.until(thrown(virga.transaction(() => 'twice', { id })))
       expect(refused.code).toBe('TransactionExpired')
     })
+  })
+})
+
+describe('what is in the bases and in no vector, since a round of collection ended in between', () => {
+  test('is seen by what begins at a node that was restored, and named by a place of its own', async () => {
+    await withCluster(async (cluster) => {
+      await cluster.boot({ collectEveryMs: 50 })
+      const virga = cluster.client()
+      const before = cluster.node.origin
+      for (let n = 1; n <= 2; n++) await cluster.until(virga.transaction((tx) => tx.put('x', n)))
+      await cluster.clock.advance(10_000)
+      const [record] = await cluster.until(cluster.storage.get([CLUSTER_COMPACTED]))
+      const compacted = decodeCompacted(record!)
+      expect([...compacted.cut]).toEqual([[before, 2]])
+      await cluster.crash()
+      const value = encodeCompacted({ ...compacted, cut: new Map([[before, 1]]) })
+      await cluster.until(cluster.storage.put([{ ...CLUSTER_COMPACTED, value }]))
+      await cluster.boot({ collectEveryMs: 600_000 })
+      const [watermark] = await cluster.until(cluster.storage.get([CLUSTER_WATERMARK]))
+      const { cut, restored } = decodeWatermark(watermark!)
+      expect(cut.get(before)).toBe(2)
+      // Who has heard of the first node's first place alone does not see all that the watermark does.
+      expect(restored.map((each) => [...each])).toEqual([
+        [
+          [before, 1],
+          [cluster.node.origin, 1],
+        ],
+      ])
+      expect(await cluster.until(virga.get('x'))).toBe(2)
+      await cluster.until(virga.transaction((tx) => tx.put('y', 3)))
+      await reboot(cluster)
+      expect(await cluster.until(virga.transaction((tx) => tx.getMany(['x', 'y'])))).toEqual([2, 3])
+    })
+  })
+})
+
+test('a start that fails leaves no lease behind, which would count as one that needs all there is', async () => {
+  await withCluster(async (cluster) => {
+    await cluster.until(cluster.storage.put([{ ...CLUSTER_COMPACTED, value: new Uint8Array([1]) }]))
+    expect(await cluster.until(thrown(cluster.start()))).toMatchObject({ code: 'StorageCorrupt' })
+    expect(await cluster.until(cluster.storage.get([leaseKey('n1')]))).toEqual([undefined])
   })
 })
