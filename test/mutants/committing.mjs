@@ -133,7 +133,7 @@ export const COMMITTING = [
   {
     name: 'earlier-doubt-forgotten',
     what: 'after an attempt of unknown outcome a later one that failed is the last word',
-    file: 'client/virga.ts',
+    file: 'client/tries.ts',
     find: "if (!unsure || error.outcome === 'indefinite' || error.code === 'TransactionAborted') return error",
     put: "if (unsure || !unsure || error.outcome === 'indefinite') return error",
   },
