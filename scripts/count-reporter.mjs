@@ -4,6 +4,8 @@ import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 
+const LINE_CHARS_MAX = 400
+
 export default class CountReporter {
   #path
 
@@ -32,10 +34,11 @@ export default class CountReporter {
   }
 }
 
-/** At most 20 lines: of a difference of values, its begin. */
+/** At most 20 lines, none of them long: of a difference of values, or an input that was made up, its begin. */
 const said = (error) => {
   const [at] = error?.stacks ?? []
   const place = at ? [`at ${relative(process.cwd(), at.file)}:${at.line}`] : []
   const text = [error?.message ?? 'no error was told', error?.diff ?? ''].join('\n').trimEnd()
-  return [...stripVTControlCharacters(text).split('\n').slice(0, 19), ...place].join('\n')
+  const lines = stripVTControlCharacters(text).split('\n').slice(0, 19)
+  return [...lines.map((line) => line.slice(0, LINE_CHARS_MAX)), ...place].join('\n')
 }

@@ -1,3 +1,4 @@
+import type { History, HistoryState } from '../../core/history.js'
 import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
 import type { PeerReply, PeerRequestOf } from '../../wire/peer-messages.js'
@@ -16,6 +17,20 @@ interface Snapshot {
   readonly bytes: Uint8Array
   usedAtMs: number
 }
+
+/**
+ * Whether a state has something that stands beyond the last place of an origin that has departed, and nowhere else: the peer was out of
+ * touch, and will give it a place of its own. Without that it can't be taken over, and what has read it must not be.
+ */
+export function hasYetToLearn({ applied }: Pick<HistoryState, 'applied'>, history: KnownHistory): boolean {
+  return applied.some(
+    ({ txn, coordinates }) =>
+      coordinates.every((at) => history.departed.has(at.origin) && !history.isInEveryCut(at)) &&
+      !history.has(txn),
+  )
+}
+
+type KnownHistory = Pick<History, 'departed' | 'has' | 'isInEveryCut'>
 
 /**
  * All that a node has applied, from one node to another: for a node that starts, and for one that missed more than peers
@@ -62,7 +77,10 @@ export class StateTransfer {
     if (chunks > CHUNKS_MAX) throw new VirgaError('Malformed', `a state of ${chunks} chunks`)
     const parts = [first.bytes]
     for (let chunk = 1; chunk < chunks; chunk++) parts.push(await this.#chunk(peer, snapshot, chunk))
-    this.#state.ledger.install(unpackState(Buffer.concat(parts)))
+    const state = unpackState(Buffer.concat(parts))
+    if (hasYetToLearn(state, this.#state.history))
+      throw new VirgaError('SnapshotUnavailable', 'the peer has yet to learn of a departure')
+    this.#state.ledger.install(state)
     mark('state.installed')
     this.#state.counters.statesInstalled++
     this.#state.world.log.info({ from: peer.nodeId, chunks }, 'took over the state of a peer')

@@ -4,6 +4,7 @@ import { HLC_ZERO, type Hlc } from '../../../src/core/hlc.js'
 import type { Origin, TxnId } from '../../../src/core/ids.js'
 import type { Placed } from '../../../src/core/publication.js'
 import { compareStamps, type Stamp, type Version } from '../../../src/core/version.js'
+import { hasYetToLearn } from '../../../src/node/sharing/state-transfer.js'
 import { Node, type Snapshot, type Txn } from './cluster-model-parts.js'
 import type { Tape } from './tape.js'
 
@@ -257,6 +258,10 @@ export class World {
 
   #install(node: Node, peer: Node): void {
     const state = peer.history.state()
+    if (hasYetToLearn(state, node.history)) {
+      this.#count('a state from before a departure')
+      return
+    }
     const mine = node.history.cut()
     const { departed } = node.history
     const [ahead, behind] = [
@@ -264,17 +269,8 @@ export class World {
       !coversBut(mine, state.vector, (at) => departed.has(at.origin)),
     ]
     this.#count(`install ${ahead ? (behind ? 'across' : 'of the past') : 'forward'}`)
-    const isToCome = (txn: TxnId): boolean => this.#isToCome(node, txn, peer)
-    const seen = [...peer.visible].filter((txn) => !isToCome(txn))
     this.take(node, state)
-    for (const txn of seen) node.visible.add(txn)
-  }
-
-  /** The peer knows of it beyond the end of what has departed, as it has yet to learn: it will give it a place of its own. */
-  #isToCome({ history }: Node, txn: TxnId, peer: Node): boolean {
-    const stands = peer.history.find(txn)
-    if (stands === undefined || history.has(txn)) return false
-    return stands.coordinates.every((at) => history.departed.has(at.origin) && !history.isInEveryCut(at))
+    for (const txn of peer.visible) node.visible.add(txn)
   }
 
   take(node: Node, state: HistoryState): void {
