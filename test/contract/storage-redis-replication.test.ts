@@ -109,7 +109,7 @@ describe('Sentinel', () => {
     await storage.put(before)
     await storage.close()
 
-    const plain = await opened(sentinel.url, { operationTimeoutMs: 2_000 })
+    const plain = await opened(sentinel.url)
     await master.kill()
     await expect(plain.compareAndSwap(key('lost'), undefined, bytes('v'))).rejects.toMatchObject({
       code: 'StorageUnavailable',
