@@ -98,17 +98,14 @@ export class CacheNode {
     const { storage, clock, random } = world
     await checkFormat(storage)
     const key = await clusterKey(storage, (bytes) => random.bytes(bytes))
-    const minutes = await Minutes.open(
-      storage,
-      clock.now(),
-      config.clockSkewMsMax,
-      config.idempotencyWindowMs,
-    )
+    const { clockSkewMsMax, idempotencyWindowMs } = config
+    const minutes = await Minutes.open(storage, clock.now(), clockSkewMsMax, idempotencyWindowMs)
     const node = new CacheNode(world, config, contextSigning(key, macOf), minutes)
     try {
       await node.#boot()
     } catch (error) {
       node.#halt()
+      // Its lease would count as one that needs all there is.
       await node.#membership.leave()
       throw error
     }
@@ -407,6 +404,7 @@ export class CacheNode {
     log.info({ origin: this.origin }, 'stopped')
   }
 
+  /** Ends what goes on by itself. */
   #halt(): void {
     this.#serving = false
     this.#sweeper?.cancel()

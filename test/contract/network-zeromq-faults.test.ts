@@ -200,7 +200,7 @@ describe('a slow peer', () => {
 
 describe('a peer that falls silent', () => {
   test('is noticed by both lines to it, which come up when it is heard of again', async () => {
-    const quick = { network: () => testNetwork({ heartbeatMs: 500 }), until }
+    const quick = { network: () => testNetwork({ heartbeatMs: 100 }), until }
     const { a, b, bAddress } = await pair(quick)
     const proxies = await Promise.all([
       TcpProxy.start(portOf(bAddress.requests)),
@@ -212,7 +212,7 @@ describe('a peer that falls silent', () => {
     a.subscribe(`tcp://127.0.0.1:${proxies[1].port}`, null, publications)
     await until('both are up', () => requests.isUp && publications.isUp)
     for (const proxy of proxies) proxy.set('silent')
-    await until('both are down', () => !requests.isUp && !publications.isUp)
+    await until('both are down', () => !requests.isUp && !publications.isUp, 2_000)
     expect(line.send(bytes('hello?'))).toBe(false)
     for (const proxy of proxies) proxy.set('open')
     await until('both are up again', () => requests.isUp && publications.isUp)
@@ -223,10 +223,10 @@ describe('a peer that falls silent', () => {
   })
 
   test('idle lines stay up', async () => {
-    const quick = { network: () => testNetwork({ heartbeatMs: 500 }), until }
+    const quick = { network: () => testNetwork({ heartbeatMs: 100 }), until }
     const { a, bAddress } = await pair(quick)
     const lines = [await dialled(quick, a, bAddress), await subscribed(quick, a, bAddress)]
-    await new Promise((resolve) => setTimeout(resolve, 3_000))
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
     for (const { log } of lines) expect(log.turns).toEqual(['up'])
   })
 })
@@ -281,8 +281,8 @@ describe('closing', () => {
     const startMs = performance.now()
     expect(await ended).toMatchObject({ code: 0, signal: null })
     expect(stderr()).toBe('')
-    expect(closedMs).toBeLessThan(5_000)
-    expect(performance.now() - startMs).toBeLessThan(5_000)
+    expect(closedMs).toBeLessThan(2_000)
+    expect(performance.now() - startMs).toBeLessThan(3_000)
   })
 })
 

@@ -215,9 +215,11 @@ describe('with a node', () => {
   })
 
   test('status of the node, for people and for programs', async () => {
+    // Its key stays in the history: nothing is collected meanwhile.
+    node = await serving(['--collect-every-ms', '60000'])
     await on(['put', 'a', 'b'])
     const shown = JSON.parse(text(await on(['status', '--json']))) as Record<string, unknown>
-    expect(shown).toMatchObject({ commits: 1, published: 1, consistency: 'read-atomic' })
+    expect(shown).toMatchObject({ commits: 1, keys: 1, published: 1, consistency: 'read-atomic' })
     const lines = text(await on(['status']))
       .trimEnd()
       .split('\n')

@@ -15,8 +15,7 @@ function ofNodes(nodes: readonly ClusterNode[], i: number): Virga {
   return nodes[i % nodes.length]!.virga
 }
 
-/** Of all nodes together. */
-/** Once it stands still: greetings, which count as requests, are over. */
+/** Of all nodes together, once it stands still: greetings, which count as requests, are over. */
 async function settledSum(nodes: readonly ClusterNode[], counter: string): Promise<number> {
   for (let before = -1; ; await sleep(200)) {
     const now = await sum(nodes, counter)
@@ -25,6 +24,7 @@ async function settledSum(nodes: readonly ClusterNode[], counter: string): Promi
   }
 }
 
+/** Of all nodes together. */
 async function sum(nodes: readonly ClusterNode[], counter: string): Promise<number> {
   const counts = await Promise.all(nodes.map((node) => node.count(counter)))
   return counts.reduce((a, b) => a + b, 0)

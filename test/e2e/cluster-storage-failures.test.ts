@@ -26,18 +26,14 @@ test('storage stalls: cached reads go on at every node, commits fail typed, and 
   redis.pause()
   // For longer than a lease: nobody takes anybody for dead, since nobody can look.
   const end = performance.now() + 3 * LEASE_MS
-  const tookMs: number[] = []
   while (performance.now() < end) {
     for (const [i, virga] of clients.entries()) {
       const startMs = performance.now()
       expect(await readAll(virga, keys), `node ${i}`).toEqual(keys)
-      tookMs.push(performance.now() - startMs)
+      expect(performance.now() - startMs).toBeLessThan(STORAGE_MS)
     }
     await sleep(50)
   }
-  // One that waited for storage would have failed. Nearly all, since a machine may be busy with something else for a moment.
-  tookMs.sort((a, b) => a - b)
-  expect(tookMs[Math.floor(tookMs.length * 0.9)]).toBeLessThan(STORAGE_MS)
   const ids = clients.map((_, i) => transactionId(`stalled ${i}`, Date.now()))
   const errors = await Promise.all(
     clients.map((virga, i) => failure(virga.transaction((tx) => tx.put(`new ${i}`, i), { id: ids[i] }))),

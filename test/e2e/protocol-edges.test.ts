@@ -119,7 +119,7 @@ test('one context a thousand times is one context; more branches than may be are
   const [context] = await handed!
   const startedAt = performance.now()
   await client.ask('resume', 2, Array(1_000).fill(context), 'error', false)
-  expect(performance.now() - startedAt).toBeLessThan(5_000)
+  expect(performance.now() - startedAt).toBeLessThan(1_000)
   expect(await refusalOf(client.ask('resume', 3, Array(1_001).fill(context), 'error', false))).toBe(
     'LimitExceeded',
   )

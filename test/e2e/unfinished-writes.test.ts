@@ -22,7 +22,7 @@ test('writes sent ahead are bounded over all transactions, and give their room b
 
   const endings = await Promise.allSettled(open.map((tx, i) => (i % 2 === 0 ? tx.commit() : tx.abort())))
   expect(endings.some(({ status }) => status === 'fulfilled')).toBe(true)
-  await expect.poll(() => node.count('heldBytes'), { timeout: 10_000 }).toBe(0)
+  await expect.poll(() => node.count('heldBytes')).toBe(0)
   expect(node.count('transactionsOpen')).toBe(0)
 })
 

@@ -10,6 +10,5 @@ test('the view and the node answer the same questions alike, under load', async 
   // The view was asked, and mostly answered.
   expect(compared.keys).toBeGreaterThan(1_000)
   expect(compared.viewReads).toBeGreaterThan(200)
-  // Snapshots that began in the view are given up where their process, or the machine, stands still for longer than a second.
-  expect(compared.refusals).toBeLessThan(Math.max(100, compared.keys / 100))
+  expect(compared.refusals).toBeLessThan(compared.keys / 100)
 })

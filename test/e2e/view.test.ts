@@ -242,7 +242,7 @@ test('a reader that sleeps inside a read pins the view until it is full: others 
       expect(values[0]).toBe(n)
       return (await node.count('viewsOpened')) > opened
     },
-    60_000,
+    20_000,
   )
   writeFileSync(gate, '')
   // What it read before it slept; what it asks after that is of the same cut, or refused.
@@ -296,7 +296,7 @@ describe('a snapshot that began without a message', () => {
       else await executor.call('abort', 'old')
       expect(tries).toBeLessThan(10)
     }
-    await until('the node was told', async () => (await node.count('begins')) > begins)
+    await until('the node was told', async () => (await node.count('begins')) > begins, 2_000)
     for (let n = 1; n <= 15; n++) {
       await put(executor, [
         ['a', n],

@@ -24,7 +24,7 @@ test('scenario 23: a node that joins hears everything, one that leaves costs not
   await sleep(1_000)
   const startMs = performance.now()
   const third = await cluster.join()
-  expect(performance.now() - startMs, 'serves soon').toBeLessThan(15_000)
+  expect(performance.now() - startMs, 'serves soon').toBeLessThan(5_000)
   load.functions(await third.client(PATIENT))
   await sleep(1_000)
   load.check()
@@ -158,14 +158,10 @@ test('scenario 30: a flood at the port for nodes does not starve executors nor o
   const { nodes } = await startCluster()
   const [a, b] = nodes as Three
   await sleep(2_000)
-  // The best of three: what a node does takes longer where other programs share the processor.
-  const idle: number[] = []
-  do {
-    const [beforeMs, startMs] = [await a.cpuMs(), performance.now()]
-    await sleep(3_000)
-    idle.push(((await a.cpuMs()) - beforeMs) / (performance.now() - startMs))
-  } while (idle.length < 3 && idle.at(-1)! >= 0.15)
-  expect(Math.min(...idle), 'of one processor').toBeLessThan(0.15)
+  const [beforeMs, startMs] = [await a.cpuMs(), performance.now()]
+  await sleep(3_000)
+  const idle = ((await a.cpuMs()) - beforeMs) / (performance.now() - startMs)
+  expect(idle, 'of one processor').toBeLessThan(0.15)
 
   const flooders = await Promise.all(Array.from({ length: 4 }, () => HostilePeer.of(a)))
   const greet = encode([
@@ -190,7 +186,7 @@ test('scenario 30: a flood at the port for nodes does not starve executors nor o
       return seen + 1
     })
     tookMs.push(performance.now() - begunMs)
-    await within(10_000, async () => expect(await b.virga.get('x')).toBe(value))
+    await within(2_000, async () => expect(await b.virga.get('x')).toBe(value))
   }
   stopped = true
   await Promise.all(flooding)
