@@ -130,6 +130,8 @@ export class Membership {
     this.#serving = true
     this.#isBehind = false
     await this.renew()
+    // A start may take longer than a lease bears: then it is caught up with before anyone is served.
+    await this.#returning
     // Who joined since this node did has greeted it while it was starting.
     await this.look()
     if (this.#replaced !== undefined) {

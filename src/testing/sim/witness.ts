@@ -31,7 +31,10 @@ export class Witness implements Storage {
   readonly #broken: Violation[] = []
   /** Every bucket that was ever written to. */
   readonly buckets = new Set<string>()
-  /** Values that came when the minute of their ids had been passed: they stay until it is retired. */
+  /**
+   * Values that came when the minute of their ids had been passed, or whose attempt might still have committed then: they stay
+   * until it is retired.
+   */
   readonly lateValues = new Set<string>()
   readonly #storage: Storage
   readonly #log: EventLog
@@ -42,6 +45,8 @@ export class Witness implements Storage {
   /** Of values that lie apart from their decisions. */
   readonly #blobs = new Map<string, Tag>()
   #checkpoint = 0
+  /** What stands under each id. */
+  readonly #standings = new Map<string, Standing | undefined>()
 
   readonly #collection: CollectionWitness
 
@@ -97,7 +102,7 @@ export class Witness implements Storage {
     this.#log.add(`swap ${key.bucket} ${key.id} ${result.swapped ? (next?.length ?? 'gone') : 'refused'}`)
     if (result.swapped && isDecision(key.bucket)) this.#check(key.id, standingOf(expected), standingOf(next))
     if (result.swapped && key.bucket.startsWith('base/')) this.#collection.base(key.id, expected, next)
-    if (result.swapped && isCheckpoint(key) && next !== undefined) this.#checkpoint = decodeMinute(next)
+    if (result.swapped && isCheckpoint(key) && next !== undefined) this.#pass(decodeMinute(next))
     if (result.swapped && isDepartures(key) && next !== undefined) this.#depart(next)
     return result
   }
@@ -123,7 +128,19 @@ export class Witness implements Storage {
     return this.#storage.close()
   }
 
+  #pass(checkpoint: number): void {
+    for (const id of this.#blobs.keys()) {
+      const placed = placedBlob(id)
+      if (placed === undefined) continue
+      const minute = txnMinute(placed.txn)
+      const isPassed = minute >= this.#checkpoint && minute < checkpoint
+      if (isPassed && mayCommit(this.#standings.get(placed.txn), placed.attempt)) this.lateValues.add(id)
+    }
+    this.#checkpoint = checkpoint
+  }
+
   #check(txn: string, before: Standing | undefined, after: Standing | undefined): void {
+    this.#standings.set(txn, after)
     switch (after?.status) {
       case undefined:
         if (before?.status !== 'fenced') this.#break(`the record of ${txn} was removed`)
@@ -155,6 +172,7 @@ export class Witness implements Storage {
 
   /** Only what is decided may be written over without a look, by its marker: whoever does so again writes the same. */
   #checkShrunk(txn: string, before: Standing | undefined, after: Standing | undefined): void {
+    this.#standings.set(txn, after)
     this.#shrank(txn)
     const wasDecided = before?.status === 'committed' || before?.status === 'compacted'
     if (wasDecided && after?.status === 'compacted' && isSame(before, after)) return
