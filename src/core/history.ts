@@ -4,8 +4,8 @@ import { type Coordinates, type Cut, cutOf, departuresOf, sees, union } from './
 import { HLC_ZERO, type Hlc } from './hlc.js'
 import type { Origin, TxnId } from './ids.js'
 import { Order } from './order.js'
-import type { Placed, Publication, SharedValue, SharedWrite } from './publication.js'
-import { type Applied, compareStamps, isVisible, type Source, type Version } from './version.js'
+import { type Placed, type Publication, publicationOf, type SharedWrite, sourceOf } from './publication.js'
+import { type Applied, compareStamps, isVisible, type Version } from './version.js'
 
 /** All that a history holds, in a form that can be told to another node. */
 export interface HistoryState {
@@ -208,6 +208,11 @@ export class History {
 
   has(txn: TxnId): boolean {
     return this.#applied.has(txn)
+  }
+
+  /** Of all decisions that are held. */
+  txns(): Iterable<TxnId> {
+    return this.#applied.keys()
   }
 
   find(txn: TxnId): Applied | undefined {
@@ -476,25 +481,4 @@ function addPlace(coordinates: Coordinates[], at: Coordinates): void {
   if (coordinates.some(({ origin, seq }) => origin === at.origin && seq === at.seq)) return
   mark('state.known')
   coordinates.push(at)
-}
-
-function sourceOf(value: SharedValue): Source {
-  switch (value.kind) {
-    case 'inline':
-    case 'recorded':
-      return 'inline'
-    case 'blob':
-      return { blob: value.blob, size: value.size }
-    case 'tombstone':
-      return 'tombstone'
-  }
-}
-
-function publicationOf({ hlc, cut, versions }: Applied): Publication {
-  return { hlc, cut, writes: versions.map(sharedWriteOf) }
-}
-
-function sharedWriteOf({ key, source }: Version): SharedWrite {
-  if (source === 'inline') return { key, value: { kind: 'recorded' } }
-  return { key, value: source === 'tombstone' ? { kind: 'tombstone' } : { kind: 'blob', ...source } }
 }

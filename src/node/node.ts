@@ -229,6 +229,7 @@ export class CacheNode {
       repair: this.#repair,
       transfer,
       peers: this.#peers,
+      onOutlived: () => this.#stopAlone('this node was away for too long: it must start anew'),
     })
     this.#collector = new Collector({
       state,
@@ -280,6 +281,7 @@ export class CacheNode {
       adoption: this.#adoption,
       reach,
       isLive,
+      isFresh,
       view: this.#view,
     })
     const claims = new Claims({

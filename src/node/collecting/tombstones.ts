@@ -18,7 +18,8 @@ const SWAPS_MAX = 64
  *
  * When nothing older can still come: every decision with a clock of that minute or before has an id, or an announcement, in
  * a minute that has been swept since, `TOMBSTONE_MARGIN_MINUTES` later. So it is a marker, hence in the bases or superseded, and no
- * node has it in a chain: each looks at how far storage is compacted in every round. What a process does that
+ * node has it in a chain: each looks at how far storage is compacted in every round, and one that was out of touch all the
+ * time starts anew (`CatchUp.return`). What a process does that
  * stopped in the middle of a swap, and goes on after all this time, is assumed not to arrive (see Sweeper). A simpler rule, a fixed
  * age, was rejected: a snapshot that is held for long keeps old versions from being compacted, and the tombstone would
  * be gone when they are.

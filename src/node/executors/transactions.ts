@@ -26,6 +26,7 @@ export interface TransactionsParts {
   /** Waits until a cut is applied here. False: nobody who can be reached knows it. */
   readonly reach: (cut: Cut, hint: Origin) => Promise<boolean>
   readonly isLive: (origin: Origin) => boolean
+  readonly isFresh: () => boolean
   readonly view: View
 }
 
@@ -36,16 +37,18 @@ export class Transactions {
   readonly #adoption: Adoption
   readonly #reach: TransactionsParts['reach']
   readonly #isLive: TransactionsParts['isLive']
+  readonly #isFresh: TransactionsParts['isFresh']
   readonly #view: View
   #open = 0
   #draining = false
 
-  constructor({ state, handoffs, adoption, reach, isLive, view }: TransactionsParts) {
+  constructor({ state, handoffs, adoption, reach, isLive, isFresh, view }: TransactionsParts) {
     this.#state = state
     this.#handoffs = handoffs
     this.#adoption = adoption
     this.#reach = reach
     this.#isLive = isLive
+    this.#isFresh = isFresh
     this.#view = view
   }
 
@@ -348,10 +351,13 @@ export class Transactions {
     const { txn, at } = decodeToken(after)
     const { history, decisions } = this.#state
     const cut: Cut = new Map([[at.origin, at.seq]])
-    if (history.covers(cut) || history.has(txn)) {
+    // What was compacted before it was told has no place: all that begins on a node in touch sees it.
+    if (history.has(txn) || (at.seq === 0 ? this.#isFresh() : history.covers(cut))) {
       mark('token.here')
       return
     }
+    if (at.seq === 0)
+      throw new VirgaError('SnapshotUnavailable', `this node is out of touch, and may not have ${txn} yet`)
     // Of a dead origin storage can tell, and nobody else may.
     if (this.#isLive(at.origin) && (await this.#reach(cut, at.origin))) {
       mark('token.reached')

@@ -1,10 +1,19 @@
 import type { Cut } from '../../core/cut.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
 import type { Origin, TxnId } from '../../core/ids.js'
-import { CLUSTER_COMPACTED, decisionKey, orderBucket, pinBuckets } from '../../core/layout.js'
+import {
+  CLUSTER_COMPACTED,
+  CLUSTER_SWEPT,
+  decisionKey,
+  orderBucket,
+  pinBuckets,
+  txnMinute,
+} from '../../core/layout.js'
+import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
 import {
   decodeCompacted,
+  decodeMinute,
   decodeOrder,
   decodePin,
   decodeStanding,
@@ -36,6 +45,8 @@ export interface CatchUpParts {
   readonly repair: Repair
   readonly transfer: StateTransfer
   readonly peers: Peers
+  /** What is in the chains here can't be told from what is gone any more: the node must stop, and start anew. */
+  readonly onOutlived: () => void
 }
 
 /**
@@ -98,6 +109,7 @@ export class CatchUp {
     bases.clear()
     await this.#parts.departures.learn()
     await this.#reach(joined, true)
+    await this.#checkOutlived()
     // What was read meanwhile may be older than what others collected meanwhile, of decisions that never came here.
     bases.clear()
     // And what began meanwhile does not see all of it.
@@ -121,6 +133,22 @@ export class CatchUp {
     await tellRestored(world.storage, joined, here)
     mark('boot.restored-otherwise')
     return here
+  }
+
+  /**
+   * A decision in the chains here whose marker is gone was compacted by others, who had it at a place that this node may never hear
+   * of: nothing would take it out of the chains, and if a tombstone came after it, that may be gone as well. Rejects with `Closed`.
+   */
+  async #checkOutlived(): Promise<void> {
+    const { world, history, ledger } = this.#parts.state
+    const [record] = await world.storage.get([CLUSTER_SWEPT])
+    if (record === undefined) return
+    const swept = decodeMinute(record)
+    for (const txn of history.txns()) {
+      if (txnMinute(txn) >= swept) continue
+      this.#parts.onOutlived()
+      throw new VirgaError('Closed', `${ledger.origin} was away for too long: it must start anew`)
+    }
   }
 
   /**

@@ -320,6 +320,7 @@ export class CollectingNode {
         up: () => (from?.life.isAlive ? [{ address: from.origin }] : []),
         byOrigin: () => undefined,
       } as unknown as Peers,
+      onOutlived: () => this.life.die(),
     })
   }
 
