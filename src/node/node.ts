@@ -131,8 +131,6 @@ export class CacheNode {
     const decisions = new Decisions(world, hybrid, config.resolveMsMax, { max: unresolvedMax, onLeft })
     this.origin = makeOrigin(config.nodeId, hlcAt(clock.now()), random.bytes(ATTEMPT_ENTROPY_BYTES))
     const ledger = new Ledger(this.origin, history, hybrid, values, bases, counters)
-    const budget = new Budget(config.heldBytesMax)
-    const life = { epoch: 0 }
     const state: NodeState = {
       world,
       config,
@@ -141,13 +139,13 @@ export class CacheNode {
       ledger,
       decisions,
       counters,
-      budget,
-      life,
+      budget: new Budget(config.heldBytesMax),
+      life: { epoch: 0 },
     }
     this.#state = state
     this.#cache = cache
     this.#minutes = minutes
-    this.#held = new HeldWriteSets(budget)
+    this.#held = new HeldWriteSets(state.budget)
     this.#pins = new Pins(world)
     this.#snapshots = new Snapshots(clock, history, () => this.#sessions.cuts(), endedMax)
     this.#view = new View({ state, values, bases, snapshots: this.#snapshots })
@@ -178,12 +176,13 @@ export class CacheNode {
     this.#seeker = new Seeker(clock, this.#membership, this.#peers)
     this.#inbox = new Inbox({
       state,
+      learned: () => this.#departures.learned,
       isLive,
       listedAtMs: () => this.#adoption.listedAtMs,
       onStranded: (origin) => this.#unstrand(origin),
       onApplied: () => this.#repair.moved(),
     })
-    const transfer = new StateTransfer(state)
+    const transfer = new StateTransfer(state, () => this.#departures.learned)
     this.#repair = new Repair({
       state,
       inbox: this.#inbox,
@@ -218,6 +217,7 @@ export class CacheNode {
     this.#departures = new Departures({
       state,
       membership: this.#membership,
+      onLearned: () => this.#inbox.pump(),
       onDeparted: () => this.#stopAlone('this node was taken for dead and has departed: it must start anew'),
     })
     this.#catchUp = new CatchUp({
@@ -303,7 +303,7 @@ export class CacheNode {
         limits: config.limits,
         isFresh,
         hold: (cut) => this.#snapshots.hold(cut),
-        life,
+        life: state.life,
       }),
       coordinator: new Coordinator({
         state,

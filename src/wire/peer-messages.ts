@@ -9,7 +9,7 @@ import { attempt, cut, hlc, origin, txnId, writes } from './types.js'
  *
  * Changing a message here changes the protocol between nodes: move `PEER_VERSION`.
  */
-export const PEER_VERSION = 1
+export const PEER_VERSION = 2
 
 /** Key, kind, bytes of an inline value, name of a blob, size in bytes. `recorded`: the bytes stand in the decision's record. */
 const sharedWrite = tuple(
@@ -20,8 +20,18 @@ const sharedWrite = tuple(
   uint,
 )
 
-/** What stands at one place. Cuts are given as (index into `origins`, seq). `compacted`: it is in the bases. */
-const placed = tuple(txnId, oneOf('decided', 'compacted'), hlc, list(tuple(uint, uint)), list(sharedWrite))
+/**
+ * What stands at one place. Cuts are given as the number up to which departed origins are not named, and (index into `origins`, seq).
+ * `compacted`: it is in the bases.
+ */
+const placed = tuple(
+  txnId,
+  oneOf('decided', 'compacted'),
+  hlc,
+  uint,
+  list(tuple(uint, uint)),
+  list(sharedWrite),
+)
 
 /** Places of `origin` in order, from `first` on. */
 const STRETCH = { origin, first: uint, origins: list(origin), placed: list(placed) }

@@ -1,4 +1,4 @@
-import { type Coordinates, type Cut, EMPTY_CUT } from '../core/cut.js'
+import { type Coordinates, type Cut, cutOf, departuresOf, EMPTY_CUT } from '../core/cut.js'
 import type { HistoryState, StatedDecision } from '../core/history.js'
 import type { Origin, TxnId } from '../core/ids.js'
 import type { Placed, SharedValue, SharedWrite } from '../core/publication.js'
@@ -18,9 +18,9 @@ import { hlc, origin, txnId } from './types.js'
 export type PackedStretch = Pick<PeerReplyOf<'fetched'>, 'origin' | 'first' | 'origins' | 'placed'>
 type PackedPlaced = PackedStretch['placed'][number]
 /** A write in `published`, `fetched` and `prepared`. */
-export type PackedSharedWrite = PackedPlaced[4][number]
+export type PackedSharedWrite = PackedPlaced[5][number]
 /** (index into the table of origins, seq). */
-type PackedCut = PackedPlaced[3]
+type PackedPairs = PackedPlaced[4]
 
 /** Places of an origin in order, from `first` on. */
 export interface Stretch {
@@ -36,9 +36,9 @@ export function packStretch(origin: Origin, first: number, placed: readonly Plac
     origin,
     first,
     placed: placed.map((at): PackedPlaced => {
-      if (at.kind === 'compacted') return [at.txn, 'compacted', at.hlc, [], []]
+      if (at.kind === 'compacted') return [at.txn, 'compacted', at.hlc, 0, [], []]
       const { hlc, cut, writes } = at.publication
-      return [at.txn, 'decided', hlc, cuts.pack(cut), writes.map(packSharedWrite)]
+      return [at.txn, 'decided', hlc, departuresOf(cut), cuts.pack(cut), writes.map(packSharedWrite)]
     }),
     origins: origins.items,
   }
@@ -53,12 +53,13 @@ export function unpackStretch({ origin, first, origins, placed }: PackedStretch)
   return {
     origin: sameText(origin),
     first,
-    placed: placed.map(([txn, kind, hlc, pairs, writes], i): Placed => {
+    placed: placed.map(([txn, kind, hlc, departures, pairs, writes], i): Placed => {
       if (kind === 'compacted') {
-        if (pairs.length > 0 || writes.length > 0) throw malformed('a compacted place with a cut or writes')
+        if (departures > 0 || pairs.length > 0 || writes.length > 0)
+          throw malformed('a compacted place with a cut or writes')
         return { txn, kind, hlc }
       }
-      const cut = cuts.unpack(pairs)
+      const cut = cuts.unpack(departures, pairs)
       // It would be waited for by itself, for ever.
       if ((cut.get(origin) ?? 0) >= first + i) throw malformed('a decision whose cut sees its own place')
       return { txn, kind, publication: { hlc, cut, writes: writes.map(unpackSharedWrite) } }
@@ -114,8 +115,9 @@ export const STATE = new Struct({
   origins: list(origin),
   txns: list(txnId),
   keys: list(text),
-  cuts: list(pairs),
-  vector: pairs,
+  /** The number up to which departed origins are not named, and those that are. */
+  cuts: list(tuple(uint, pairs)),
+  vector: tuple(uint, pairs),
   compacted: pairs,
   horizon: hlc,
   /** Origin, the first place that is remembered, and the transactions from there on. */
@@ -144,8 +146,8 @@ export function packState(state: HistoryState): Uint8Array {
     ],
   )
   const fields = {
-    cuts: cuts.items.map((cut) => packer.pack(cut)),
-    vector: packer.pack(state.vector),
+    cuts: cuts.items.map((cut) => [departuresOf(cut), packer.pack(cut)] as const),
+    vector: [departuresOf(state.vector), packer.pack(state.vector)] as const,
     compacted: packer.pack(state.compacted),
     horizon: state.horizon,
     orders: state.orders.map(
@@ -167,9 +169,9 @@ export function unpackState(packed: Uint8Array): HistoryState {
   const origins = fields.origins.map(sameText)
   if (new Set(txns).size !== txns.length) throw malformed('a transaction that is told of twice')
   const unpacker = new CutUnpacker(origins)
-  const cuts = fields.cuts.map((cut) => unpacker.unpack(cut))
-  const vector = unpacker.unpack(fields.vector)
-  const compacted = unpacker.unpack(fields.compacted)
+  const cuts = fields.cuts.map((cut) => unpacker.unpack(...cut))
+  const vector = unpacker.unpack(...fields.vector)
+  const compacted = unpacker.unpack(0, fields.compacted)
   const orders = fields.orders.map(([index, first, order]) => ({
     origin: at(origins, index),
     first,
@@ -238,13 +240,13 @@ class Table<T> {
 class CutPacker {
   readonly #origins: Table<Origin>
   #last: Cut = EMPTY_CUT
-  #packed: PackedCut = []
+  #packed: PackedPairs = []
 
   constructor(origins: Table<Origin>) {
     this.#origins = origins
   }
 
-  pack(cut: Cut): PackedCut {
+  pack(cut: Cut): PackedPairs {
     // Decisions that began at one moment share their cut.
     if (cut !== this.#last) {
       this.#last = cut
@@ -257,7 +259,7 @@ class CutPacker {
 class CutUnpacker {
   readonly #origins: readonly Origin[]
   #last: Cut = EMPTY_CUT
-  #packed: PackedCut = []
+  #packed: PackedPairs = []
 
   /** Throws `Malformed`. */
   constructor(origins: readonly Origin[]) {
@@ -265,9 +267,10 @@ class CutUnpacker {
     this.#origins = origins.map(sameText)
   }
 
-  unpack(packed: PackedCut): Cut {
-    if (!samePairs(packed, this.#packed)) {
-      this.#last = new Map(packed.map(([index, seq]) => [at(this.#origins, index), seq]))
+  unpack(departures: number, packed: PackedPairs): Cut {
+    if (departures !== departuresOf(this.#last) || !samePairs(packed, this.#packed)) {
+      const places = packed.map(([index, seq]) => [at(this.#origins, index), seq] as const)
+      this.#last = cutOf(places, departures)
       this.#packed = packed
       if (this.#last.size !== packed.length) throw malformed('a cut with two places of one origin')
     }
@@ -275,7 +278,7 @@ class CutUnpacker {
   }
 }
 
-function samePairs(a: PackedCut, b: PackedCut): boolean {
+function samePairs(a: PackedPairs, b: PackedPairs): boolean {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i]![0] !== b[i]![0] || a[i]![1] !== b[i]![1]) return false
   return true

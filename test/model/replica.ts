@@ -79,6 +79,7 @@ export class Replica {
       },
       isLive: (each) => this.#gates && !this.lapsed.has(each),
       listedAtMs: () => (this.#gates ? this.#lookedAt : Number.POSITIVE_INFINITY),
+      learned: () => 0,
       onStranded: () => {
         this.isStranded = true
       },

@@ -109,7 +109,7 @@ export const COMMITTING = [
     name: 'session-token-ignored',
     what: 'a transaction begins without what its session token names',
     file: 'node/executors/transactions.ts',
-    find: 'if (history.covers(cut) || history.has(txn)) {',
+    find: 'if (history.has(txn) || (at.seq === 0 ? this.#isFresh() : history.covers(cut))) {',
     put: 'if (history.covers(cut) || history.has(txn) || txn) {',
   },
   {

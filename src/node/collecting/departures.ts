@@ -23,6 +23,8 @@ const NOBODY: Departed = { last: 0, departures: [] }
 export interface DeparturesParts {
   readonly state: Pick<NodeState, 'world' | 'config' | 'history' | 'ledger'>
   readonly membership: Pick<Membership, 'all' | 'counted' | 'isFresh' | 'isPicked' | 'look' | 'removeLapsed'>
+  /** What waited for it may go on. */
+  readonly onLearned: () => void
   /** This origin was taken for dead, and has departed: the node must stop, and start anew. */
   readonly onDeparted: () => void
 }
@@ -69,12 +71,14 @@ export class Departures {
     if (record === undefined) return NOBODY
     const departed = decodeDeparted(record)
     const horizon = compacted === undefined ? HLC_ZERO : decodeCompacted(compacted).horizon
+    const before = this.#learned
     for (const departure of departed.departures) {
       if (departure.number <= this.#learned) continue
       if (!this.#take(departure, horizon)) return departed
       this.#learned = departure.number
     }
     this.#learned = departed.last
+    if (this.#learned > before) this.#parts.onLearned()
     return departed
   }
 

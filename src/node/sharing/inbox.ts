@@ -1,4 +1,4 @@
-import type { Cut } from '../../core/cut.js'
+import { type Cut, departuresOf } from '../../core/cut.js'
 import type { Origin } from '../../core/ids.js'
 import type { Placed } from '../../core/publication.js'
 import { mark } from '../../marks.js'
@@ -16,6 +16,8 @@ export interface InboxParts {
     readonly world: Pick<World, 'clock'>
     readonly config: Pick<NodeConfig, 'bounds'>
   }
+  /** Departures up to this number are known here. */
+  readonly learned: () => number
   /** Whether an origin still publishes. */
   readonly isLive: (origin: Origin) => boolean
   /** When the last complete listing of storage's decisions began, by the monotonic clock. */
@@ -28,7 +30,8 @@ export interface InboxParts {
 
 /**
  * What peers published and is not applied yet. Decisions of an origin are applied in the order of their places, and each
- * only after its cut is: so every cut of this node is causally closed (I7), whatever is lost or overtaken on the way.
+ * only after its cut is: so every cut of this node is causally closed (I7), whatever is lost or overtaken on the way. A cut does not
+ * name those who have departed: it is applied once that is known here, up to its number, as their last places then are.
  *
  * A decision may wait for one of a dead origin that nobody has. Storage then holds it: once a complete listing that began
  * after the waiting did has been adopted, everything it read is here, under other coordinates.
@@ -154,6 +157,8 @@ export class Inbox {
     const { history } = this.#parts.state
     const { isLive, listedAtMs, onStranded } = this.#parts
     const { cut } = placed.publication
+    // This node is out of touch. Of those that the cut does not name it may lack places, and nobody tells of them any more.
+    if (departuresOf(cut) > this.#parts.learned()) return false
     if (history.covers(cut)) return true
     const isListed = listedAtMs() > sinceMs
     let may = true

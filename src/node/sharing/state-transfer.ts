@@ -1,3 +1,4 @@
+import { departuresOf } from '../../core/cut.js'
 import type { History, HistoryState } from '../../core/history.js'
 import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
@@ -30,6 +31,17 @@ export function hasYetToLearn({ applied }: Pick<HistoryState, 'applied'>, histor
   )
 }
 
+/** Whether a state leaves out origins whose departures this node has yet to learn of: as with what is published, see `Inbox`. */
+export function leavesOutMore(
+  { vector, applied }: Pick<HistoryState, 'vector' | 'applied'>,
+  learned: number,
+): boolean {
+  return (
+    departuresOf(vector) > learned ||
+    applied.some(({ publication }) => departuresOf(publication.cut) > learned)
+  )
+}
+
 type KnownHistory = Pick<History, 'departed' | 'has' | 'isInEveryCut'>
 
 /**
@@ -38,11 +50,14 @@ type KnownHistory = Pick<History, 'departed' | 'has' | 'isInEveryCut'>
  */
 export class StateTransfer {
   readonly #state: NodeState
+  readonly #learned: () => number
   readonly #snapshots = new Map<string, Snapshot>()
   #installing: Promise<void> | undefined
 
-  constructor(state: NodeState) {
+  /** @param learned departures up to this number are known here */
+  constructor(state: NodeState, learned: () => number) {
     this.#state = state
+    this.#learned = learned
   }
 
   /** Answers a peer. Throws `Busy`, `SnapshotUnavailable`. */
@@ -80,6 +95,8 @@ export class StateTransfer {
     const state = unpackState(Buffer.concat(parts))
     if (hasYetToLearn(state, this.#state.history))
       throw new VirgaError('SnapshotUnavailable', 'the peer has yet to learn of a departure')
+    if (leavesOutMore(state, this.#learned()))
+      throw new VirgaError('SnapshotUnavailable', 'this node has yet to learn of a departure')
     this.#state.ledger.install(state)
     mark('state.installed')
     this.#state.counters.statesInstalled++

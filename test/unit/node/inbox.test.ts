@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Coordinates } from '../../../src/core/cut.js'
-import { EMPTY_CUT } from '../../../src/core/cut.js'
+import { cutOf, EMPTY_CUT } from '../../../src/core/cut.js'
 import { History } from '../../../src/core/history.js'
 import type { Hlc } from '../../../src/core/hlc.js'
 import { makeTxnId, type Origin } from '../../../src/core/ids.js'
@@ -12,7 +12,11 @@ import { simulate } from '../../../src/testing/sim-clock.js'
 
 const ORIGIN = 'other:1:0' as Origin
 
-function inboxOf(waitingPlacesMax: number, turnPlacesMax = DEFAULT_BOUNDS.turnPlacesMax) {
+function inboxOf(
+  waitingPlacesMax: number,
+  turnPlacesMax = DEFAULT_BOUNDS.turnPlacesMax,
+  learned: InboxParts['learned'] = () => 0,
+) {
   const { clock } = simulate(1)
   const history = new History()
   const counters = new Counters()
@@ -23,6 +27,7 @@ function inboxOf(waitingPlacesMax: number, turnPlacesMax = DEFAULT_BOUNDS.turnPl
   const bounds = { ...DEFAULT_BOUNDS, waitingPlacesMax, turnPlacesMax }
   const inbox = new Inbox({
     state: { history, counters, ledger, world: { clock }, config: { bounds } },
+    learned,
     isLive: () => true,
     listedAtMs: () => 0,
     onStranded() {},
@@ -57,4 +62,19 @@ test('what is more than one turn may apply is applied in the next', async () => 
   expect(history.seqOf(ORIGIN)).toBe(2)
   await clock.runUntilIdle()
   expect([history.seqOf(ORIGIN), inbox.size]).toEqual([7, 0])
+})
+
+test('what leaves out those who have departed waits until that is known here', () => {
+  let learned = 1
+  const { inbox, history } = inboxOf(4, undefined, () => learned)
+  const leavingOut = (seq: number, departures: number): Placed => {
+    const { txn } = place(seq)
+    const publication = { hlc: (seq * 1_000) as Hlc, cut: cutOf([], departures), writes: [] }
+    return { txn, kind: 'decided', publication }
+  }
+  inbox.take(ORIGIN, 1, [leavingOut(1, 1), leavingOut(2, 2), leavingOut(3, 1)])
+  expect(history.seqOf(ORIGIN)).toBe(1)
+  learned = 2
+  inbox.pump()
+  expect(history.seqOf(ORIGIN)).toBe(3)
 })

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
-import { type Coordinates, EMPTY_CUT } from '../../../src/core/cut.js'
+import { type Coordinates, type Cut, cutOf, EMPTY_CUT } from '../../../src/core/cut.js'
 import { History } from '../../../src/core/history.js'
 import type { Hlc } from '../../../src/core/hlc.js'
 import type { Origin, TxnId } from '../../../src/core/ids.js'
-import { hasYetToLearn } from '../../../src/node/sharing/state-transfer.js'
+import { hasYetToLearn, leavesOutMore } from '../../../src/node/sharing/state-transfer.js'
 
 const [A, B] = ['a@1', 'b@1'] as unknown as readonly [Origin, Origin]
 
-function put(history: History, name: string, hlc: number, at: Coordinates): void {
-  history.apply(name as TxnId, { hlc: hlc as Hlc, cut: EMPTY_CUT, writes: [] }, at)
+function put(history: History, name: string, hlc: number, at: Coordinates, cut: Cut = EMPTY_CUT): void {
+  history.apply(name as TxnId, { hlc: hlc as Hlc, cut, writes: [] }, at)
 }
 
 test('a state is not taken over of a node that has yet to learn that something in it stands beyond a last place', () => {
@@ -22,4 +22,16 @@ test('a state is not taken over of a node that has yet to learn that something i
   expect(hasYetToLearn(peer.state(), new History())).toBe(false)
   put(peer, 't2', 2, { origin: B, seq: 1 })
   expect(hasYetToLearn(peer.state(), history)).toBe(false)
+})
+
+test('nor is one that leaves out who has departed, as long as that is not known here', () => {
+  const peer = new History()
+  put(peer, 't1', 1, { origin: B, seq: 1 })
+  expect(leavesOutMore(peer.state(), 0)).toBe(false)
+  put(peer, 't2', 2, { origin: B, seq: 2 }, cutOf([[B, 1]], 2))
+  expect(leavesOutMore(peer.state(), 1)).toBe(true)
+  expect(leavesOutMore(peer.state(), 2)).toBe(false)
+  peer.leaveOut([A], 3)
+  expect(leavesOutMore(peer.state(), 2)).toBe(true)
+  expect(leavesOutMore(peer.state(), 3)).toBe(false)
 })

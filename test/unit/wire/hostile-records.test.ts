@@ -15,6 +15,7 @@ import {
 } from '../../../src/wire/frames.js'
 import { PROTOCOL_VERSION } from '../../../src/wire/messages.js'
 import { pack } from '../../../src/wire/msgpack.js'
+import { PEER_VERSION } from '../../../src/wire/peer-messages.js'
 import { unpackSharedWrite, unpackState, unpackStretch } from '../../../src/wire/publications.js'
 import * as records from '../../../src/wire/records.js'
 import { decodeToken } from '../../../src/wire/token.js'
@@ -165,7 +166,7 @@ describe('what promises more than there is', () => {
 
   test('nor does a frame of more messages, or of deeper arrays, than may be', () => {
     const beat = [2, 0, 'n@0640e0c2e7b000f0e1d2c3b4', 0, [], [], 0]
-    const beats = (count: number): Uint8Array => pack([1, ...Array(count).fill(beat)])
+    const beats = (count: number): Uint8Array => pack([PEER_VERSION, ...Array(count).fill(beat)])
     expect(publicationFrames.decode(beats(FRAME_MESSAGES_MAX))).toHaveLength(FRAME_MESSAGES_MAX)
     expect(codeOf(() => publicationFrames.decode(beats(FRAME_MESSAGES_MAX + 1)))).toBe('LimitExceeded')
     const deep = new Uint8Array(100_000).fill(0x91)

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { Context } from '../../../src/core/context.js'
-import { cutOf } from '../../../src/core/cut.js'
+import { type Cut, cutOf } from '../../../src/core/cut.js'
 import type { Try } from '../../../src/core/decision.js'
 import type { HistoryState } from '../../../src/core/history.js'
-import type { TxnId } from '../../../src/core/ids.js'
+import type { Origin, TxnId } from '../../../src/core/ids.js'
 import * as layout from '../../../src/core/layout.js'
 import { macOf } from '../../../src/platform/mac.js'
 import {
@@ -237,17 +237,22 @@ describe('states', () => {
   const file = load<Vector & { readonly state: unknown }>('peer-states')
   const stateOf = (json: unknown): HistoryState => {
     const state = revive(json) as HistoryState
+    const cutIn = (told: unknown): Cut => {
+      const { departures, places } = told as { departures: number; places: readonly [Origin, number][] }
+      return cutOf(places, departures)
+    }
     const applied = state.applied.map((decision) => ({
       ...decision,
-      publication: { ...decision.publication, cut: new Map(decision.publication.cut) },
+      publication: { ...decision.publication, cut: cutIn(decision.publication.cut) },
     }))
-    return { ...state, vector: new Map(state.vector), compacted: new Map(state.compacted), applied }
+    return { ...state, vector: cutIn(state.vector), compacted: new Map(state.compacted), applied }
   }
   complete('peer-states', file, ({ state }) => ({ hex: hexOf(packState(stateOf(state))) }))
 
   test.each(file.vectors)('$name', ({ state, hex }) => {
     expect(hexOf(packState(stateOf(state)))).toBe(hex)
     expect(normal(unpackState(bytesOf(hex)))).toEqual(stateOf(state))
+    expect(hexOf(packState(unpackState(bytesOf(hex))))).toBe(hex)
     expect(normal(unpackState(independent.encode(independent.decode(bytesOf(hex)))))).toEqual(stateOf(state))
   })
 })

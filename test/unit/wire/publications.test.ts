@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Cut, EMPTY_CUT } from '../../../src/core/cut.js'
+import { type Cut, cutOf, departuresOf, EMPTY_CUT } from '../../../src/core/cut.js'
 import { History, type HistoryState } from '../../../src/core/history.js'
 import type { Hlc } from '../../../src/core/hlc.js'
 import { makeTxnId, type Origin, type TxnId } from '../../../src/core/ids.js'
@@ -27,8 +27,13 @@ const txnId = (n: number): TxnId => makeTxnId(1_763_000_000_000 + n, new Uint8Ar
 const txns = fc.nat(1_000).map(txnId)
 const hlcs = fc.maxSafeNat().map((n) => n as Hlc)
 const cuts: fc.Arbitrary<Cut> = fc
-  .uniqueArray(fc.tuple(fc.constantFrom(...ORIGINS), fc.maxSafeNat()), { selector: ([origin]) => origin })
-  .map((pairs) => new Map(pairs))
+  .tuple(
+    fc.uniqueArray(fc.tuple(fc.constantFrom(...ORIGINS), fc.maxSafeNat()), {
+      selector: ([origin]) => origin,
+    }),
+    fc.nat(3),
+  )
+  .map(([pairs, departures]) => cutOf(pairs, departures))
 const values: fc.Arbitrary<SharedValue> = fc.oneof(
   fc.uint8Array({ maxLength: 40 }).map((bytes) => ({ kind: 'inline' as const, bytes })),
   fc.constant({ kind: 'recorded' as const }),
@@ -44,6 +49,9 @@ const placed: fc.Arbitrary<Placed> = fc.oneof(
     publication: fc.record({ hlc: hlcs, cut: cuts, writes: fc.array(writes, { maxLength: 5 }) }),
   }),
 )
+
+const departuresTold = (one: Placed): number =>
+  one.kind === 'decided' ? departuresOf(one.publication.cut) : 0
 
 /** As a peer gets it: through bytes. */
 function sent(stretch: PackedStretch): PackedStretch {
@@ -63,6 +71,7 @@ describe('a stretch', () => {
         const { origin, ...back } = unpackStretch(sent(packStretch(HERE, first, all)))
         expect(origin).toBe(HERE)
         expect(normal(back)).toEqual({ first, placed: all })
+        expect(back.placed.map(departuresTold)).toEqual(all.map(departuresTold))
       }),
     )
   })
@@ -105,10 +114,10 @@ describe('a stretch', () => {
   ])
   const decided = (cut: readonly (readonly [number, number])[]): PackedStretch => ({
     ...good,
-    placed: [[txnId(1), 'decided', 1 as Hlc, cut, []]],
+    placed: [[txnId(1), 'decided', 1 as Hlc, 0, cut, []]],
   })
   const written = (...write: readonly unknown[]): PackedStretch =>
-    ({ ...good, placed: [[txnId(1), 'decided', 1, [], [['k', ...write]]]] }) as unknown as PackedStretch
+    ({ ...good, placed: [[txnId(1), 'decided', 1, 0, [], [['k', ...write]]]] }) as unknown as PackedStretch
 
   test.each<readonly [string, PackedStretch]>([
     ['an index that is not in the table', decided([[1, 1]])],
@@ -125,10 +134,17 @@ describe('a stretch', () => {
     ['a decision that sees what comes after it', decided([[0, 4]])],
     ['a first place of 0', { ...good, first: 0 }],
     ['places beyond the last number', { ...good, first: Number.MAX_SAFE_INTEGER }],
-    ['a compacted place with a cut', { ...good, placed: [[txnId(1), 'compacted', 1 as Hlc, [[0, 1]], []]] }],
+    [
+      'a compacted place with a cut',
+      { ...good, placed: [[txnId(1), 'compacted', 1 as Hlc, 0, [[0, 1]], []]] },
+    ],
+    [
+      'a compacted place with departures',
+      { ...good, placed: [[txnId(1), 'compacted', 1 as Hlc, 1, [], []]] },
+    ],
     [
       'a compacted place with writes',
-      { ...good, placed: [[txnId(1), 'compacted', 1 as Hlc, [], [['k', 'recorded', null, null, 0]]]] },
+      { ...good, placed: [[txnId(1), 'compacted', 1 as Hlc, 0, [], [['k', 'recorded', null, null, 0]]]] },
     ],
     ['an inline value without bytes', written('inline', null, null, 0)],
     ['a large value without its name', written('blob', null, null, 5)],
@@ -154,13 +170,17 @@ function statesOf(numbers: readonly number[]): readonly HistoryState[] {
     [...world.places.keys()].map((name, i) => [name, `${name}@${String(i).padStart(24, '0')}`]),
   )
   const originOf = (name: Origin): Origin => names.get(name) as Origin
-  const cutOf = (cut: Cut): Cut => new Map([...cut].map(([name, seq]) => [originOf(name), seq]))
+  const renamed = (cut: Cut): Cut =>
+    cutOf(
+      [...cut].map(([name, seq]) => [originOf(name), seq] as const),
+      departuresOf(cut),
+    )
   const txnOf = (name: TxnId): TxnId => txnId(Number(name.slice(1)))
   return world.nodes.map(({ history }) => {
     const { vector, compacted, horizon, orders, applied } = history.state()
     return {
-      vector: cutOf(vector),
-      compacted: cutOf(compacted),
+      vector: renamed(vector),
+      compacted: renamed(compacted),
       horizon,
       orders: orders.map(({ origin, first, txns }) => ({
         origin: originOf(origin),
@@ -170,11 +190,16 @@ function statesOf(numbers: readonly number[]): readonly HistoryState[] {
       applied: applied.map(({ txn, coordinates, publication }) => ({
         txn: txnOf(txn),
         coordinates: coordinates.map(({ origin, seq }) => ({ origin: originOf(origin), seq })),
-        publication: { ...publication, cut: cutOf(publication.cut) },
+        publication: { ...publication, cut: renamed(publication.cut) },
       })),
     }
   })
 }
+
+const departuresIn = ({ vector, applied }: HistoryState): readonly number[] => [
+  departuresOf(vector),
+  ...applied.map(({ publication }) => departuresOf(publication.cut)),
+]
 
 const tapes = fc.array(fc.nat(5039), { maxLength: 1_000, size: 'max' })
 
@@ -185,6 +210,7 @@ describe('a state', () => {
         for (const state of statesOf(numbers)) {
           const back = unpackState(packState(state))
           expect(back).toEqual(state)
+          expect(departuresIn(back)).toEqual(departuresIn(state))
           const [direct, told] = [new History(), new History()]
           direct.install(state)
           told.install(back)
@@ -268,8 +294,11 @@ describe('a state', () => {
     [
       'a vector of two places of one origin',
       changed('vector', [
-        [0, 3],
-        [0, 4],
+        0,
+        [
+          [0, 3],
+          [0, 4],
+        ],
       ]),
     ],
     ['a decision that is not there', changed('decisions', decision(9))],

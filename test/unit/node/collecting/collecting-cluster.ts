@@ -252,6 +252,7 @@ export class CollectingNode {
     this.#departures = new Departures({
       state: this.state,
       membership: this.membership,
+      onLearned: () => undefined,
       onDeparted: () => this.life.die(),
     })
     this.#minutes = minutes
