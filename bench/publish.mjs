@@ -1,7 +1,8 @@
 // @ts-check
 // npm run bench:publish: takes what the last whole run (and the last soak) found into the docs: docs/benchmarks/results.md with its
-// charts, and the headline ratios of the README. Nothing there is written by hand.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+// charts, and the headline ratios of the README. Nothing there is written by hand. Where no soak was run, what was published of
+// the last one stays.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { figure } from './report/figures.mjs'
 import { markdown } from './report/markdown.mjs'
 import { readResults, writeCharts } from './report/write.mjs'
@@ -19,12 +20,17 @@ const parts = [
   '# Figures',
   'Made by `npm run bench:publish` from the JSON of a run. What each row means: [benchmarks](../benchmarks.md).',
 ]
-for (const found of [latest, readResults('soak')]) {
+const page = new URL('results.md', docs)
+const published = existsSync(page) ? readFileSync(page, 'utf8') : ''
+const soak = readResults('soak')
+for (const found of [latest, soak]) {
   if (found === undefined || found.quick) continue
   writeCharts(found, docs)
   parts.push(markdown(found, (id) => `${id}.svg`).trimEnd())
 }
-writeFileSync(new URL('results.md', docs), `${parts.join('\n\n')}\n`)
+const lastSoak = /^On [^\n]*\n\n## Soak\n[\s\S]*/m.exec(published)?.[0]
+if ((soak === undefined || soak.quick) && lastSoak !== undefined) parts.push(lastSoak.trimEnd())
+writeFileSync(page, `${parts.join('\n\n')}\n`)
 
 /** The rows of the README, by the beginning of their names. @type {readonly (readonly [start: string, says: string])[]} */
 const HEADLINES = [

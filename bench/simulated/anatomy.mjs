@@ -23,7 +23,8 @@ export function publicationsOf(cluster) {
     const [message] = publicationFrames.decode(frame)
     if (message?.type === 'published') {
       const placed = message.placed.map(
-        ([txn, kind, hlc, , writes]) => /** @type {const} */ ([txn, kind, hlc, [], writes]),
+        ([txn, kind, hlc, departures, , writes]) =>
+          /** @type {const} */ ([txn, kind, hlc, departures, [], writes]),
       )
       published.add(frame, publicationFrames.encode([{ ...message, origins: [], placed }]))
     } else if (message !== undefined) {
