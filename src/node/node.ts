@@ -201,7 +201,8 @@ export class CacheNode {
       decisions,
       publishDelayMs: config.publishDelayMs,
       reach: (cut, waitMs) => this.#repair.reach(cut, waitMs),
-      isLive,
+      membership: this.#membership,
+      learn: () => this.#departures.learn(),
       onMet: (txn) => this.#endedEverywhere(txn),
       onAdopted: () => this.#inbox.pump(),
     })
@@ -280,8 +281,7 @@ export class CacheNode {
       handoffs,
       adoption: this.#adoption,
       reach,
-      isLive,
-      isFresh,
+      membership: this.#membership,
       view: this.#view,
     })
     const claims = new Claims({

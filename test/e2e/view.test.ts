@@ -125,6 +125,11 @@ test.each([
     return (await keysRead()) === before
   })
   const before = await keysRead()
+  const [begins, commits, requests] = [
+    await node.count('begins'),
+    await node.count('commits'),
+    await node.count('requests'),
+  ]
   let ticks = 0
   let reads = 0
   const timer = setInterval(() => ticks++, 5)
@@ -141,6 +146,10 @@ test.each([
   expect(ticks).toBeGreaterThan(5)
   expect(reads).toBeGreaterThan(1_000)
   expect(await keysRead()).toBe(before)
+  // Nor is a begin told, or an end. What is asked now and then: samples of what was read, pings, these counts.
+  expect((await node.count('begins')) - begins).toBeLessThan(reads / 100)
+  expect(await node.count('commits')).toBe(commits)
+  expect((await node.count('requests')) - requests).toBeLessThan(reads / 10)
 })
 
 test("`view: 'off'` on either side: every read is asked of the node; status tells which way reads went", async () => {
@@ -297,7 +306,9 @@ describe('a snapshot that began without a message', () => {
       expect(tries).toBeLessThan(10)
     }
     await until('the node was told', async () => (await node.count('begins')) > begins, 2_000)
-    for (let n = 1; n <= 15; n++) {
+    const commits = 40
+    // Longer than what nobody has told of is waited for.
+    for (let n = 1; n <= commits; n++) {
       await put(executor, [
         ['a', n],
         ['b', n],
@@ -305,6 +316,13 @@ describe('a snapshot that began without a message', () => {
       await sleep(100)
     }
     expect(await executor.call('getMany', 'old', ['a', 'b'])).toEqual([0, 0])
+    const compacted = await node.count('compactedDecisions')
+    await executor.call('abort', 'old')
+    // It was all that was waited for.
+    await until(
+      'what it held up is collected',
+      async () => (await node.count('compactedDecisions')) >= compacted + commits,
+    )
   })
 
   test('of a process that slept for long before it was told of: SnapshotTooOld or right, never wrong', async () => {

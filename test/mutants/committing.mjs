@@ -58,8 +58,8 @@ export const COMMITTING = [
     name: 'acknowledged-before-applied',
     what: 'a commit is acknowledged, and applied a moment later',
     file: 'node/committing/coordinator.ts',
-    find: '} else this.#state.ledger.publish(txn, stands)',
-    put: '} else this.#state.world.clock.timer(50, () => this.#state.ledger.publish(txn, stands))',
+    find: '} else if (stands === decision) this.#state.ledger.publish(txn, decision)',
+    put: '} else if (stands === decision) this.#state.world.clock.timer(50, () => this.#state.ledger.publish(txn, decision))',
   },
   {
     name: 'own-result-told',
@@ -109,7 +109,7 @@ export const COMMITTING = [
     name: 'session-token-ignored',
     what: 'a transaction begins without what its session token names',
     file: 'node/executors/transactions.ts',
-    find: 'if (history.has(txn) || (at.seq === 0 ? this.#isFresh() : history.covers(cut))) {',
+    find: 'if (history.has(txn) || (at.seq === 0 ? this.#membership.isFresh() : history.covers(cut))) {',
     put: 'if (history.covers(cut) || history.has(txn) || txn) {',
   },
   {

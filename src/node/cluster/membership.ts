@@ -130,6 +130,7 @@ export class Membership {
     this.#serving = true
     this.#isBehind = false
     await this.renew()
+    this.#later()
     // A start may take longer than a lease bears: then it is caught up with before anyone is served.
     await this.#returning
     // Who joined since this node did has greeted it while it was starting.
@@ -138,7 +139,6 @@ export class Membership {
       mark('member.replaced')
       this.#laterLooks.add(this.#replaced)
     }
-    this.#later()
   }
 
   /** Whether what storage holds may be combined with this node's snapshots. */

@@ -77,7 +77,8 @@ export class Departures {
       if (!this.#take(departure, horizon)) return departed
       this.#learned = departure.number
     }
-    this.#learned = departed.last
+    // Two may learn at once, and the one that read first be the last.
+    this.#learned = Math.max(this.#learned, departed.last)
     if (this.#learned > before) this.#parts.onLearned()
     return departed
   }

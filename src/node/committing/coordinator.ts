@@ -126,7 +126,9 @@ export class Coordinator {
         this.#state.counters.commitsReplayed++
       }
       await this.#afterwards(txn, this.#parts.adoption.adopt(txn, stands))
-    } else this.#state.ledger.publish(txn, stands)
+    } else if (stands === decision) this.#state.ledger.publish(txn, decision)
+    // It was read back. Of the same attempt and clock it may be what another node decided, with other values.
+    else this.#state.ledger.publishFound(txn, stands)
     const late = stands.status === 'compacted' ? undefined : this.#announcement(at)
     if (late !== undefined) {
       mark('commit.announced-late')

@@ -7,6 +7,7 @@ import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
 import type { Reply, RequestOf } from '../../wire/messages.js'
 import { decodeToken } from '../../wire/token.js'
+import type { Membership } from '../cluster/membership.js'
 import type { Committed } from '../committing/coordinator.js'
 import type { Handoffs } from '../contexts/handoffs.js'
 import type { Adoption } from '../sharing/adoption.js'
@@ -25,8 +26,7 @@ export interface TransactionsParts {
   readonly adoption: Adoption
   /** Waits until a cut is applied here. False: nobody who can be reached knows it. */
   readonly reach: (cut: Cut, hint: Origin) => Promise<boolean>
-  readonly isLive: (origin: Origin) => boolean
-  readonly isFresh: () => boolean
+  readonly membership: Pick<Membership, 'isFresh' | 'isLive'>
   readonly view: View
 }
 
@@ -36,19 +36,17 @@ export class Transactions {
   readonly #handoffs: Handoffs
   readonly #adoption: Adoption
   readonly #reach: TransactionsParts['reach']
-  readonly #isLive: TransactionsParts['isLive']
-  readonly #isFresh: TransactionsParts['isFresh']
+  readonly #membership: TransactionsParts['membership']
   readonly #view: View
   #open = 0
   #draining = false
 
-  constructor({ state, handoffs, adoption, reach, isLive, isFresh, view }: TransactionsParts) {
+  constructor({ state, handoffs, adoption, reach, membership, view }: TransactionsParts) {
     this.#state = state
     this.#handoffs = handoffs
     this.#adoption = adoption
     this.#reach = reach
-    this.#isLive = isLive
-    this.#isFresh = isFresh
+    this.#membership = membership
     this.#view = view
   }
 
@@ -352,14 +350,13 @@ export class Transactions {
     const { history, decisions } = this.#state
     const cut: Cut = new Map([[at.origin, at.seq]])
     // What was compacted before it was told has no place: all that begins on a node in touch sees it.
-    if (history.has(txn) || (at.seq === 0 ? this.#isFresh() : history.covers(cut))) {
+    if (history.has(txn) || (at.seq === 0 ? this.#membership.isFresh() : history.covers(cut))) {
       mark('token.here')
       return
     }
-    if (at.seq === 0)
-      throw new VirgaError('SnapshotUnavailable', `this node is out of touch, and may not have ${txn} yet`)
+    if (at.seq === 0) throw behind(txn)
     // Of a dead origin storage can tell, and nobody else may.
-    if (this.#isLive(at.origin) && (await this.#reach(cut, at.origin))) {
+    if (this.#membership.isLive(at.origin) && (await this.#reach(cut, at.origin))) {
       mark('token.reached')
       return
     }
@@ -368,6 +365,7 @@ export class Transactions {
     if (!isCommit(standing)) {
       throw new VirgaError('SnapshotUnavailable', `the commit of ${txn}, to begin after, is not to be found`)
     }
+    if (standing.status === 'compacted' && !this.#membership.isFresh()) throw behind(txn)
     await this.#adoption.adopt(txn, standing)
   }
 
@@ -408,6 +406,10 @@ const UPSTREAM_BYTES_MAX = 256 * 1024
 
 function begunReply(request: number, { start }: OpenTransaction, snapshot: Uint8Array | null = null): Reply {
   return { type: 'begun', request, attempt: start.attempt, deadlineMs: start.deadlineMs, snapshot }
+}
+
+function behind(txn: TxnId): VirgaError {
+  return new VirgaError('SnapshotUnavailable', `this node is out of touch, and may not have ${txn} yet`)
 }
 
 function asVirgaError(error: unknown): VirgaError {

@@ -2,11 +2,12 @@ import type { Cut } from '../../core/cut.js'
 import { type Commit, type Decision, isCommit } from '../../core/decision.js'
 import type { History } from '../../core/history.js'
 import { HLC_ZERO, type Hlc } from '../../core/hlc.js'
-import { isTxnId, type Origin, type TxnId } from '../../core/ids.js'
+import { isTxnId, type TxnId } from '../../core/ids.js'
 import { decisionBuckets, decisionKey, lateBucket, txnMinute } from '../../core/layout.js'
 import { compareStamps } from '../../core/version.js'
 import { mark } from '../../marks.js'
 import { decodeStanding } from '../../wire/records.js'
+import type { Membership } from '../cluster/membership.js'
 import type { Minutes } from '../collecting/minutes.js'
 import { Turns } from '../collecting/turns.js'
 import type { Decisions } from '../committing/decisions.js'
@@ -51,7 +52,9 @@ export interface AdoptionParts {
   /** How long a decision may wait at its origin before it is told. */
   readonly publishDelayMs: number
   readonly reach: (cut: Cut, waitMs: number) => Promise<boolean>
-  readonly isLive: (origin: Origin) => boolean
+  readonly membership: Pick<Membership, 'isFresh' | 'isLive'>
+  /** Takes in which origins have departed. */
+  readonly learn: () => Promise<unknown>
   /** A commit was met by who looked for it under its id. */
   readonly onMet: (txn: TxnId) => void
   /** What was missing may have come. */
@@ -67,6 +70,9 @@ export interface AdoptionParts {
  * repeated until it finds nothing new below the highest clock of what is to be adopted. Whatever those decisions read was
  * in storage before they were first seen, so the last listing has it. A crash on the way leaves what was not adopted yet
  * for the next who looks.
+ *
+ * A node that is out of touch may lack what others have compacted since, of which a listing shows the markers, and of origins that
+ * have departed since not even those. It learns of both before it adopts: else it would show an effect without its cause.
  */
 export class Adoption {
   readonly #parts: AdoptionParts
@@ -161,7 +167,8 @@ export class Adoption {
     onMet(txn)
     if (history.has(txn) || commit.status === 'compacted') return
     mark('adopt.by-id')
-    const waitMs = [...commit.cut.keys()].every((origin) => this.#parts.isLive(origin))
+    await this.#learn()
+    const waitMs = [...commit.cut.keys()].every((origin) => this.#parts.membership.isLive(origin))
       ? REACH_MS
       : REACH_DEAD_MS
     if (!history.covers(commit.cut) && !(await reach(commit.cut, waitMs)) && !history.has(txn)) {
@@ -202,6 +209,7 @@ export class Adoption {
 
   /** A few at a time: what is adopted so far is a whole, since it goes by the clocks. */
   async #adopt(decisions: ReadonlyMap<TxnId, Decision>): Promise<void> {
+    await this.#learn()
     const unknown = [...this.#stillUnknown(decisions)]
     unknown.sort(([a, left], [b, right]) =>
       compareStamps({ hlc: left.hlc, txn: a }, { hlc: right.hlc, txn: b }),
@@ -217,7 +225,14 @@ export class Adoption {
   }
 
   async #unknown(): Promise<ReadonlyMap<TxnId, Decision>> {
-    return this.#stillUnknown((await this.#list()).decisions)
+    const { decisions, horizon } = await this.#list()
+    if (!this.#parts.membership.isFresh()) this.#parts.ledger.foundCompacted(horizon)
+    return this.#stillUnknown(decisions)
+  }
+
+  /** Who is in touch has learned of whatever a cut leaves out. */
+  async #learn(): Promise<void> {
+    if (!this.#parts.membership.isFresh()) await this.#parts.learn()
   }
 
   #stillUnknown(decisions: ReadonlyMap<TxnId, Decision>): ReadonlyMap<TxnId, Decision> {

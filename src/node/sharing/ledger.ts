@@ -1,4 +1,4 @@
-import type { Coordinates } from '../../core/cut.js'
+import { type Coordinates, cutOf, EMPTY_CUT } from '../../core/cut.js'
 import type { Decision } from '../../core/decision.js'
 import type { History, HistoryState } from '../../core/history.js'
 import type { Hlc, HybridClock } from '../../core/hlc.js'
@@ -71,7 +71,17 @@ export class Ledger {
   adopt(txn: TxnId, decision: Decision): void {
     if (this.#history.has(txn)) return
     this.#counters.adoptions++
-    this.publish(txn, decision)
+    this.publishFound(txn, decision)
+  }
+
+  /**
+   * Applies a decision as its record has it. That does not say up to which number the cut leaves departed origins out: of no more
+   * than are known here.
+   */
+  publishFound(txn: TxnId, decision: Decision): void {
+    const { knownDepartures } = this.#history
+    if (knownDepartures === 0) this.publish(txn, decision)
+    else this.publish(txn, { ...decision, cut: cutOf(decision.cut, knownDepartures) })
   }
 
   /** Applies what another origin published at its next place. */
@@ -101,6 +111,14 @@ export class Ledger {
    */
   passOwn(txn: TxnId): void {
     this.#history.pass(txn, { origin: this.origin, seq: this.seq + 1 }, this.#history.horizon)
+  }
+
+  /** Something was compacted that this node may never have had: at or below this clock bases are to be compared. */
+  foundCompacted(horizon: Hlc): void {
+    if (horizon <= this.#history.unseen) return
+    this.#clock.observe(horizon)
+    this.#history.foundCompacted(EMPTY_CUT, horizon)
+    this.#bases.clear()
   }
 
   /** Takes over all that another node has applied. */

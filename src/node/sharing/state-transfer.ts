@@ -31,15 +31,16 @@ export function hasYetToLearn({ applied }: Pick<HistoryState, 'applied'>, histor
   )
 }
 
-/** Whether a state leaves out origins whose departures this node has yet to learn of: as with what is published, see `Inbox`. */
-export function leavesOutMore(
-  { vector, applied }: Pick<HistoryState, 'vector' | 'applied'>,
-  learned: number,
-): boolean {
-  return (
-    departuresOf(vector) > learned ||
-    applied.some(({ publication }) => departuresOf(publication.cut) > learned)
+/** Up to which number a state leaves departed origins out: as with what is published, whoever takes it over must know them (`Inbox`). */
+export function leftOutBy({ vector, applied }: Pick<HistoryState, 'vector' | 'applied'>): number {
+  return applied.reduce(
+    (most, { publication }) => Math.max(most, departuresOf(publication.cut)),
+    departuresOf(vector),
   )
+}
+
+function yetToLearn(): VirgaError {
+  return new VirgaError('SnapshotUnavailable', 'this node has yet to learn of a departure')
 }
 
 type KnownHistory = Pick<History, 'departed' | 'has' | 'isInEveryCut'>
@@ -53,6 +54,8 @@ export class StateTransfer {
   readonly #learned: () => number
   readonly #snapshots = new Map<string, Snapshot>()
   #installing: Promise<void> | undefined
+  /** Whatever is fetched before that is known here would be refused. */
+  #needed = 0
 
   /** @param learned departures up to this number are known here */
   constructor(state: NodeState, learned: () => number) {
@@ -87,6 +90,7 @@ export class StateTransfer {
   }
 
   async #install(peer: Peer): Promise<void> {
+    if (this.#needed > this.#learned()) throw yetToLearn()
     const first = await peer.ask({ type: 'state', snapshot: null, chunk: 0 }, ['stated'])
     const { snapshot, chunks } = first
     if (chunks > CHUNKS_MAX) throw new VirgaError('Malformed', `a state of ${chunks} chunks`)
@@ -95,8 +99,8 @@ export class StateTransfer {
     const state = unpackState(Buffer.concat(parts))
     if (hasYetToLearn(state, this.#state.history))
       throw new VirgaError('SnapshotUnavailable', 'the peer has yet to learn of a departure')
-    if (leavesOutMore(state, this.#learned()))
-      throw new VirgaError('SnapshotUnavailable', 'this node has yet to learn of a departure')
+    this.#needed = leftOutBy(state)
+    if (this.#needed > this.#learned()) throw yetToLearn()
     this.#state.ledger.install(state)
     mark('state.installed')
     this.#state.counters.statesInstalled++

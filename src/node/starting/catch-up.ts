@@ -99,6 +99,7 @@ export class CatchUp {
       await this.#parts.departures.learn()
       // Of an origin that has departed meanwhile there may be more in the bases than what is open here sees.
       if (!state.history.lacksDeparted(low)) {
+        await this.#checkOutlived()
         mark('member.back-unharmed')
         return floor
       }
@@ -109,6 +110,7 @@ export class CatchUp {
     bases.clear()
     await this.#parts.departures.learn()
     await this.#reach(joined, true)
+    await this.#dropCompacted()
     await this.#checkOutlived()
     // What was read meanwhile may be older than what others collected meanwhile, of decisions that never came here.
     bases.clear()
@@ -133,6 +135,14 @@ export class CatchUp {
     await tellRestored(world.storage, joined, here)
     mark('boot.restored-otherwise')
     return here
+  }
+
+  /** What storage says to be compacted, by the places that it has here. */
+  async #dropCompacted(): Promise<void> {
+    const { world, ledger } = this.#parts.state
+    const [record] = await world.storage.get([CLUSTER_COMPACTED])
+    if (record === undefined) return
+    for (const [origin, seq] of decodeCompacted(record).cut) ledger.compact(origin, seq)
   }
 
   /**

@@ -3,7 +3,7 @@ import { type Coordinates, type Cut, cutOf, EMPTY_CUT } from '../../../src/core/
 import { History } from '../../../src/core/history.js'
 import type { Hlc } from '../../../src/core/hlc.js'
 import type { Origin, TxnId } from '../../../src/core/ids.js'
-import { hasYetToLearn, leavesOutMore } from '../../../src/node/sharing/state-transfer.js'
+import { hasYetToLearn, leftOutBy } from '../../../src/node/sharing/state-transfer.js'
 
 const [A, B] = ['a@1', 'b@1'] as unknown as readonly [Origin, Origin]
 
@@ -24,14 +24,12 @@ test('a state is not taken over of a node that has yet to learn that something i
   expect(hasYetToLearn(peer.state(), history)).toBe(false)
 })
 
-test('nor is one that leaves out who has departed, as long as that is not known here', () => {
+test('a state tells up to which number it leaves out who has departed, be it in its vector or in a cut', () => {
   const peer = new History()
   put(peer, 't1', 1, { origin: B, seq: 1 })
-  expect(leavesOutMore(peer.state(), 0)).toBe(false)
+  expect(leftOutBy(peer.state())).toBe(0)
   put(peer, 't2', 2, { origin: B, seq: 2 }, cutOf([[B, 1]], 2))
-  expect(leavesOutMore(peer.state(), 1)).toBe(true)
-  expect(leavesOutMore(peer.state(), 2)).toBe(false)
+  expect(leftOutBy(peer.state())).toBe(2)
   peer.leaveOut([A], 3)
-  expect(leavesOutMore(peer.state(), 2)).toBe(true)
-  expect(leavesOutMore(peer.state(), 3)).toBe(false)
+  expect(leftOutBy(peer.state())).toBe(3)
 })

@@ -265,7 +265,8 @@ export class CollectingNode {
       decisions,
       publishDelayMs: 2,
       reach: async () => false,
-      isLive: () => false,
+      membership: { isLive: () => false, isFresh: () => this.membership.isFresh() },
+      learn: () => this.#departures.learn(),
       onMet: () => undefined,
       onAdopted: () => undefined,
     })
