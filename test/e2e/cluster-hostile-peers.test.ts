@@ -15,7 +15,7 @@ import { seedFor } from '../support/seed.js'
 
 const TXN = '01a1fbbe-14bb-7e71-93d3-b236e0fdb9e3'
 const ATTEMPT = '0687f179b88400e40920b2f7'
-const VERSION = 1
+const VERSION = 2
 const REFUSED = 86
 const GREETED = 80
 const GROWTH_BYTES_MAX = 64 * 1024 * 1024
