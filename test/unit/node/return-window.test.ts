@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { DEFAULT_CONFIG } from '../../../src/node/config.js'
 import type { Machine } from '../../../src/testing/sim/machine.js'
-import { SimCluster } from '../../../src/testing/sim/sim-cluster.js'
+import { calmCluster } from '../../support/calm-cluster.js'
 
 const TTL_MS = 1_500
 /** Longer than a node waits for peers that it can't reach. */
@@ -16,18 +16,9 @@ const BEGINS = 60
 test.each([DEFAULT_CONFIG.viewBytesMax, 0])(
   'what begins while its node catches up reads one snapshot, or is told that it is too old (a view of %i bytes)',
   async (viewBytesMax) => {
-    const cluster = new SimCluster(1, { nodes: 2, isCalm: true })
-    Object.assign(cluster.plan.config, DEFAULT_CONFIG, {
-      leaseTtlMs: TTL_MS,
-      collectEveryMs: 50,
-      departAfterMs: 600_000,
-      cacheBytesMax: 1_000_000,
-      viewBytesMax,
-    })
+    const cluster = await calmCluster(2, { leaseTtlMs: TTL_MS, viewBytesMax })
     const { clock, machines, fabric } = cluster
     const [here, there] = machines as [Machine, Machine]
-    for (const machine of machines) machine.keepRunning()
-    await clock.advance(5_000)
     const reader = here.addExecutor().virga
     const writer = there.addExecutor().virga
     await clock.advance(1_000)

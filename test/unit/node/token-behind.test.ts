@@ -1,23 +1,14 @@
 import { expect, test } from 'vitest'
-import { DEFAULT_CONFIG } from '../../../src/node/config.js'
 import type { Machine } from '../../../src/testing/sim/machine.js'
-import { SimCluster } from '../../../src/testing/sim/sim-cluster.js'
+import { calmCluster } from '../../support/calm-cluster.js'
 import { thrown } from '../../support/thrown.js'
 
 const TTL_MS = 1_500
 
 test('a node that is out of touch begins nothing after a commit that others have compacted: it may not have it', async () => {
-  const cluster = new SimCluster(1, { nodes: 2, isCalm: true })
-  Object.assign(cluster.plan.config, DEFAULT_CONFIG, {
-    leaseTtlMs: TTL_MS,
-    collectEveryMs: 50,
-    departAfterMs: 600_000,
-    cacheBytesMax: 1_000_000,
-  })
+  const cluster = await calmCluster(2, { leaseTtlMs: TTL_MS })
   const { clock, machines, fabric } = cluster
   const [here, there] = machines as [Machine, Machine]
-  for (const machine of machines) machine.keepRunning()
-  await clock.advance(5_000)
   const reader = here.addExecutor().virga
   const writer = there.addExecutor().virga
   await clock.advance(1_000)

@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest'
 import { CLUSTER_DEPARTED } from '../../../src/core/layout.js'
-import { DEFAULT_CONFIG } from '../../../src/node/config.js'
 import type { Machine } from '../../../src/testing/sim/machine.js'
-import { SimCluster } from '../../../src/testing/sim/sim-cluster.js'
 import { decodeDeparted } from '../../../src/wire/records.js'
+import { calmCluster } from '../../support/calm-cluster.js'
 
 const TTL_MS = 1_500
 
@@ -12,17 +11,9 @@ const TTL_MS = 1_500
  * read it comes as soon as there is a network again.
  */
 test('a node that has yet to learn of a departure shows no effect without its cause', async () => {
-  const cluster = new SimCluster(1, { nodes: 3, isCalm: true })
-  Object.assign(cluster.plan.config, DEFAULT_CONFIG, {
-    leaseTtlMs: TTL_MS,
-    collectEveryMs: 50,
-    departAfterMs: 5_000,
-    cacheBytesMax: 1_000_000,
-  })
+  const cluster = await calmCluster(3, { leaseTtlMs: TTL_MS, departAfterMs: 5_000 })
   const { clock, machines, fabric } = cluster
   const [here, stays, leaves] = machines as [Machine, Machine, Machine]
-  for (const machine of machines) machine.keepRunning()
-  await clock.advance(5_000)
   const [reader, writer, gone] = [here, stays, leaves].map((machine) => machine.addExecutor().virga)
   await clock.advance(1_000)
   await clock.until(writer!.transaction((tx) => tx.put('cause', 0)))
