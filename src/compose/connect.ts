@@ -6,7 +6,7 @@ import { macOf } from '../platform/mac.js'
 import { systemProcesses } from '../platform/processes.js'
 import { systemRandom } from '../platform/random.js'
 import { checkSocketPath, defaultSocketPath } from '../platform/socket-path.js'
-import { zeromqLink } from '../transport/zeromq-link.js'
+import { zmtpLink } from '../transport/zmtp-link.js'
 import { lmdbOpener } from '../view/lmdb-opener.js'
 
 export interface ConnectOptions extends ClientOptions {
@@ -25,7 +25,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Virga> {
   const { socket, signal, ...rest } = options
   const path = checkSocketPath(socket ?? defaultSocketPath())
   const clock = systemClock()
-  const link = zeromqLink({ path, frameBytesMax: DEFAULT_LIMITS.frameBytesMax, clock })
+  const link = zmtpLink({ path, frameBytesMax: DEFAULT_LIMITS.frameBytesMax, clock })
   const world = {
     clock,
     random: systemRandom(),

@@ -10,7 +10,7 @@ import { systemRandom } from '../platform/random.js'
 import { checkSocketPath, defaultSocketPath, makeSocketFolder } from '../platform/socket-path.js'
 import { type Log, SILENT } from '../ports/log.js'
 import type { Storage } from '../ports/storage.js'
-import { zeromqListener } from '../transport/zeromq-listener.js'
+import { zmtpListener } from '../transport/zmtp-listener.js'
 import { lmdbViews } from '../view/lmdb-views.js'
 import { type NodeSettings, nodeConfig, nodeSettings } from './node-options.js'
 import { openNetwork } from './open-network.js'
@@ -60,7 +60,12 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
     if (lock !== undefined) locks.push(lock)
     opened.push(engine)
     const clock = systemClock()
-    const listener = zeromqListener({ path: socket, clock, frameBytesMax: config.limits.frameBytesMax })
+    const listener = zmtpListener({
+      path: socket,
+      clock,
+      frameBytesMax: config.limits.frameBytesMax,
+      onError: (err) => log.warn({ err }, 'an executor could not be let in'),
+    })
     opened.push(listener)
     const random = systemRandom()
     const network = openNetwork(settings, clock, random)

@@ -17,9 +17,9 @@ export function systemClock(options: { readonly offsetMs?: number } = {}): Clock
       startMs: performance.timeOrigin + offsetMs,
     }),
     monotonic: () => originMs + performance.now(),
-    timer(delayMs: number, run: () => void): Timer {
+    timer(delayMs: number, run: () => void, options?: { readonly keepsAlive: boolean }): Timer {
       const timer = setTimeout(run, Math.min(delayMs, DELAY_MS_MAX))
-      timer.unref()
+      if (options?.keepsAlive !== true) timer.unref()
       return { cancel: () => clearTimeout(timer) }
     },
     defer(run: () => void): void {

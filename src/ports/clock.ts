@@ -11,8 +11,8 @@ export interface Clock {
   precise(): number
   /** Milliseconds from an arbitrary origin, the same for all processes of a machine. Never goes back. */
   monotonic(): number
-  /** Calls `run` once, after `delayMs` at the earliest. A timer does not keep the process alive. */
-  timer(delayMs: number, run: () => void): Timer
+  /** Calls `run` once, after `delayMs` at the earliest. A timer does not keep the process alive, unless it is told to. */
+  timer(delayMs: number, run: () => void, options?: { readonly keepsAlive: boolean }): Timer
   /** Calls `run` once the events that are already waiting have been seen to. */
   defer(run: () => void): void
 }

@@ -12,8 +12,6 @@ export interface Listener {
   listen(onFrame: (peer: PeerId, frame: Uint8Array) => void): Promise<void>
   /** Queues a frame. False: it was dropped, since the peer is gone or its queue is full. */
   send(peer: PeerId, frame: Uint8Array): boolean
-  /** Frees what is kept for a peer that will not be answered again. */
-  forget(peer: PeerId): void
   /** Sends what is queued, for a bounded time, then closes. */
   close(): Promise<void>
 }

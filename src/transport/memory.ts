@@ -93,8 +93,6 @@ class MemoryListener implements Listener {
     return this.#hub.toExecutor(peer, frame)
   }
 
-  forget(): void {}
-
   async close(): Promise<void> {
     if (this.#onFrame === undefined) return
     this.#onFrame = undefined

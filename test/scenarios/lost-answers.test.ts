@@ -8,7 +8,7 @@ import { macOf } from '../../src/platform/mac.js'
 import { systemProcesses } from '../../src/platform/processes.js'
 import { systemRandom } from '../../src/platform/random.js'
 import type { Link, LinkHandlers } from '../../src/ports/transport.js'
-import { zeromqLink } from '../../src/transport/zeromq-link.js'
+import { zmtpLink } from '../../src/transport/zmtp-link.js'
 import { lmdbOpener } from '../../src/view/lmdb-opener.js'
 import { expectCode } from '../support/failures.js'
 import { testNode } from '../support/nodes.js'
@@ -72,7 +72,7 @@ async function lossyClient(
   socket: string,
   options: ClientOptions = {},
 ): Promise<{ readonly virga: Virga; readonly link: LossyLink }> {
-  const link = new LossyLink(zeromqLink({ path: socket, frameBytesMax: 2 ** 24, clock: systemClock() }))
+  const link = new LossyLink(zmtpLink({ path: socket, frameBytesMax: 2 ** 24, clock: systemClock() }))
   const world = {
     clock: systemClock(),
     random: systemRandom(),

@@ -281,7 +281,6 @@ export class Sessions {
   /** Answers who has no session, and keeps nothing of them. */
   #turnAway(peer: PeerId, { request }: Request, why: VirgaError): void {
     this.#send(peer, [errorReply(request, why)])
-    this.#state.world.listener.forget(peer)
   }
 
   #hello(peer: PeerId, known: Session | undefined, request: RequestOf<'hello'>): void {
@@ -346,7 +345,6 @@ export class Sessions {
     const told = numbers.length > 0 ? numbers.slice(0, this.#state.config.requestsPerSessionMax) : [0]
     const replies = told.map((number) => errorReply(number, refusal))
     this.#send(peer, replies)
-    if (!this.#sessions.has(peer)) this.#state.world.listener.forget(peer)
   }
 
   #isDead(session: Session, monotonicMs: number): boolean {
@@ -370,7 +368,6 @@ export class Sessions {
     this.#view.detach(session)
     this.#sessions.delete(session.peer)
     if (this.#byClient.get(session.client) === session) this.#byClient.delete(session.client)
-    this.#state.world.listener.forget(session.peer)
   }
 }
 

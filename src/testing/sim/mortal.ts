@@ -95,7 +95,6 @@ export function mortalListener(listener: Listener, of: Life): Listener {
   return {
     listen: (onFrame) => listener.listen((peer, frame) => of.arrive(() => onFrame(peer, frame))),
     send: (peer, frame) => of.isAlive && listener.send(peer, frame),
-    forget: (peer) => listener.forget(peer),
     close: () => listener.close(),
   }
 }
