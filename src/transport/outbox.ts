@@ -1,6 +1,9 @@
+const COMPACTED_MIN = 64
+
 /** Frames that wait for a socket, bounded in count and bytes. */
 export class Outbox {
-  readonly #frames: Uint8Array[] = []
+  /** Those before the head are gone. */
+  #frames: (Uint8Array | undefined)[] = []
   readonly #framesMax: number
   readonly #bytesMax: number
   #head = 0
@@ -37,12 +40,17 @@ export class Outbox {
     const frame = this.#frames[this.#head]
     if (frame === undefined) return
     this.#bytes -= frame.length
-    this.#head++
+    this.#frames[this.#head++] = undefined
     if (this.#head === this.#frames.length) this.clear()
+    // One that is always refilled is never empty.
+    else if (this.#head >= COMPACTED_MIN && 2 * this.#head >= this.#frames.length) {
+      this.#frames = this.#frames.slice(this.#head)
+      this.#head = 0
+    }
   }
 
   clear(): void {
-    this.#frames.length = 0
+    this.#frames = []
     this.#head = 0
     this.#bytes = 0
   }

@@ -8,6 +8,7 @@ export class Turns {
   readonly #clock: Clock
   #spentMs = 0
   #waiting: (() => void)[] = []
+  #isDeferred = false
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -19,22 +20,38 @@ export class Turns {
   }
 
   /** Does a part of it. */
-  spend(work: () => void): void {
+  spend<T>(work: () => T): T {
     const startMs = this.#clock.monotonic()
-    work()
-    this.#spentMs += this.#clock.monotonic() - startMs
-    if (this.isOver && this.#waiting.length === 0) this.later(() => undefined)
+    try {
+      return work()
+    } finally {
+      this.#spentMs += this.#clock.monotonic() - startMs
+      if (this.isOver) this.#beginAnother()
+    }
   }
 
-  /** Goes on in the next turn, after those who asked before. */
+  /** Goes on in a later turn, after those who have waited for longer. */
   later(goOn: () => void): void {
     this.#waiting.push(goOn)
-    if (this.#waiting.length > 1) return
+    this.#beginAnother()
+  }
+
+  #beginAnother(): void {
+    if (this.#isDeferred) return
+    this.#isDeferred = true
     this.#clock.defer(() => {
+      this.#isDeferred = false
+      this.#spentMs = 0
       const waiting = this.#waiting
       this.#waiting = []
-      this.#spentMs = 0
-      for (const each of waiting) each()
+      let next = 0
+      try {
+        while (next < waiting.length && !this.isOver) waiting[next++]!()
+      } finally {
+        // Who had no turn is before those who had one.
+        this.#waiting = [...waiting.slice(next), ...this.#waiting]
+        if (this.#waiting.length > 0) this.#beginAnother()
+      }
     })
   }
 }

@@ -18,8 +18,6 @@ import { ZmtpFrames } from './zmtp-frames.js'
 
 /** As ZeroMQ has it. */
 const HANDSHAKE_MS_MAX = 30_000
-/** Who takes nothing for this long is not kept what waits for them. */
-const STALL_MS_MAX = 30_000
 /** A frame that is not larger is copied behind its header, and goes out with it in one piece. */
 const COPIED_BYTES_MAX = 16 * 1024
 
@@ -31,18 +29,20 @@ export interface ZmtpConnectionOptions {
   /** Frames and bytes that wait for the other side before further ones are dropped. */
   readonly outboxFramesMax: number
   readonly outboxBytesMax: number
+  /** Of who takes nothing for this long all that waits is dropped, and what follows, until it takes something. Undefined: nothing is. */
+  readonly stallMsMax?: number
 }
 
 export interface ZmtpConnectionHandlers {
   /** Both sides have said what they are. */
   onReady(): void
-  /** The first frame of a message: the others are left out. Must not throw. */
+  /** The first frame of a message: the others are left out. */
   onFrame(frame: Uint8Array): void
   /** The connection is gone, and all that came before was told. Once. */
   onGone(): void
 }
 
-type Stage = 'greeting' | 'ready' | 'messages' | 'gone'
+type Stage = 'greeting' | 'ready' | 'messages' | 'refused'
 
 /** One connection of a DEALER or a ROUTER, on the thread and event loop of whoever has it. */
 export class ZmtpConnection {
@@ -56,9 +56,13 @@ export class ZmtpConnection {
   #isWithinMessage = false
   /** What came is not all seen to, and waits for a later turn. */
   #isResting = false
-  #isEnded = false
-  /** What waits for the socket to take more is given up then. */
+  #isClosed = false
+  #isGone = false
+  /** The socket has to send what it has before it takes more. */
+  #isFull = false
+  #hasStalled = false
   #stall: Timer | undefined
+  /** Ends it once nothing waits. */
   #onEmpty: (() => void) | undefined
 
   /** `socket` is connected. */
@@ -69,41 +73,45 @@ export class ZmtpConnection {
     this.#frames = new ZmtpFrames(options.frameBytesMax)
     this.#outbox = new Outbox(options.outboxFramesMax, options.outboxBytesMax)
     this.#handshake = options.clock.timer(HANDSHAKE_MS_MAX, () => this.destroy())
-    socket.on('data', (piece) => {
-      this.#frames.add(piece)
-      if (!this.#isResting) this.#work()
-    })
     socket.on('drain', () => this.#drained())
     // What it was shows in that the connection is gone.
     socket.on('error', () => undefined)
     socket.on('close', () => {
-      this.#isEnded = true
-      this.#giveUpWaiting()
+      this.#isClosed = true
       if (!this.#isResting) this.#gone()
     })
     socket.write(greeting())
   }
 
+  /** What has come. The bytes belong to the connection. */
+  receive(piece: Buffer): void {
+    this.#frames.add(piece)
+    if (!this.#isResting) this.#work()
+  }
+
   /** False: it was dropped, since the other side is gone, or has yet to take what waits. */
   send(frame: Uint8Array): boolean {
-    if (this.#stage !== 'messages' || this.#isEnded) return false
-    if (this.#stall === undefined) this.#write(frame)
-    else return this.#outbox.push(frame)
+    if (!this.#mayWrite || this.#hasStalled || this.#onEmpty !== undefined) return false
+    if (this.#isFull) return this.#outbox.push(frame)
+    this.#write(frame)
     return true
   }
 
-  /** Ends it once what waits is on its way, or after so long. */
+  /** Says that nothing follows what waits, and ends it once the other side has said so too; or after so long. */
   async end(waitMsMax: number): Promise<void> {
-    if (this.#isEnded) return
+    if (this.#isClosed) return
+    if (this.#stage !== 'messages') {
+      this.destroy()
+      return
+    }
     await new Promise<void>((resolve) => {
       const timer = this.#options.clock.timer(waitMsMax, resolve)
-      const done = (): void => {
+      this.#socket.once('close', () => {
         timer.cancel()
         resolve()
-      }
-      this.#socket.once('close', done)
-      if (this.#stall !== undefined) this.#onEmpty = () => this.#socket.end(done)
-      else this.#socket.end(done)
+      })
+      if (this.#isFull) this.#onEmpty = () => this.#socket.end()
+      else this.#socket.end()
     })
     this.destroy()
   }
@@ -112,27 +120,30 @@ export class ZmtpConnection {
     this.#socket.destroy()
   }
 
-  #work(): void {
-    this.#isResting = false
-    try {
-      while (this.#step());
-    } catch (error) {
-      if (!(error instanceof ZmtpError)) throw error
-      this.#stage = 'gone'
-      this.destroy()
-    }
-    if (this.#isEnded && !this.#isResting) this.#gone()
+  /** Who writes what can't be sent any more loses what has come and was not read. */
+  get #mayWrite(): boolean {
+    return this.#stage === 'messages' && this.#socket.writable
   }
 
-  /** False: there is nothing more to do for now. */
-  #step(): boolean {
-    if (this.#stage === 'gone') return false
-    if (this.#stage === 'greeting') return this.#greet()
+  #work(): void {
+    this.#isResting = false
     const { turns } = this.#options
-    if (turns.isOver) {
-      this.#rest()
-      return false
+    try {
+      while (!turns.isOver) if (!turns.spend(() => this.#step())) break
+      if (turns.isOver) this.#rest()
+    } catch (error) {
+      if (!(error instanceof ZmtpError)) throw error
+      this.#stage = 'refused'
+      this.destroy()
+    } finally {
+      if (this.#isClosed && !this.#isResting) this.#gone()
     }
+  }
+
+  /** False: nothing is left for now. */
+  #step(): boolean {
+    if (this.#stage === 'refused') return false
+    if (this.#stage === 'greeting') return this.#greet()
     const next = this.#frames.next()
     if (next === undefined) return false
     const { header, body } = next
@@ -141,7 +152,7 @@ export class ZmtpConnection {
     else {
       const isFirst = !this.#isWithinMessage
       this.#isWithinMessage = header.hasMore
-      if (isFirst) turns.spend(() => this.#handlers.onFrame(body))
+      if (isFirst) this.#handlers.onFrame(body)
     }
     return true
   }
@@ -164,8 +175,8 @@ export class ZmtpConnection {
 
   #obey(body: Buffer): void {
     const answer = answerTo(body)
-    // Who sends these and does not read what is answered would fill the memory.
-    if (answer !== undefined && this.#stall === undefined) this.#took(this.#socket.write(answer))
+    // Who asks and does not read what is answered would fill the memory.
+    if (answer !== undefined && this.#mayWrite && !this.#isFull) this.#took(this.#socket.write(answer))
   }
 
   #rest(): void {
@@ -196,35 +207,34 @@ export class ZmtpConnection {
   }
 
   #took(all: boolean): void {
-    if (all || this.#stall !== undefined) return
-    this.#stall = this.#options.clock.timer(STALL_MS_MAX, () => this.#outbox.clear())
+    if (all || this.#isFull) return
+    this.#isFull = true
+    const { clock, stallMsMax } = this.#options
+    if (stallMsMax === undefined) return
+    this.#stall = clock.timer(stallMsMax, () => {
+      this.#hasStalled = true
+      this.#outbox.clear()
+    })
   }
 
   #drained(): void {
     this.#stall?.cancel()
-    this.#stall = undefined
-    while (this.#stall === undefined && !this.#outbox.isEmpty) {
+    this.#isFull = false
+    this.#hasStalled = false
+    while (!this.#isFull && !this.#outbox.isEmpty) {
       const frame = this.#outbox.peek()!
       this.#outbox.shift()
       this.#write(frame)
     }
-    if (this.#stall === undefined) this.#giveUpWaiting()
-  }
-
-  #giveUpWaiting(): void {
-    this.#onEmpty?.()
-    this.#onEmpty = undefined
+    if (!this.#isFull) this.#onEmpty?.()
   }
 
   #gone(): void {
+    if (this.#isGone) return
+    this.#isGone = true
     this.#handshake.cancel()
     this.#stall?.cancel()
     this.#outbox.clear()
-    if (this.#isTold) return
-    this.#isTold = true
-    this.#stage = 'gone'
     this.#handlers.onGone()
   }
-
-  #isTold = false
 }

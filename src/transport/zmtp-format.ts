@@ -45,9 +45,7 @@ export function checkGreeting(bytes: Buffer): void {
   if (bytes.length > VERSION.at && bytes[VERSION.at]! < VERSION.major)
     throw new ZmtpError(`a greeting of ZMTP ${bytes[VERSION.at]}`)
   if (bytes.length < MECHANISM.at + MECHANISM.bytes) return
-  const mechanism = bytes
-    .toString('latin1', MECHANISM.at, MECHANISM.at + MECHANISM.bytes)
-    .replace(/\0+$/, '')
+  const mechanism = bytes.toString('latin1', MECHANISM.at, MECHANISM.at + MECHANISM.bytes).replace(/\0+$/, '')
   if (mechanism !== MECHANISM.name) throw new ZmtpError('a socket that has a key, and this one has none')
 }
 
@@ -104,15 +102,13 @@ export function checkReady(body: Buffer, role: Role): void {
 const PING_TTL_BYTES = 2
 const PING_CONTEXT_BYTES_MAX = 16
 
-/** What a command asks for, once both sides have said what they are. Undefined: nothing. */
+/** What a command asks for, once both sides have said what they are. Undefined: nothing, as those ask for that are not known. */
 export function answerTo(body: Buffer): Buffer | undefined {
   const { name, data } = readCommand(body)
-  if (name === 'PONG') return undefined
-  if (name !== 'PING') throw new ZmtpError('a command of no known kind')
-  const context = data.subarray(PING_TTL_BYTES)
-  if (data.length < PING_TTL_BYTES || context.length > PING_CONTEXT_BYTES_MAX)
-    throw new ZmtpError('a ping that can not be read')
-  return command('PONG', context)
+  if (name === 'ERROR') throw new ZmtpError('the other side gives up')
+  if (name !== 'PING') return undefined
+  if (data.length < PING_TTL_BYTES) throw new ZmtpError('a ping that can not be read')
+  return command('PONG', data.subarray(PING_TTL_BYTES, PING_TTL_BYTES + PING_CONTEXT_BYTES_MAX))
 }
 
 function command(name: string, data: Buffer): Buffer {

@@ -2,9 +2,13 @@ import { COMMAND_BYTES_MAX, type Header, readHeader, ZmtpError } from './zmtp-fo
 
 const NOTHING = Buffer.alloc(0)
 
+/** Room for a frame whose end has yet to come, at first. */
+const ROOM_BYTES = 64 * 1024
+
 /**
- * Bytes of a connection, as they come, cut into frames. A frame that came in one piece is a view into that piece; one of many is
- * copied together once, when the last is there, so that a length that was only announced takes no memory.
+ * Bytes of a connection, as they come, cut into frames. A frame that came in one piece is a view into that piece. One of many is
+ * copied into room of its own, which grows with what has come: a length that was only announced takes no memory, and a byte
+ * that comes alone takes no more than a byte.
  */
 export class ZmtpFrames {
   readonly #frameBytesMax: number
@@ -12,17 +16,16 @@ export class ZmtpFrames {
   #at = 0
   /** Of a frame whose end has yet to come. */
   #header: Header | undefined
-  #parts: Buffer[] = []
-  #missingBytes = 0
+  #room: Buffer = NOTHING
+  #filledBytes = 0
 
   constructor(frameBytesMax: number) {
     this.#frameBytesMax = frameBytesMax
   }
 
-  /** Bytes that were added and are in no frame that was returned. */
+  /** What is kept of frames whose end has yet to come, with room to grow. */
   get heldBytes(): number {
-    const ofHeader = this.#header === undefined ? 0 : this.#header.bodyBytes - this.#missingBytes
-    return ofHeader + this.#piece.length - this.#at
+    return this.#room.length + this.#piece.length - this.#at
   }
 
   add(piece: Buffer): void {
@@ -36,7 +39,7 @@ export class ZmtpFrames {
     const end = this.#at + bytes
     if (end > this.#piece.length) return undefined
     const taken = this.#piece.subarray(this.#at, end)
-    this.#at = end
+    this.#skip(bytes)
     return taken
   }
 
@@ -53,20 +56,44 @@ export class ZmtpFrames {
       if (header === undefined) return undefined
       const bytesMax = header.isCommand ? COMMAND_BYTES_MAX : this.#frameBytesMax
       if (header.bodyBytes > bytesMax) throw new ZmtpError(`a frame of more than ${bytesMax} bytes`)
-      this.#at += header.bytes
-      const body = this.take(header.bodyBytes)
-      if (body !== undefined) return { header, body }
+      const bodyAt = this.#at + header.bytes
+      const end = bodyAt + header.bodyBytes
+      if (end <= this.#piece.length) {
+        const body = this.#piece.subarray(bodyAt, end)
+        this.#skip(end - this.#at)
+        return { header, body }
+      }
+      this.#skip(header.bytes)
       this.#header = header
-      this.#missingBytes = header.bodyBytes
     }
-    const part = this.#piece.subarray(this.#at, this.#at + this.#missingBytes)
-    this.#at += part.length
-    this.#missingBytes -= part.length
-    if (part.length > 0) this.#parts.push(part)
-    if (this.#missingBytes > 0) return undefined
-    const body = Buffer.concat(this.#parts, header.bodyBytes)
-    this.#parts = []
+    this.#fill(header.bodyBytes)
+    if (this.#filledBytes < header.bodyBytes) return undefined
+    const body = this.#room
+    this.#room = NOTHING
+    this.#filledBytes = 0
     this.#header = undefined
     return { header, body }
+  }
+
+  #fill(bodyBytes: number): void {
+    const part = this.#piece.subarray(this.#at, this.#at + bodyBytes - this.#filledBytes)
+    const filled = this.#filledBytes + part.length
+    if (filled > this.#room.length) {
+      // At the end it is as large as the frame.
+      const room = Buffer.allocUnsafeSlow(Math.min(bodyBytes, Math.max(2 * filled, ROOM_BYTES)))
+      this.#room.copy(room, 0, 0, this.#filledBytes)
+      this.#room = room
+    }
+    part.copy(this.#room, this.#filledBytes)
+    this.#filledBytes = filled
+    this.#skip(part.length)
+  }
+
+  /** A piece that is used up is not kept. */
+  #skip(bytes: number): void {
+    this.#at += bytes
+    if (this.#at < this.#piece.length) return
+    this.#piece = NOTHING
+    this.#at = 0
   }
 }

@@ -13,6 +13,7 @@ export interface ZmtpLinkOptions {
 
 const OUTBOX_FRAMES_MAX = 4_096
 const OUTBOX_BYTES_MAX = 128 * 1024 * 1024
+const READ_BYTES = 64 * 1024
 const RECONNECT_MS = 20
 const RECONNECT_MS_MAX = 100
 const FLUSH_MS_MAX = 1_000
@@ -28,6 +29,8 @@ export function zmtpLink(options: ZmtpLinkOptions): Link {
 class ZmtpLink implements Link {
   readonly #options: ZmtpLinkOptions
   readonly #turns: Turns
+  /** What comes is read into it, and copied from there: less than room for each read, and a stream to hand it over. */
+  readonly #room = Buffer.allocUnsafeSlow(READ_BYTES)
   #handlers: LinkHandlers | undefined
   #connecting: Socket | undefined
   #connection: ZmtpConnection | undefined
@@ -64,7 +67,14 @@ class ZmtpLink implements Link {
   }
 
   #connect(): void {
-    const socket = connect(this.#options.path)
+    const onread = {
+      buffer: this.#room,
+      callback: (bytes: number): boolean => {
+        this.#connection!.receive(Buffer.from(this.#room.subarray(0, bytes)))
+        return true
+      },
+    }
+    const socket = connect({ path: this.#options.path, onread })
     this.#connecting = socket
     // Nobody is there yet, or this user may not ask.
     const onFailure = (): void => {
@@ -104,13 +114,15 @@ class ZmtpLink implements Link {
           this.#retryMs = RECONNECT_MS
           this.#handlers!.onUp()
         },
-        onFrame: (frame) => this.#handlers!.onFrame(frame),
+        onFrame: (frame) => {
+          if (this.#closing === undefined) this.#handlers!.onFrame(frame)
+        },
         onGone: () => {
           const wasUp = this.#isUp
           this.#isUp = false
           this.#connection = undefined
-          if (wasUp) this.#handlers!.onDown()
           this.#connectLater()
+          if (wasUp) this.#handlers!.onDown()
         },
       },
     )

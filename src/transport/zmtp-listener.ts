@@ -20,6 +20,8 @@ export interface ZmtpListenerOptions {
 
 const PEER_FRAMES_MAX = 1_024
 const PEER_BYTES_MAX = 64 * 1024 * 1024
+/** Who takes no answers for this long is not kept what waits. */
+const STALL_MS_MAX = 30_000
 const LINGER_MS = 500
 
 /** The node's end of ZeroMQ IPC: a ROUTER, whose connections are read and written on the thread that works on them. */
@@ -67,6 +69,8 @@ class ZmtpListener implements Listener {
   }
 
   async #close(): Promise<void> {
+    // Whoever listened has gone.
+    this.#onFrame = () => undefined
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve())
     })
@@ -75,7 +79,12 @@ class ZmtpListener implements Listener {
   }
 
   #accept(socket: Socket): void {
-    const { clock, frameBytesMax, peerFramesMax = PEER_FRAMES_MAX, peerBytesMax = PEER_BYTES_MAX } = this.#options
+    const {
+      clock,
+      frameBytesMax,
+      peerFramesMax = PEER_FRAMES_MAX,
+      peerBytesMax = PEER_BYTES_MAX,
+    } = this.#options
     const peer = `c${++this.#lastPeer}`
     const connection = new ZmtpConnection(
       socket,
@@ -86,6 +95,7 @@ class ZmtpListener implements Listener {
         frameBytesMax,
         outboxFramesMax: peerFramesMax,
         outboxBytesMax: peerBytesMax,
+        stallMsMax: STALL_MS_MAX,
       },
       {
         onReady: () => undefined,
@@ -93,6 +103,7 @@ class ZmtpListener implements Listener {
         onGone: () => this.#connections.delete(peer),
       },
     )
+    socket.on('data', (piece) => connection.receive(piece))
     this.#connections.set(peer, connection)
   }
 }

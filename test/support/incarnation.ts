@@ -103,7 +103,6 @@ function mortalListener(listener: Listener, of: Life): Listener {
         if (of.isAlive) onFrame(peer, frame)
       }),
     send: (peer, frame) => of.isAlive && listener.send(peer, frame),
-    forget: (peer) => listener.forget(peer),
     close: () => listener.close(),
   }
 }

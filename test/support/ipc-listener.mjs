@@ -1,0 +1,7 @@
+/** A listener in a process of its own, to be killed: answers each frame with the same. Argument: path. */
+import { systemClock } from '../../dist/platform/clock.js'
+import { zmtpListener } from '../../dist/transport/zmtp-listener.js'
+
+const listener = zmtpListener({ path: process.argv[2], frameBytesMax: 2 ** 20, clock: systemClock() })
+await listener.listen((peer, frame) => void listener.send(peer, frame))
+process.stdout.write('listening\n')
