@@ -105,6 +105,11 @@ export class SimulatedCluster {
           meter.leave()
           run()
         }),
+      soon: (run) =>
+        clock.soon(() => {
+          meter.leave()
+          run()
+        }),
       defer: (run) =>
         clock.defer(() => {
           meter.leave()
@@ -145,6 +150,7 @@ export class SimulatedCluster {
           precise: () => clock.precise(),
           monotonic: () => clock.monotonic(),
           timer: (ms, run) => clock.timer(ms, () => processor.come('timers', run)),
+          soon: (run) => clock.soon(() => processor.come('timers', run)),
           defer: (run) => clock.defer(() => processor.come('timers', run)),
         },
         random: seededRandom(this.seed()),
@@ -188,10 +194,12 @@ export class SimulatedCluster {
     const listener = hub.listener()
     /** @type {import('../../src/ports/transport.js').Listener} */
     const counted = {
-      listen: (onFrame) =>
-        listener.listen((peer, frame) => processor.come('executors', () => onFrame(peer, frame))),
+      listen: (handlers) =>
+        listener.listen({
+          onFrame: (peer, frame) => processor.come('executors', () => handlers.onFrame(peer, frame)),
+          onGone: (peer) => processor.come('executors', () => handlers.onGone(peer)),
+        }),
       send: (peer, frame) => listener.send(peer, frame),
-      forget: (peer) => listener.forget(peer),
       close: () => listener.close(),
     }
     return counted

@@ -13,15 +13,18 @@ const TURNS = 8
 export class Arrivals {
   readonly #clock: Clock
   readonly #settle: (reply: Reply) => void
+  readonly #onSettled: () => void
   /** Settled up to `#next`, and then by and by dropped. */
   #waiting: (Reply | undefined)[] = []
   #next = 0
   #perTurn = 0
   #isDeferred = false
 
-  constructor(clock: Clock, settle: (reply: Reply) => void) {
+  /** @param onSettled whoever was told of a part has said what they say next */
+  constructor(clock: Clock, settle: (reply: Reply) => void, onSettled: () => void) {
     this.#clock = clock
     this.#settle = settle
+    this.#onSettled = onSettled
   }
 
   /** Answers in memory, those that were settled a moment ago among them. */
@@ -51,6 +54,7 @@ export class Arrivals {
       if (reply.type !== 'begun') left--
       this.#settle(reply)
     }
+    this.#clock.soon(this.#onSettled)
     if (this.#next < this.#waiting.length) {
       this.#later()
       return

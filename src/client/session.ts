@@ -78,7 +78,14 @@ export class Session {
     this.#events = events
     this.#pending = new Pending(world.clock, () => this.#arrivals.drain())
     this.#client = toHex(world.random.bytes(CLIENT_ID_BYTES))
-    this.#arrivals = new Arrivals(world.clock, (reply) => this.#settle(reply))
+    this.#arrivals = new Arrivals(
+      world.clock,
+      (reply) => this.#settle(reply),
+      () => {
+        // What one part of those who waited say is on its way while the next one goes on.
+        if (this.#outgoing.length > 0) this.#flush()
+      },
+    )
     world.link.open({
       onUp: () => this.#greet(),
       onDown: () => {
@@ -215,7 +222,7 @@ export class Session {
     return request
   }
 
-  /** ZeroMQ breaks the connection over a frame that is too large. */
+  /** The node breaks the connection over a frame that is too large. */
   #checkSize(request: Request): void {
     const { frameBytesMax } = this.limits
     const { length } = requestFrames.encode([request])

@@ -368,7 +368,7 @@ export class CacheNode {
     await this.#minutes.keepAhead(clock.now())
     this.#serving = true
     await this.#membership.serve()
-    await world.listener.listen((peer, frame) => this.#sessions.receive(peer, frame))
+    await world.listener.listen(this.#sessions)
     this.#publisher.start()
     this.#collector.start()
     this.#sweepLater()

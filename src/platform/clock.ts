@@ -22,6 +22,9 @@ export function systemClock(options: { readonly offsetMs?: number } = {}): Clock
       if (options?.keepsAlive !== true) timer.unref()
       return { cancel: () => clearTimeout(timer) }
     },
+    soon(run: () => void): void {
+      process.nextTick(run)
+    },
     defer(run: () => void): void {
       setImmediate(run)
     },

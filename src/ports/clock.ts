@@ -13,6 +13,8 @@ export interface Clock {
   monotonic(): number
   /** Calls `run` once, after `delayMs` at the earliest. A timer does not keep the process alive, unless it is told to. */
   timer(delayMs: number, run: () => void, options?: { readonly keepsAlive: boolean }): Timer
+  /** Calls `run` once what follows from this event without waiting for another has been seen to. */
+  soon(run: () => void): void
   /** Calls `run` once the events that are already waiting have been seen to. */
   defer(run: () => void): void
 }

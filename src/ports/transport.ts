@@ -6,10 +6,18 @@
 /** Names one connected executor to the node. Stable while the connection lasts, never reused within a process. */
 export type PeerId = string
 
+/** What is called must not throw. */
+export interface ListenerHandlers {
+  /** The bytes belong to the callee. */
+  onFrame(peer: PeerId, frame: Uint8Array): void
+  /** A connection has ended, and all that came by it was told. */
+  onGone(peer: PeerId): void
+}
+
 /** The node's end. */
 export interface Listener {
-  /** Begins to receive. `onFrame` must not throw. The bytes belong to the callee. */
-  listen(onFrame: (peer: PeerId, frame: Uint8Array) => void): Promise<void>
+  /** Begins to receive. */
+  listen(handlers: ListenerHandlers): Promise<void>
   /** Queues a frame. False: it was dropped, since the peer is gone or its queue is full. */
   send(peer: PeerId, frame: Uint8Array): boolean
   /** Sends what is queued, for a bounded time, then closes. */

@@ -62,6 +62,10 @@ export class SimClock implements Clock {
     return this.#timers.add(this.#monotonicMs + Math.max(0, delayMs), run)
   }
 
+  soon(run: () => void): void {
+    this.defer(run)
+  }
+
   defer(run: () => void): void {
     this.#deferred.push(run)
   }

@@ -1,4 +1,4 @@
-import type { Link, LinkHandlers, Listener, PeerId } from '../ports/transport.js'
+import type { Link, LinkHandlers, Listener, ListenerHandlers, PeerId } from '../ports/transport.js'
 
 /**
  * Links and a listener within one process: for tests, and for a node that is embedded in its only executor. Frames arrive
@@ -50,7 +50,10 @@ export class MemoryHub {
   /** @internal */
   leave(link: MemoryLink, peer: PeerId | undefined): void {
     this.#waiting.delete(link)
-    if (peer !== undefined) this.#links.delete(peer)
+    if (peer === undefined) return
+    this.#links.delete(peer)
+    const listener = this.#listener
+    queueMicrotask(() => listener?.left(peer))
   }
 
   /** @internal */
@@ -74,19 +77,23 @@ export class MemoryHub {
 
 class MemoryListener implements Listener {
   readonly #hub: MemoryHub
-  #onFrame: ((peer: PeerId, frame: Uint8Array) => void) | undefined
+  #handlers: ListenerHandlers | undefined
 
   constructor(hub: MemoryHub) {
     this.#hub = hub
   }
 
-  async listen(onFrame: (peer: PeerId, frame: Uint8Array) => void): Promise<void> {
-    this.#onFrame = onFrame
+  async listen(handlers: ListenerHandlers): Promise<void> {
+    this.#handlers = handlers
     this.#hub.attach(this)
   }
 
   receive(peer: PeerId, frame: Uint8Array): void {
-    this.#onFrame?.(peer, frame)
+    this.#handlers?.onFrame(peer, frame)
+  }
+
+  left(peer: PeerId): void {
+    this.#handlers?.onGone(peer)
   }
 
   send(peer: PeerId, frame: Uint8Array): boolean {
@@ -94,8 +101,8 @@ class MemoryListener implements Listener {
   }
 
   async close(): Promise<void> {
-    if (this.#onFrame === undefined) return
-    this.#onFrame = undefined
+    if (this.#handlers === undefined) return
+    this.#handlers = undefined
     this.#hub.detach()
   }
 }

@@ -2,7 +2,7 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { VirgaError } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
-import type { Listener, PeerId } from '../ports/transport.js'
+import type { Listener, ListenerHandlers, PeerId } from '../ports/transport.js'
 import { Turns } from './turns.js'
 import { ZmtpConnection } from './zmtp-connection.js'
 
@@ -34,7 +34,8 @@ class ZmtpListener implements Listener {
   readonly #turns: Turns
   readonly #server: Server
   readonly #connections = new Map<PeerId, ZmtpConnection>()
-  #onFrame: (peer: PeerId, frame: Uint8Array) => void = () => undefined
+  /** Undefined: there is nobody yet, or no more. */
+  #handlers: ListenerHandlers | undefined
   #lastPeer = 0
   #closing: Promise<void> | undefined
 
@@ -44,8 +45,8 @@ class ZmtpListener implements Listener {
     this.#server = createServer((socket) => this.#accept(socket))
   }
 
-  async listen(onFrame: (peer: PeerId, frame: Uint8Array) => void): Promise<void> {
-    this.#onFrame = onFrame
+  async listen(handlers: ListenerHandlers): Promise<void> {
+    this.#handlers = handlers
     const { path, onError } = this.#options
     try {
       removeStale(path)
@@ -69,8 +70,7 @@ class ZmtpListener implements Listener {
   }
 
   async #close(): Promise<void> {
-    // Whoever listened has gone.
-    this.#onFrame = () => undefined
+    this.#handlers = undefined
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve())
     })
@@ -99,8 +99,11 @@ class ZmtpListener implements Listener {
       },
       {
         onReady: () => undefined,
-        onFrame: (frame) => this.#onFrame(peer, frame),
-        onGone: () => this.#connections.delete(peer),
+        onFrame: (frame) => this.#handlers?.onFrame(peer, frame),
+        onGone: () => {
+          this.#connections.delete(peer)
+          this.#handlers?.onGone(peer)
+        },
       },
     )
     socket.on('data', (piece) => connection.receive(piece))

@@ -16,7 +16,7 @@ import type { Fields } from './schema.js'
 
 /**
  * A frame is one MessagePack array: the protocol version, then messages. One frame carries all that a sender had to say
- * in one turn of its event loop: many small ZeroMQ messages are what costs.
+ * in one turn of its event loop: many small messages are what costs.
  */
 type Table = Readonly<Record<string, MessageType<string, Fields>>>
 

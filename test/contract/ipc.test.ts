@@ -6,6 +6,7 @@ import { assertFrame, bytes, texts, upTo } from '../../src/testing/network-suite
 import { start } from '../support/cli.js'
 import {
   acquainted,
+  DEAF,
   echoing,
   KIB,
   LONG_MS,
@@ -54,6 +55,27 @@ describe('frames', () => {
     expectFrames(log.frames, frames)
     expect(node.peers.length).toBe(1)
     expect(log.turns).toEqual(['up'])
+  })
+
+  test('are all told before it is told that their sender is gone, which is told once', async () => {
+    const order: string[] = []
+    const path = join(tempFolder(), 's')
+    const listener = makeListener({ path })
+    await listener.listen({
+      onFrame: (peer, frame) => {
+        // Each takes so long that they are told in many turns.
+        const untilMs = performance.now() + 0.2
+        while (performance.now() < untilMs);
+        order.push(`${peer} ${texts([frame])[0]}`)
+      },
+      onGone: (peer) => void order.push(`${peer} gone`),
+    })
+    const { link } = await linked(path)
+    const frames = numbered(200)
+    await sendAll(frames, (frame) => link.send(frame))
+    await link.close()
+    await until('gone', () => order.at(-1) === 'c1 gone')
+    expect(order).toEqual([...upTo(200).map((n) => `c1 ${n}`), 'c1 gone'])
   })
 
   test('arrive in order, 10,000 small ones each way at once', async () => {
@@ -176,7 +198,7 @@ describe('the socket file', () => {
     writeFileSync(path, 'precious')
     chmodSync(path, 0o640)
     const listener = makeListener({ path })
-    const error = await thrown(listener.listen(() => undefined))
+    const error = await thrown(listener.listen(DEAF))
     expect(error).toMatchObject({ code: 'InvalidArgument', message: expect.stringContaining(path) })
     await listener.close()
     expect(readFileSync(path, 'utf8')).toBe('precious')
@@ -185,13 +207,13 @@ describe('the socket file', () => {
 
   test('has no place where a folder of that name is', async () => {
     const path = tempFolder()
-    expect((await thrown(makeListener({ path }).listen(() => undefined))).code).toBe('InvalidArgument')
+    expect((await thrown(makeListener({ path }).listen(DEAF))).code).toBe('InvalidArgument')
     expect(statSync(path).isDirectory()).toBe(true)
   })
 
   test('has no place in a folder that does not exist', async () => {
     const path = join(tempFolder(), 'missing', 's')
-    const error = await thrown(makeListener({ path }).listen(() => undefined))
+    const error = await thrown(makeListener({ path }).listen(DEAF))
     expect(error).toMatchObject({ code: 'InvalidArgument', message: expect.stringContaining(path) })
     expect(existsSync(join(path, '..'))).toBe(false)
   })

@@ -203,5 +203,5 @@ function clockOf(monotonic: () => number): Clock {
   const never = (): never => {
     throw new Error('nothing in here looks at this clock')
   }
-  return { now: never, precise: never, monotonic, timer: never, defer: never }
+  return { now: never, precise: never, monotonic, timer: never, defer: never, soon: never }
 }

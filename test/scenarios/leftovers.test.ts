@@ -8,6 +8,7 @@ import { Dice } from '../support/dice.js'
 import { expectCode, failure } from '../support/failures.js'
 import { executorProcess, testNode } from '../support/nodes.js'
 import { seedFor } from '../support/seed.js'
+import { newId, TinyClient } from '../support/tiny-client.mjs'
 import { until } from '../support/until.js'
 
 const LARGE = new Uint8Array(50_000)
@@ -36,6 +37,18 @@ test('executors that die with transactions open, spilled or handed off leave not
   await until('none held', () => node.count('heldBytes') === 0)
   expect(await virga.get('x')).toBeUndefined()
   expect(node.count('versions')).toBe(0)
+})
+
+test('one whose process the node can not look at, as in another container, leaves nothing open once its connection has ended', async () => {
+  const node = await testNode({ sessionTimeoutMs: 600_000 })
+  const client = new TinyClient(node.socket)
+  // A process of a namespace of its own.
+  await client.ask('hello', 'elsewhere', 7, 'pid:[1]', '1')
+  await client.ask('begin', 1, newId(), true, null, null, null, true, null)
+  expect([node.count('sessions'), node.count('transactionsOpen')]).toEqual([1, 1])
+  client.close()
+  await until('none open', () => node.count('sessions') === 0)
+  expect(node.count('transactionsOpen')).toBe(0)
 })
 
 test('refused begins, commits, handoffs and resumes leave nothing open', async () => {

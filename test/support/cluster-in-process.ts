@@ -167,6 +167,7 @@ export class Cluster {
         return clock.monotonic() + lateMs
       },
       timer: (delayMs, run) => clock.timer(delayMs, run),
+      soon: (run) => clock.soon(run),
       defer: (run) => clock.defer(run),
     }
   }

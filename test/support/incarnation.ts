@@ -46,6 +46,7 @@ function mortalClock(clock: Clock, of: Life): Clock {
     precise: () => clock.precise(),
     monotonic: () => clock.monotonic(),
     timer: (delayMs: number, run: () => void): Timer => clock.timer(delayMs, () => of.isAlive && run()),
+    soon: (run: () => void): void => clock.soon(() => of.isAlive && run()),
     defer: (run: () => void): void => clock.defer(() => of.isAlive && run()),
   }
 }
@@ -98,9 +99,14 @@ function mortalStorage(storage: Storage, of: Life, onCall: OnCall): Storage {
 
 function mortalListener(listener: Listener, of: Life): Listener {
   return {
-    listen: (onFrame) =>
-      listener.listen((peer, frame) => {
-        if (of.isAlive) onFrame(peer, frame)
+    listen: (handlers) =>
+      listener.listen({
+        onFrame: (peer, frame) => {
+          if (of.isAlive) handlers.onFrame(peer, frame)
+        },
+        onGone: (peer) => {
+          if (of.isAlive) handlers.onGone(peer)
+        },
       }),
     send: (peer, frame) => of.isAlive && listener.send(peer, frame),
     close: () => listener.close(),

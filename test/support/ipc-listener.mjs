@@ -3,5 +3,5 @@ import { systemClock } from '../../dist/platform/clock.js'
 import { zmtpListener } from '../../dist/transport/zmtp-listener.js'
 
 const listener = zmtpListener({ path: process.argv[2], frameBytesMax: 2 ** 20, clock: systemClock() })
-await listener.listen((peer, frame) => void listener.send(peer, frame))
+await listener.listen({ onFrame: (peer, frame) => void listener.send(peer, frame), onGone: () => undefined })
 process.stdout.write('listening\n')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/platform/clock.js'
 import type { Clock } from '../../src/ports/clock.js'
-import type { Link, Listener, PeerId } from '../../src/ports/transport.js'
+import type { Link, Listener, ListenerHandlers, PeerId } from '../../src/ports/transport.js'
 import { type LineLog, logging } from '../../src/testing/network-suite/kit.js'
 import { zmtpLink } from '../../src/transport/zmtp-link.js'
 import { type ZmtpListenerOptions, zmtpListener } from '../../src/transport/zmtp-listener.js'
@@ -33,7 +33,11 @@ export interface TestListener {
   readonly heard: { readonly peer: PeerId; readonly frame: Uint8Array }[]
   /** In the order in which each was first heard. */
   readonly peers: readonly PeerId[]
+  /** Whose connections have ended. */
+  readonly gone: readonly PeerId[]
 }
+
+export const DEAF: ListenerHandlers = { onFrame: () => undefined, onGone: () => undefined }
 
 export interface TestListenerOptions extends Partial<ZmtpListenerOptions> {
   readonly onFrame?: (peer: PeerId, frame: Uint8Array, listener: Listener) => void
@@ -56,15 +60,20 @@ export async function listening({ onFrame, ...options }: TestListenerOptions = {
   const listener = makeListener({ ...options, path })
   const heard: { peer: PeerId; frame: Uint8Array }[] = []
   const peers = new Set<PeerId>()
-  await listener.listen((peer, frame) => {
-    heard.push({ peer, frame })
-    peers.add(peer)
-    onFrame?.(peer, frame, listener)
+  const gone: PeerId[] = []
+  await listener.listen({
+    onFrame: (peer, frame) => {
+      heard.push({ peer, frame })
+      peers.add(peer)
+      onFrame?.(peer, frame, listener)
+    },
+    onGone: (peer) => void gone.push(peer),
   })
   return {
     path,
     listener,
     heard,
+    gone,
     get peers() {
       return [...peers]
     },
@@ -150,6 +159,7 @@ export class PatientClock implements Clock {
   now = this.#clock.now
   precise = this.#clock.precise
   monotonic = this.#clock.monotonic
+  soon = this.#clock.soon
   defer = this.#clock.defer
 
   timer(

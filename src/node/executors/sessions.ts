@@ -3,7 +3,7 @@ import { VirgaError } from '../../errors.js'
 import { limitExceeded } from '../../limits.js'
 import { mark } from '../../marks.js'
 import type { Timer } from '../../ports/clock.js'
-import type { PeerId } from '../../ports/transport.js'
+import type { ListenerHandlers, PeerId } from '../../ports/transport.js'
 import { replyFrames, requestFrames, requestNumbers } from '../../wire/frames.js'
 import type { Reply, Request, RequestOf } from '../../wire/messages.js'
 import type { NodeState } from '../state.js'
@@ -30,7 +30,7 @@ const REFUSALS_LOGGED_EVERY_MS = 10_000
  * Each session has a bounded queue. Sessions with requests stand in a ring; each in turn has a few seen to. So a flood on
  * one session fills its own queue and is answered `Busy`, and everyone else waits for a quantum of it at most.
  */
-export class Sessions {
+export class Sessions implements ListenerHandlers {
   readonly #state: NodeState
   readonly #transactions: Transactions
   readonly #requests: Requests
@@ -73,7 +73,7 @@ export class Sessions {
   }
 
   /** Takes a frame from the socket. Never throws: whatever comes is answered or counted. */
-  receive(peer: PeerId, frame: Uint8Array): void {
+  onFrame(peer: PeerId, frame: Uint8Array): void {
     let messages: readonly Request[]
     try {
       messages = requestFrames.decode(frame)
@@ -83,6 +83,12 @@ export class Sessions {
     }
     for (const message of messages) this.#accept(peer, message)
     if (!this.#pumpDeferred && !this.#pumping) this.#pump()
+  }
+
+  /** A connection has ended, most often with its executor. One that connects again greets anew: it has forgotten what it had open. */
+  onGone(peer: PeerId): void {
+    const session = this.#sessions.get(peer)
+    if (session !== undefined) this.#lose(session)
   }
 
   /** Looks after deadlines, and after executors that died. */

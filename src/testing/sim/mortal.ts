@@ -28,6 +28,7 @@ export function mortalClock(clock: Clock, of: Life, now: () => number): Clock {
         },
       }
     },
+    soon: (run) => clock.soon(() => of.arrive(run)),
     defer: (run) => clock.defer(() => of.arrive(run)),
   }
 }
@@ -93,7 +94,11 @@ export function mortalStorage(
 
 export function mortalListener(listener: Listener, of: Life): Listener {
   return {
-    listen: (onFrame) => listener.listen((peer, frame) => of.arrive(() => onFrame(peer, frame))),
+    listen: (handlers) =>
+      listener.listen({
+        onFrame: (peer, frame) => of.arrive(() => handlers.onFrame(peer, frame)),
+        onGone: (peer) => of.arrive(() => handlers.onGone(peer)),
+      }),
     send: (peer, frame) => of.isAlive && listener.send(peer, frame),
     close: () => listener.close(),
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { ListenerHandlers } from '../../../src/ports/transport.js'
 import { MemoryHub } from '../../../src/transport/memory.js'
 
 const bytes = (n: number): Uint8Array => Uint8Array.of(n)
@@ -15,14 +16,19 @@ function executor(hub: MemoryHub) {
   return { link, events }
 }
 
+const DEAF: ListenerHandlers = { onFrame: () => undefined, onGone: () => undefined }
+
 describe('a hub in memory', () => {
   test('carries frames both ways, in order, each a copy', async () => {
     const hub = new MemoryHub()
     const listener = hub.listener()
     const received: string[] = []
-    await listener.listen((peer, frame) => {
-      received.push(`${peer} ${frame[0]}`)
-      frame[0] = 99
+    await listener.listen({
+      ...DEAF,
+      onFrame: (peer, frame) => {
+        received.push(`${peer} ${frame[0]}`)
+        frame[0] = 99
+      },
     })
     const [a, b] = [executor(hub), executor(hub)]
     await settle()
@@ -47,13 +53,13 @@ describe('a hub in memory', () => {
     await settle()
     expect([early.events, early.link.send(bytes(1))]).toEqual([[], false])
     const first = hub.listener()
-    await first.listen(() => undefined)
+    await first.listen(DEAF)
     await settle()
     await first.close()
     await first.close()
     expect(early.link.send(bytes(1))).toBe(false)
     const peers: string[] = []
-    await hub.listener().listen((peer) => peers.push(peer))
+    await hub.listener().listen({ ...DEAF, onFrame: (peer) => void peers.push(peer) })
     await settle()
     expect(early.events).toEqual(['up', 'down', 'up'])
     early.link.send(bytes(2))
@@ -65,7 +71,8 @@ describe('a hub in memory', () => {
   test('drops what is sent to who is gone, and says so', async () => {
     const hub = new MemoryHub()
     const listener = hub.listener()
-    await listener.listen(() => undefined)
+    const left: string[] = []
+    await listener.listen({ ...DEAF, onGone: (peer) => void left.push(peer) })
     const gone = executor(hub)
     await settle()
     await gone.link.close()
@@ -74,5 +81,6 @@ describe('a hub in memory', () => {
     expect(gone.link.send(bytes(1))).toBe(false)
     await settle()
     expect(gone.events).toEqual(['up'])
+    expect(left).toEqual(['memory-1'])
   })
 })
