@@ -14,7 +14,7 @@ const QUICK_CONCURRENT = [1, 10]
  */
 export async function aftShape(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
   const contest = await startContest(ALL_SYSTEMS, AFT_SHAPE)
-  const window = quick ? { leadMs: 30, ms: 100 } : { leadMs: 120, ms: 350 }
+  const window = quick ? { leadMs: 30, ms: 100 } : { leadMs: 150, ms: 500 }
   const levels = quick ? QUICK_CONCURRENT : CONCURRENT
   /** @type {Map<string, Run[][]>} */
   const runs = new Map(contest.names.map((name) => [name, levels.map(() => [])]))

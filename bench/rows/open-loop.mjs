@@ -13,6 +13,9 @@ const SYSTEMS = [
 /** Enough to see that it works: the others are driven by the AFT shape. */
 const QUICK_SYSTEMS = ['virga, Redis', 'Redis, no guarantee']
 const RATES = [100, 300, 1_000, 2_000, 3_000]
+/** A window has at least so many: a percentile of few is that of one accident. */
+const DUE_MIN = 400
+const WINDOW_MS = 500
 /** One that is so far behind when the last is due can't keep the rate: it has no latency, only a queue. */
 const LATE_MS_MAX = 500
 
@@ -24,14 +27,16 @@ const LATE_MS_MAX = 500
  */
 export async function openLoop(/** @type {import('../sections.mjs').Options} */ { quick, dice }) {
   const contest = await startContest(quick ? QUICK_SYSTEMS : SYSTEMS, AFT_SHAPE)
-  const window = quick ? { leadMs: 50, ms: 150 } : { leadMs: 200, ms: 500 }
+  const windowOf = (/** @type {number} */ perSecond) =>
+    quick ? { leadMs: 50, ms: 150 } : { leadMs: 200, ms: Math.max(WINDOW_MS, (1_000 * DUE_MIN) / perSecond) }
   /** @type {Map<string, Run[][]>} */
   const runs = new Map(contest.names.map((name) => [name, RATES.map(() => [])]))
   for (let round = 0; round < (quick ? 1 : 2); round++) {
     for (const name of dice.shuffled(contest.names)) {
       await contest.inTurn(name, quick, async (ask) => {
         for (const [i, perSecond] of (quick ? RATES.slice(0, 2) : RATES).entries()) {
-          const task = { kind: 'open', shape: AFT_SHAPE, seed: dice.below(2 ** 31), perSecond, ...window }
+          const seed = dice.below(2 ** 31)
+          const task = { kind: 'open', shape: AFT_SHAPE, seed, perSecond, ...windowOf(perSecond) }
           const run = /** @type {Run} */ (await ask(task))
           if (run.lateMs > LATE_MS_MAX) break
           runs.get(name)?.[i]?.push(run)

@@ -36,6 +36,11 @@ export interface InspectedParts {
   readonly address: NodeAddress | undefined
 }
 
+/** Of all since the node started. */
+function share(hits: number, misses: number): string {
+  return hits + misses === 0 ? 'none yet' : `${((100 * hits) / (hits + misses)).toFixed(1)} %`
+}
+
 /** What a node has counted, and what it holds now. */
 export function inspection(
   { counters, history, budget, config, world, ledger }: NodeState,
@@ -69,6 +74,8 @@ export function inspection(
       ['consistency', config.consistency],
       ['storage', world.storage.durability],
       ['memberNames', membership.names],
+      ['viewHitRate', share(counters.viewReads, counters.keysRead)],
+      ['cacheHitRate', share(counters.cacheHits, counters.cacheMisses)],
     ],
     applied: history.cut(),
     placesOf: (txn) => history.find(txn)?.coordinates ?? [],

@@ -218,8 +218,15 @@ describe('with a node', () => {
     // Its key stays in the history: nothing is collected meanwhile.
     node = await serving(['--collect-every-ms', '60000'])
     await on(['put', 'a', 'b'])
+    await on(['get', 'a'])
     const shown = JSON.parse(text(await on(['status', '--json']))) as Record<string, unknown>
-    expect(shown).toMatchObject({ commits: 1, keys: 1, published: 1, consistency: 'read-atomic' })
+    const rate = (hits: unknown, misses: unknown): string => {
+      const all = Number(hits) + Number(misses)
+      return all === 0 ? 'none yet' : `${((100 * Number(hits)) / all).toFixed(1)} %`
+    }
+    expect(Number(shown.keysRead) + Number(shown.viewReads)).toBeGreaterThan(0)
+    expect(shown.viewHitRate).toBe(rate(shown.viewReads, shown.keysRead))
+    expect(shown.cacheHitRate).toBe(rate(shown.cacheHits, shown.cacheMisses))
     const lines = text(await on(['status']))
       .trimEnd()
       .split('\n')

@@ -1,7 +1,7 @@
 import type { Clock } from '../../ports/clock.js'
 import type { Line, LineHandlers, Network } from '../../ports/network.js'
 import type { Storage } from '../../ports/storage.js'
-import type { Link, LinkHandlers, Listener } from '../../ports/transport.js'
+import type { Link, LinkHandlers, Listener, PeerId } from '../../ports/transport.js'
 import type { StorageOperation } from '../faulty-storage.js'
 import { type Life, never } from './life.js'
 
@@ -92,12 +92,19 @@ export function mortalStorage(
   }
 }
 
+/** Every second connection is held by a process that its executor has left behind: that it has ended is not told. */
+function isInherited(peer: PeerId): boolean {
+  return Number(/\d+$/.exec(peer)?.[0] ?? 0) % 2 === 0
+}
+
 export function mortalListener(listener: Listener, of: Life): Listener {
   return {
     listen: (handlers) =>
       listener.listen({
         onFrame: (peer, frame) => of.arrive(() => handlers.onFrame(peer, frame)),
-        onGone: (peer) => of.arrive(() => handlers.onGone(peer)),
+        onGone: (peer) => {
+          if (!isInherited(peer)) of.arrive(() => handlers.onGone(peer))
+        },
       }),
     send: (peer, frame) => of.isAlive && listener.send(peer, frame),
     close: () => listener.close(),
