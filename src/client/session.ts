@@ -321,7 +321,7 @@ export class Session {
     const request = ++this.#lastRequest
     const hello: Request = { type: 'hello', request, client: this.#client, pid, namespace, startedAt }
     const greeting = this.#pending.add(request, 'greeting', this.#options.connectTimeoutMs, undefined)
-    this.#world.link.send(requestFrames.encode([hello]))
+    if (!this.#world.link.send(requestFrames.encode([hello]))) this.#pending.fail(request, unavailable())
     greeting.then(
       (reply) => {
         this.#greeting = false

@@ -23,7 +23,8 @@ export function systemClock(options: { readonly offsetMs?: number } = {}): Clock
       return { cancel: () => clearTimeout(timer) }
     },
     soon(run: () => void): void {
-      process.nextTick(run)
+      // Where an event begins, what is next comes before what promises bring about.
+      queueMicrotask(() => process.nextTick(run))
     },
     defer(run: () => void): void {
       setImmediate(run)

@@ -10,8 +10,12 @@ export type PeerId = string
 export interface ListenerHandlers {
   /** The bytes belong to the callee. */
   onFrame(peer: PeerId, frame: Uint8Array): void
-  /** A connection has ended, and all that came by it was told. */
-  onGone(peer: PeerId): void
+  /**
+   * A connection has ended, and all that came by it was told.
+   *
+   * @param why it was broken off, since the other side did not keep to the transport's format, or to its limits
+   */
+  onGone(peer: PeerId, why?: Error): void
 }
 
 /** The node's end. */

@@ -38,8 +38,8 @@ export interface ZmtpConnectionHandlers {
   onReady(): void
   /** The first frame of a message: the others are left out. */
   onFrame(frame: Uint8Array): void
-  /** The connection is gone, and all that came before was told. Once. */
-  onGone(): void
+  /** The connection is gone, and all that was read before was told. Once. `why`: it was broken off here. */
+  onGone(why: ZmtpError | undefined): void
 }
 
 type Stage = 'greeting' | 'ready' | 'messages' | 'refused'
@@ -58,6 +58,7 @@ export class ZmtpConnection {
   #isResting = false
   #isClosed = false
   #isGone = false
+  #why: ZmtpError | undefined
   /** The socket has to send what it has before it takes more. */
   #isFull = false
   #hasStalled = false
@@ -74,6 +75,8 @@ export class ZmtpConnection {
     this.#outbox = new Outbox(options.outboxFramesMax, options.outboxBytesMax)
     this.#handshake = options.clock.timer(HANDSHAKE_MS_MAX, () => this.destroy())
     socket.on('drain', () => this.#drained())
+    // Whoever has said their last word reads no answers either.
+    socket.on('end', () => this.destroy())
     // What it was shows in that the connection is gone.
     socket.on('error', () => undefined)
     socket.on('close', () => {
@@ -134,6 +137,7 @@ export class ZmtpConnection {
     } catch (error) {
       if (!(error instanceof ZmtpError)) throw error
       this.#stage = 'refused'
+      this.#why = error
       this.destroy()
     } finally {
       if (this.#isClosed && !this.#isResting) this.#gone()
@@ -235,6 +239,6 @@ export class ZmtpConnection {
     this.#handshake.cancel()
     this.#stall?.cancel()
     this.#outbox.clear()
-    this.#handlers.onGone()
+    this.#handlers.onGone(this.#why)
   }
 }

@@ -100,9 +100,9 @@ class ZmtpListener implements Listener {
       {
         onReady: () => undefined,
         onFrame: (frame) => this.#handlers?.onFrame(peer, frame),
-        onGone: () => {
+        onGone: (why) => {
           this.#connections.delete(peer)
-          this.#handlers?.onGone(peer)
+          this.#handlers?.onGone(peer, why)
         },
       },
     )

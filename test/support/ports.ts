@@ -23,7 +23,7 @@ export function handClock(startMs = 0): HandClock {
         },
       }
     },
-    soon: (run) => void process.nextTick(run),
+    soon: (run) => queueMicrotask(() => process.nextTick(run)),
     defer: (run) => void setImmediate(run),
     async advance(ms) {
       // What was called just now may be about to set its timer.

@@ -113,8 +113,10 @@ export class Requests {
   ): Answer {
     const transaction = this.#transactions.of(session, request.handle)
     if (!(transaction instanceof Promise)) return run(transaction)
+    const { life } = session
     // Looked at in the turn of each: of several that wait for one begin, one before may have ended it, or failed.
     return transaction.then((begun) => {
+      if (session.life !== life) throw new VirgaError('SessionLost', 'the session has ended')
       this.#transactions.checkFailed(session, request.handle)
       return run(this.#transactions.usable(begun))
     })
@@ -186,7 +188,7 @@ export class Requests {
       )
     } catch (error) {
       // A commit may be on its way already: it must not commit the half that was taken.
-      this.#transactions.fail(session, request.handle, error)
+      this.#transactions.fail(session, request.handle, transaction, error)
       throw error
     }
     return done(request)

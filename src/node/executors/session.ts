@@ -24,6 +24,8 @@ export class Session {
   /** There are replies that somebody waits for. */
   isDirty = false
   closed = false
+  /** Moves whenever all that was open in it is dropped. */
+  life = 0
 
   constructor(peer: PeerId, nowMs: number) {
     this.peer = peer

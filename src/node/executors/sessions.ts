@@ -86,7 +86,11 @@ export class Sessions implements ListenerHandlers {
   }
 
   /** A connection has ended, most often with its executor. One that connects again greets anew: it has forgotten what it had open. */
-  onGone(peer: PeerId): void {
+  onGone(peer: PeerId, why?: Error): void {
+    if (why !== undefined) {
+      this.#state.counters.refusedMalformed++
+      this.#noteRefusal({ reason: why.message }, 'a connection was broken off')
+    }
     const session = this.#sessions.get(peer)
     if (session !== undefined) this.#lose(session)
   }
@@ -342,15 +346,18 @@ export class Sessions implements ListenerHandlers {
     mark(refusal.code === 'UnsupportedVersion' ? 'refuse.version' : 'refuse.malformed')
     if (refusal.code === 'UnsupportedVersion') this.#state.counters.refusedVersion++
     else this.#state.counters.refusedMalformed++
-    const now = this.#state.world.clock.monotonic()
-    if (now - this.#refusalLoggedAt >= REFUSALS_LOGGED_EVERY_MS) {
-      this.#refusalLoggedAt = now
-      this.#state.world.log.warn({ reason: refusal.message, bytes: frame.length }, 'a frame was refused')
-    }
+    this.#noteRefusal({ reason: refusal.message, bytes: frame.length }, 'a frame was refused')
     const numbers = requestNumbers(frame)
     const told = numbers.length > 0 ? numbers.slice(0, this.#state.config.requestsPerSessionMax) : [0]
     const replies = told.map((number) => errorReply(number, refusal))
     this.#send(peer, replies)
+  }
+
+  #noteRefusal(about: Readonly<Record<string, unknown>>, what: string): void {
+    const now = this.#state.world.clock.monotonic()
+    if (now - this.#refusalLoggedAt < REFUSALS_LOGGED_EVERY_MS) return
+    this.#refusalLoggedAt = now
+    this.#state.world.log.warn(about, what)
   }
 
   #isDead(session: Session, monotonicMs: number): boolean {

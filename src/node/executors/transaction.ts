@@ -45,6 +45,8 @@ export class OpenTransaction {
   fetching: Promise<void> | undefined
   /** A commit or handoff is under way: the transaction outlives its session and deadline until that is decided. */
   busy = false
+  /** Some of its writes were refused: what is left of them must not be committed. */
+  failure: VirgaError | undefined
   /** Bytes of writes that were sent ahead and count against the node's budget. */
   aheadBytes = 0
   readonly #life: SnapshotLife

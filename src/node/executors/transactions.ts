@@ -157,8 +157,12 @@ export class Transactions {
     return this.usable(found)
   }
 
-  /** Requests that follow on a handle are told what went wrong, as those that follow a failed begin are. */
-  fail(session: Session, handle: number, error: unknown): void {
+  /**
+   * Requests that follow on a handle are told what went wrong, as those that follow a failed begin are: also those that have had
+   * their turn, and waited for the begin while the handle was ended.
+   */
+  fail(session: Session, handle: number, transaction: OpenTransaction, error: unknown): void {
+    transaction.failure ??= asVirgaError(error)
     const found = session.handles.get(handle)
     if (found === undefined) return
     this.#release(found)
@@ -186,6 +190,7 @@ export class Transactions {
     if (session.handles.size > 0) mark('fail.session-lost')
     for (const found of session.handles.values()) this.#release(found)
     session.handles.clear()
+    session.life++
   }
 
   /** Counts writes that an executor sends ahead. Throws `Busy` if the node has no room, and for a handle that has ended. */
@@ -241,6 +246,7 @@ export class Transactions {
         `${transaction.start.txn} is being committed or handed off already`,
       )
     }
+    if (transaction.failure !== undefined) throw transaction.failure
     transaction.checkDeadline(this.#state.world.clock.now())
     transaction.checkSnapshot()
     return transaction

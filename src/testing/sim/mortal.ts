@@ -102,8 +102,8 @@ export function mortalListener(listener: Listener, of: Life): Listener {
     listen: (handlers) =>
       listener.listen({
         onFrame: (peer, frame) => of.arrive(() => handlers.onFrame(peer, frame)),
-        onGone: (peer) => {
-          if (!isInherited(peer)) of.arrive(() => handlers.onGone(peer))
+        onGone: (peer, why) => {
+          if (!isInherited(peer)) of.arrive(() => handlers.onGone(peer, why))
         },
       }),
     send: (peer, frame) => of.isAlive && listener.send(peer, frame),
