@@ -18,6 +18,11 @@ export class Outbox {
     return this.#head === this.#frames.length
   }
 
+  /** Places in memory, those of frames that have left a moment ago among them. */
+  get held(): number {
+    return this.#frames.length
+  }
+
   /** False: full. A single frame is always taken by an empty outbox. */
   push(frame: Uint8Array): boolean {
     if (

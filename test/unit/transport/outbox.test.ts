@@ -34,3 +34,14 @@ test('an outbox is a queue within its bounds, save that a single frame always fi
     }),
   )
 })
+
+test('one that is never quite empty keeps nothing that has left', () => {
+  const outbox = new Outbox(1_024, 1_000_000)
+  for (let n = 0; n < 3; n++) outbox.push(Uint8Array.of(n))
+  for (let n = 3; n < 10_000; n++) {
+    expect(outbox.push(Uint8Array.of(n % 256))).toBe(true)
+    expect(outbox.peek()).toEqual(Uint8Array.of((n - 3) % 256))
+    outbox.shift()
+    expect(outbox.held).toBeLessThan(150)
+  }
+})
