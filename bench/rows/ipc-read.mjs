@@ -1,6 +1,7 @@
 // @ts-check
 import { connectTo } from '../connect.mjs'
 import { startEcho } from '../echo.mjs'
+import { startFloor } from '../floor.mjs'
 import { sideBySide } from '../histogram.mjs'
 import { startNodeAndClient } from '../processes.mjs'
 
@@ -15,9 +16,17 @@ export async function ipcRead(/** @type {import('../sections.mjs').Options} */ {
     { rounds: quick ? 200 : 5_000, each: 1, warmup: quick ? 200 : 3_000, dice },
   )
   await virga.close()
+  // Apart: what takes its turns on these cores makes the others slower.
+  const loops = await startFloor('unix')
+  const bare = await sideBySide(
+    { echo: () => echo.echo([1, [3, 1, 0, ['key']]]), loops: () => loops.echo() },
+    { rounds: quick ? 200 : 5_000, each: 1, warmup: quick ? 200 : 3_000, dice },
+  )
+  await loops.stop()
   await echo.stop()
   const [read, floor] = [times.read, times.echo]
   if (read === undefined || floor === undefined) throw new Error('nothing was measured')
+  if (bare.loops === undefined || bare.echo === undefined) throw new Error('nothing was measured')
   const ratio = read.p50Us / floor.p50Us
   return [
     {
@@ -35,6 +44,13 @@ export async function ipcRead(/** @type {import('../sections.mjs').Options} */ {
       unit: 'µs',
       against: floor.p99Us,
       ratio: read.p99Us / floor.p99Us,
+    },
+    {
+      name: 'echo of 64 bytes between two event loops, p50, against an echo',
+      value: bare.loops.p50Us,
+      unit: 'µs',
+      against: bare.echo.p50Us,
+      ratio: bare.loops.p50Us / bare.echo.p50Us,
     },
   ]
 }

@@ -52,6 +52,7 @@ export function inspection(
       ...counters.entries(),
       ['sessions', parts.sessions.count],
       ['transactionsOpen', parts.transactions.open],
+      ['deciding', parts.sessions.deciding],
       ['keys', history.keys],
       ['versions', history.versions],
       ['decisions', history.decisions],

@@ -11,7 +11,7 @@ export interface ListenerHandlers {
   /** The bytes belong to the callee. */
   onFrame(peer: PeerId, frame: Uint8Array): void
   /**
-   * A connection has ended, and all that came by it was told.
+   * A connection has ended, and all that was read from it was told.
    *
    * @param why it was broken off, since the other side did not keep to the transport's format, or to its limits
    */

@@ -1,7 +1,5 @@
 import type { Clock } from '../ports/clock.js'
-
-/** Work on messages before timers, answers and whatever else waits have their turn. */
-const TURN_MS_MAX = 2
+import { TurnBudget } from './turn-budget.js'
 
 /** The receiving half of a socket: ZeroMQ allows one receive in flight, so each socket has one of these. */
 export class ZeromqReader {
@@ -25,19 +23,15 @@ export class ZeromqReader {
     onMessage: (parts: readonly Buffer[]) => void,
   ): Promise<void> {
     const messages = socket[Symbol.asyncIterator]()
-    let spentMs = 0
+    const budget = new TurnBudget(clock)
     for (;;) {
       this.#isIdle = true
       const next = await messages.next()
       if (next.done === true) return
       this.#isIdle = false
-      const startMs = clock.monotonic()
-      onMessage(next.value)
-      spentMs += clock.monotonic() - startMs
-      if (spentMs < TURN_MS_MAX) continue
+      budget.spend(() => onMessage(next.value))
       // zeromq.js hands over up to 512 messages in one turn of the event loop: with large ones nothing else would run.
-      await new Promise<void>((resolve) => clock.defer(resolve))
-      spentMs = 0
+      if (budget.isOver) await new Promise<void>((resolve) => budget.later(resolve))
     }
   }
 }

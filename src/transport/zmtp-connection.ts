@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../ports/clock.js'
 import { Outbox } from './outbox.js'
-import type { Turns } from './turns.js'
+import type { TurnBudget } from './turn-budget.js'
 import {
   answerTo,
   checkGreeting,
@@ -24,7 +24,7 @@ const COPIED_BYTES_MAX = 16 * 1024
 export interface ZmtpConnectionOptions {
   readonly role: Role
   readonly clock: Clock
-  readonly turns: Turns
+  readonly turns: TurnBudget
   readonly frameBytesMax: number
   /** Frames and bytes that wait for the other side before further ones are dropped. */
   readonly outboxFramesMax: number

@@ -49,9 +49,16 @@ export function checkGreeting(bytes: Buffer): void {
   if (mechanism !== MECHANISM.name) throw new ZmtpError('a socket that has a key, and this one has none')
 }
 
-/** The header of a frame that is a whole message. */
-export function writeHeader(into: Buffer, bodyBytes: number): void {
-  writeFlagsAndLength(into, 0, bodyBytes)
+/** The header of a frame; without flags, one that is a whole message. */
+export function writeHeader(into: Buffer, bodyBytes: number, flags = 0): void {
+  if (bodyBytes < SHORT_BYTES) {
+    into[0] = flags
+    into[1] = bodyBytes
+    return
+  }
+  into[0] = flags | LONG
+  into.writeUInt32BE(Math.floor(bodyBytes / 2 ** 32), 1)
+  into.writeUInt32BE(bodyBytes % 2 ** 32, 5)
 }
 
 export function headerBytes(bodyBytes: number): number {
@@ -115,7 +122,7 @@ function command(name: string, data: Buffer): Buffer {
   const bodyBytes = 1 + name.length + data.length
   const header = headerBytes(bodyBytes)
   const bytes = Buffer.alloc(header + bodyBytes)
-  writeFlagsAndLength(bytes, COMMAND, bodyBytes)
+  writeHeader(bytes, bodyBytes, COMMAND)
   bytes[header] = name.length
   bytes.write(name, header + 1, 'latin1')
   data.copy(bytes, header + 1 + name.length)
@@ -153,15 +160,4 @@ function readProperties(data: Buffer): Map<string, string> {
     at = valueEnd
   }
   return properties
-}
-
-function writeFlagsAndLength(into: Buffer, flags: number, bodyBytes: number): void {
-  if (bodyBytes < SHORT_BYTES) {
-    into[0] = flags
-    into[1] = bodyBytes
-    return
-  }
-  into[0] = flags | LONG
-  into.writeUInt32BE(Math.floor(bodyBytes / 2 ** 32), 1)
-  into.writeUInt32BE(bodyBytes % 2 ** 32, 5)
 }

@@ -2,13 +2,16 @@ import { COMMAND_BYTES_MAX, type Header, readHeader, ZmtpError } from './zmtp-fo
 
 const NOTHING = Buffer.alloc(0)
 
-/** Room for a frame whose end has yet to come, at first. */
-const ROOM_BYTES = 64 * 1024
+/** Smaller parts of a frame are copied together as they come: each by itself would take more memory than it has bytes. */
+const PART_BYTES_MIN = 16 * 1024
+/** Room for those, at first and at most. */
+const ROOM_BYTES_MIN = 4 * 1024
+const ROOM_BYTES_MAX = 64 * 1024
 
 /**
  * Bytes of a connection, as they come, cut into frames. A frame that came in one piece is a view into that piece. One of many is
- * copied into room of its own, which grows with what has come: a length that was only announced takes no memory, and a byte
- * that comes alone takes no more than a byte.
+ * copied together once all of it is there: a length that was only announced takes no memory, and a byte that comes alone takes no
+ * more than a byte.
  */
 export class ZmtpFrames {
   readonly #frameBytesMax: number
@@ -16,8 +19,11 @@ export class ZmtpFrames {
   #at = 0
   /** Of a frame whose end has yet to come. */
   #header: Header | undefined
+  #parts: Buffer[] = []
+  #partsBytes = 0
+  /** What came in small parts since the last of `#parts`, and room for more. */
   #room: Buffer = NOTHING
-  #filledBytes = 0
+  #roomFilled = 0
 
   constructor(frameBytesMax: number) {
     this.#frameBytesMax = frameBytesMax
@@ -25,7 +31,7 @@ export class ZmtpFrames {
 
   /** What is kept of frames whose end has yet to come, with room to grow. */
   get heldBytes(): number {
-    return this.#room.length + this.#piece.length - this.#at
+    return this.#partsBytes + this.#room.length + this.#piece.length - this.#at
   }
 
   add(piece: Buffer): void {
@@ -66,27 +72,50 @@ export class ZmtpFrames {
       this.#skip(header.bytes)
       this.#header = header
     }
-    this.#fill(header.bodyBytes)
-    if (this.#filledBytes < header.bodyBytes) return undefined
-    const body = this.#room
-    this.#room = NOTHING
-    this.#filledBytes = 0
+    this.#keep(header.bodyBytes - this.#partsBytes - this.#roomFilled)
+    if (this.#partsBytes + this.#roomFilled < header.bodyBytes) return undefined
+    this.#closeRoom()
+    const body = Buffer.concat(this.#parts, header.bodyBytes)
+    this.#parts = []
+    this.#partsBytes = 0
     this.#header = undefined
     return { header, body }
   }
 
-  #fill(bodyBytes: number): void {
-    const part = this.#piece.subarray(this.#at, this.#at + bodyBytes - this.#filledBytes)
-    const filled = this.#filledBytes + part.length
-    if (filled > this.#room.length) {
-      // At the end it is as large as the frame.
-      const room = Buffer.allocUnsafeSlow(Math.min(bodyBytes, Math.max(2 * filled, ROOM_BYTES)))
-      this.#room.copy(room, 0, 0, this.#filledBytes)
-      this.#room = room
-    }
-    part.copy(this.#room, this.#filledBytes)
-    this.#filledBytes = filled
+  /** What has come of the frame, of so many bytes that are missing. */
+  #keep(missingBytes: number): void {
+    const part = this.#piece.subarray(this.#at, this.#at + missingBytes)
     this.#skip(part.length)
+    if (part.length >= PART_BYTES_MIN) {
+      this.#closeRoom()
+      this.#add(part)
+      return
+    }
+    for (let rest = part; rest.length > 0; ) {
+      if (this.#roomFilled === this.#room.length) {
+        this.#closeRoom()
+        const bytes = Math.min(ROOM_BYTES_MAX, Math.max(ROOM_BYTES_MIN, this.#partsBytes))
+        this.#room = Buffer.allocUnsafeSlow(bytes)
+      }
+      const copied = rest.copy(this.#room, this.#roomFilled)
+      this.#roomFilled += copied
+      rest = rest.subarray(copied)
+    }
+  }
+
+  #closeRoom(): void {
+    if (this.#roomFilled > 0) {
+      const filled = this.#room.subarray(0, this.#roomFilled)
+      // One that is mostly empty is not kept for the little that is in it.
+      this.#add(2 * filled.length < this.#room.length ? Buffer.concat([filled]) : filled)
+    }
+    this.#room = NOTHING
+    this.#roomFilled = 0
+  }
+
+  #add(part: Buffer): void {
+    this.#parts.push(part)
+    this.#partsBytes += part.length
   }
 
   /** A piece that is used up is not kept. */

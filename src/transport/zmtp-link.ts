@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import type { Clock, Timer } from '../ports/clock.js'
 import type { Link, LinkHandlers } from '../ports/transport.js'
-import { Turns } from './turns.js'
+import { TurnBudget } from './turn-budget.js'
 import { ZmtpConnection } from './zmtp-connection.js'
 
 export interface ZmtpLinkOptions {
@@ -28,7 +28,7 @@ export function zmtpLink(options: ZmtpLinkOptions): Link {
 
 class ZmtpLink implements Link {
   readonly #options: ZmtpLinkOptions
-  readonly #turns: Turns
+  readonly #turns: TurnBudget
   /** What comes is read into it, and copied from there: less than room for each read, and a stream to hand it over. */
   readonly #room = Buffer.allocUnsafeSlow(READ_BYTES)
   #handlers: LinkHandlers | undefined
@@ -41,7 +41,7 @@ class ZmtpLink implements Link {
 
   constructor(options: ZmtpLinkOptions) {
     this.#options = options
-    this.#turns = new Turns(options.clock)
+    this.#turns = new TurnBudget(options.clock)
   }
 
   open(handlers: LinkHandlers): void {

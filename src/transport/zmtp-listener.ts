@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { VirgaError } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { Listener, ListenerHandlers, PeerId } from '../ports/transport.js'
-import { Turns } from './turns.js'
+import { TurnBudget } from './turn-budget.js'
 import { ZmtpConnection } from './zmtp-connection.js'
 
 export interface ZmtpListenerOptions {
@@ -31,7 +31,7 @@ export function zmtpListener(options: ZmtpListenerOptions): Listener {
 
 class ZmtpListener implements Listener {
   readonly #options: ZmtpListenerOptions
-  readonly #turns: Turns
+  readonly #turns: TurnBudget
   readonly #server: Server
   readonly #connections = new Map<PeerId, ZmtpConnection>()
   /** Undefined: there is nobody yet, or no more. */
@@ -41,7 +41,7 @@ class ZmtpListener implements Listener {
 
   constructor(options: ZmtpListenerOptions) {
     this.#options = options
-    this.#turns = new Turns(options.clock)
+    this.#turns = new TurnBudget(options.clock)
     this.#server = createServer((socket) => this.#accept(socket))
   }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -191,6 +192,25 @@ describe('the socket file', () => {
     link.send(bytes('second'))
     await until('an answer', () => log.frames.length === 2)
     expect(texts(log.frames)).toEqual(['first', 'second'])
+  })
+
+  test('lets in again who comes once others have left, after as many had come as it may have files open', async () => {
+    const path = join(tempFolder(), 's')
+    const { child, stdout } = start(scriptOf('ipc-listener.mjs'), [path])
+    await until('it listens', () => stdout().includes('listening'))
+    const { link, log } = await linked(path)
+    execFileSync('prlimit', [`--pid=${child.pid}`, '--nofile=64:64'])
+    const crowd = await Promise.all(upTo(100).map(() => RawPeer.connect(path)))
+    await until('some were turned away', () => crowd.some((peer) => peer.isClosed))
+    expect(crowd.some((peer) => !peer.isClosed)).toBe(true)
+    link.send(bytes('in before'))
+    await until('an answer', () => log.frames.length === 1)
+    for (const { socket } of crowd) socket.destroy()
+    const later = await linked(path)
+    later.link.send(bytes('in after'))
+    await until('an answer', () => later.log.frames.length === 1)
+    expect(log.turns).toEqual(['up'])
+    expect(child.exitCode).toBe(null)
   })
 
   test('has no place where a file of that name is, which stays as it is', async () => {

@@ -220,6 +220,7 @@ describe('with a node', () => {
     await on(['put', 'a', 'b'])
     await on(['get', 'a'])
     const shown = JSON.parse(text(await on(['status', '--json']))) as Record<string, unknown>
+    expect(shown).toMatchObject({ commits: 1, keys: 1, published: 1, consistency: 'read-atomic' })
     const rate = (hits: unknown, misses: unknown): string => {
       const all = Number(hits) + Number(misses)
       return all === 0 ? 'none yet' : `${((100 * Number(hits)) / all).toFixed(1)} %`

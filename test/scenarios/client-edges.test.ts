@@ -1,6 +1,9 @@
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { NodeProcess, storageUrl, testClient } from '../support/nodes.js'
+import { listening } from '../support/ipc.js'
+import { NodeProcess, storageUrl, testClient, testNode } from '../support/nodes.js'
 import { greeted } from '../support/raw-client.js'
+import { tempFolder } from '../support/temp.js'
 import { newId, toValue } from '../support/tiny-client.mjs'
 import { until } from '../support/until.js'
 
@@ -56,4 +59,22 @@ test('a client whose node stands still, and takes nothing any more, closes all t
   expect(performance.now() - began).toBeLessThan(CLOSE_MS_MAX)
   for (const code of await Promise.all(waiting)) expect(['Closed', 'Busy', 'NodeUnavailable']).toContain(code)
   await node.kill()
+})
+
+test('a node that went away before it had greeted is greeted again as soon as it is back', async () => {
+  const socket = join(tempFolder(), 's')
+  const mute = await listening({ path: socket })
+  // As long as it would wait for an answer to a greeting that was never sent.
+  const connecting = testClient(socket, { connectTimeoutMs: 60_000, retryDelayMsMax: 50 })
+  await until('its first greeting', () => mute.heard.length > 0)
+  await mute.listener.close()
+  // It tries to greet again while nobody is there.
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  await testNode({ socket })
+  let isUp = false
+  void connecting.then(() => {
+    isUp = true
+  })
+  await until('it is up', () => isUp)
+  expect(await (await connecting).get('x')).toBeUndefined()
 })

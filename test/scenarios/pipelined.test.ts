@@ -96,6 +96,20 @@ test('what was sent along with a begin that has to look something up, and an end
   expect(await tx.getMany(['a', 'b'])).toEqual([undefined, undefined])
 })
 
+test('nor is half of it handed off', async () => {
+  const node = await testNode()
+  const client = await greeted(node.socket)
+  const [, spill, handoff] = client.askTogether(
+    ['begin', 1, newId(), true, null, null, null, true, null],
+    ['spill', 1, [['a', toValue(1)]]],
+    ['handoff', 1, [['b', toValue(2)]], false],
+    ['end', 1],
+  )
+  expect(await refusalOf(spill!)).toBe('TransactionUnknown')
+  expect(await refusalOf(handoff!)).toBe('TransactionUnknown')
+  expect(node.count('handoffs')).toBe(0)
+})
+
 test.each(['closes', 'greets again'])(
   'nothing of what waits for its begin is done where its executor %s meanwhile',
   async (how) => {

@@ -67,6 +67,11 @@ export class Sessions implements ListenerHandlers {
     return this.#sessions.size
   }
 
+  /** Commits and handoffs that are under way, those of sessions that have ended among them. */
+  get deciding(): number {
+    return this.#requests.deciding
+  }
+
   /** The snapshots of all open transactions. */
   cuts(): Iterable<Cut> {
     return this.#transactions.cuts(this.#sessions.values())

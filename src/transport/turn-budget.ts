@@ -4,7 +4,7 @@ import type { Clock } from '../ports/clock.js'
 const TURN_MS_MAX = 2
 
 /** Work that comes from many connections, and together may take only so long before everything else has its turn. */
-export class Turns {
+export class TurnBudget {
   readonly #clock: Clock
   #spentMs = 0
   #waiting: (() => void)[] = []
