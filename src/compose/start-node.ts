@@ -12,6 +12,7 @@ import { type Log, SILENT } from '../ports/log.js'
 import type { Storage } from '../ports/storage.js'
 import { zmtpListener } from '../transport/zmtp-listener.js'
 import { lmdbViews } from '../view/lmdb-views.js'
+import { META_KEY } from '../wire/view.js'
 import { type NodeSettings, nodeConfig, nodeSettings } from './node-options.js'
 import { openNetwork } from './open-network.js'
 import { openStorage } from './open-storage.js'
@@ -76,7 +77,7 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
       random,
       network,
       processes,
-      views: lmdbViews({ socket, bytesMax: config.viewBytesMax, random, processes }),
+      views: lmdbViews({ socket, bytesMax: config.viewBytesMax, random, processes, headKey: META_KEY }),
       storage: engine,
       listener,
       log,

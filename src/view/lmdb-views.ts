@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, statfsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { VirgaError } from '../errors.js'
@@ -21,6 +21,8 @@ export interface LmdbViewsOptions {
   readonly bytesMax: number
   readonly random: Random
   readonly processes: Processes
+  /** Of the record by which readers tell whether a view is kept up. */
+  readonly headKey: string
 }
 
 /**
@@ -28,13 +30,13 @@ export interface LmdbViewsOptions {
  * mount it; else in /dev/shm; else beside the socket all the same. What dead nodes of other sockets left, which nobody
  * may start again, is removed.
  */
-export function lmdbViews({ socket, bytesMax, random, processes }: LmdbViewsOptions): Views {
+export function lmdbViews({ socket, bytesMax, random, processes, headKey }: LmdbViewsOptions): Views {
   const folder = placeOf(dirname(socket))
   const mark = createHash('sha256').update(socket).digest('hex').slice(0, 12)
   const prefix = `${basename(socket)}-${mark}-`
   for (const name of namesIn(folder))
     if (!name.startsWith(prefix) && isLeft(join(folder, name), processes))
-      rmSync(join(folder, name), { recursive: true, force: true })
+      removeLeft(join(folder, name), headKey)
   return {
     retire(key) {
       const left = namesIn(folder).filter((name) => name.startsWith(prefix))
@@ -45,6 +47,18 @@ export function lmdbViews({ socket, bytesMax, random, processes }: LmdbViewsOpti
       const name = prefix + Buffer.from(random.bytes(NAME_BYTES)).toString('hex')
       return openLmdbWriter(join(folder, name), { bytesMax, owner: processes.self(), onDamaged })
     },
+  }
+}
+
+/**
+ * Readers are told first, as its own node would do that is started again: it finds nothing more to tell of. What can't be removed is
+ * left: it is none of this node's, and somebody else may be at it.
+ */
+function removeLeft(path: string, headKey: string): void {
+  try {
+    retireLmdb(path, headKey)
+  } catch {
+    // Who starts next looks again.
   }
 }
 

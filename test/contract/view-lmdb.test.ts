@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statfsSync,
@@ -35,13 +36,25 @@ const mayMount = isRoot && process.platform === 'linux'
 const processes = systemProcesses()
 
 function viewsOf(socket: string, bytesMax = 2 * MIB): Views {
-  return lmdbViews({ socket, bytesMax, random: systemRandom(), processes })
+  return lmdbViews({ socket, bytesMax, random: systemRandom(), processes, headKey: 'm' })
 }
 
 /** In memory if there is any: the folder that views lie in is then none of ours. */
 function views(bytesMax?: number): Views {
   return viewsOf(join(tempFolder(), 's'), bytesMax)
 }
+
+/** Makes what looks like a view of a dead node, again and again, while others remove it. */
+const BUSY = `
+const { mkdirSync, writeFileSync } = require('node:fs')
+const [path, owner] = process.argv.slice(1)
+for (let i = 0; ; i++)
+  try {
+    mkdirSync(path, { recursive: true })
+    writeFileSync(path + '/owner', owner)
+    writeFileSync(path + '/' + (i % 100), '')
+  } catch {}
+`
 
 let readers = 0
 async function openIn(child: Child, path: string): Promise<RemoteReader> {
@@ -263,6 +276,34 @@ describe('where views lie', () => {
       false,
     ])
     former.close()
+  })
+
+  test('who still reads what a dead one left is told before another node removes it', async (context) => {
+    needsMemory(context)
+    const folder = folderIn('/dev/shm')
+    const left = viewsOf(join(folder, 't')).create(() => undefined)
+    onTestFinished(() => void left.close())
+    left.write(new Map([['m', Buffer.from('1')]]))
+    const reader = await openIn(await Child.start('view-reader.mjs', {}), left.path)
+    expect(await reader.read(['m'])).toEqual([Uint8Array.from(Buffer.from('1'))])
+    const owner = JSON.parse(readFileSync(join(left.path, 'owner'), 'utf8')) as object
+    writeFileSync(join(left.path, 'owner'), JSON.stringify({ ...owner, startedAt: '1' }))
+    viewsOf(join(folder, 's'))
+    expect(existsSync(left.path)).toBe(false)
+    expect(await reader.read(['m'])).toEqual([new Uint8Array(0)])
+  })
+
+  test('what is left and can not be removed, since others are at it, keeps nobody from starting', async (context) => {
+    needsMemory(context)
+    const folder = folderIn('/dev/shm')
+    const path = join(folder, 't-0123456789ab-0123456789ab')
+    const owner = JSON.stringify({ ...processes.self(), startedAt: '1' })
+    const other = spawn(process.execPath, ['-e', BUSY, path, owner])
+    onTestFinished(() => void other.kill('SIGKILL'))
+    await until('it is left', () => existsSync(path))
+    // Some of these come upon it in the midst of a removal.
+    for (let i = 0; i < 300; i++) viewsOf(join(folder, 's'))
+    expect(other.exitCode).toBe(null)
   })
 
   test('a folder that is open to others is refused', (context) => {

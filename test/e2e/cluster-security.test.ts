@@ -15,7 +15,8 @@ import {
   within,
 } from '../support/cluster-processes.js'
 import { converged, readAll } from '../support/convergence.js'
-import { freePort, type RedisServer } from '../support/redis.js'
+import { freePort } from '../support/free-port.js'
+import type { RedisServer } from '../support/redis.js'
 import { tempFolder } from '../support/temp.js'
 
 /** Neither a context nor a decision carries it: other nodes fetch it. */

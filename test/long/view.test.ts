@@ -26,6 +26,7 @@ test('more readers are killed as they read than have a place: the next has one',
     bytesMax: 2 * 1024 * 1024,
     random: systemRandom(),
     processes: systemProcesses(),
+    headKey: 'm',
   })
   const writer = views.create(() => undefined)
   onTestFinished(() => void writer.close())

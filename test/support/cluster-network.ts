@@ -1,13 +1,7 @@
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import type { ClusterOptions } from './cluster-processes.js'
 import type { Dice } from './dice.js'
+import { freePort } from './free-port.js'
 import { type ProxyMode, type ProxyOptions, TcpProxy } from './tcp-proxy.js'
-
-/** Below the ports that systems give to whoever asks for any: a node that is restarted finds its own still free. */
-const PORT_MIN = 10_000
-const PORT_MAX = 30_000
-const TRIES = 50
 
 export interface NetworkOptions {
   /** Default 3. */
@@ -32,7 +26,7 @@ export class ClusterNetwork {
     const taken = new Set<number>()
     const another = async (): Promise<number> => {
       for (;;) {
-        const port = await freePort(dice)
+        const port = await freePort(() => dice.fraction())
         if (!taken.has(port)) {
           taken.add(port)
           return port
@@ -108,20 +102,4 @@ function nameOf(index: number): string {
 
 function hostOf(from: number, to: number): string {
   return `127.1.${from + 1}.${to + 1}`
-}
-
-async function freePort(dice: Dice): Promise<number> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const port = dice.between(PORT_MIN, PORT_MAX)
-    const server = createServer().listen(port, '127.0.0.1')
-    try {
-      await once(server, 'listening')
-      server.close()
-      await once(server, 'close')
-      return port
-    } catch {
-      // Somebody else's.
-    }
-  }
-  throw new Error(`no free port in ${TRIES} tries`)
 }

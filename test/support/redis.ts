@@ -16,11 +16,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { freePort } from './free-port.js'
 
 export interface RedisServer {
   /** `redis://127.0.0.1:PORT` */
@@ -289,15 +289,4 @@ async function until(what: string, isReady: () => Promise<boolean>): Promise<voi
     await sleep(20)
   }
   throw new Error(`${what} was not ready after ${READY_TIMEOUT_MS} ms`, { cause: last })
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
