@@ -1,7 +1,8 @@
+import { Bag, type Bagged } from '../bag.js'
 import type { Clock, Timer } from '../ports/clock.js'
 
 /** What has begun without a message and the node has not been told of. */
-export interface LateBegin {
+export interface LateBegin extends Bagged {
   /** Tells the node now. */
   register(): void
 }
@@ -17,8 +18,8 @@ const REFUSED_MS = 60_000
 /** Transactions that began without a message. Most end before anyone need know of them. */
 export class LateBegins {
   readonly #clock: Clock
-  #young = new Set<LateBegin>()
-  #old = new Set<LateBegin>()
+  #young = new Bag<LateBegin>()
+  #old = new Bag<LateBegin>()
   #timer: Timer | undefined
   #refusedUntilMs = Number.NEGATIVE_INFINITY
 
@@ -56,8 +57,8 @@ export class LateBegins {
     this.#timer = undefined
     const due = this.#old
     this.#old = this.#young
-    this.#young = new Set()
-    for (const begin of due) begin.register()
+    this.#young = new Bag()
+    for (let begin = due.take(); begin !== undefined; begin = due.take()) begin.register()
     if (this.#old.size > 0) this.#timer = this.#clock.timer(EVERY_MS, () => this.#age())
   }
 }

@@ -1,5 +1,6 @@
 import { VirgaError } from '../errors.js'
 import type { Clock, Timer } from '../ports/clock.js'
+import { SlotMap } from '../slot-map.js'
 import type { Reply } from '../wire/messages.js'
 
 interface Waiting {
@@ -17,7 +18,7 @@ const SWEEP_MS = 25
 /** Requests that wait for their answers, by number. A number is never used again, so a late answer finds nobody. */
 export class Pending {
   readonly #clock: Clock
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #waiting = new SlotMap<number, Waiting>()
   readonly #beforeJudging: () => void
   #sweeper: Timer | undefined
 
@@ -58,10 +59,8 @@ export class Pending {
   }
 
   #take(request: number): Waiting | undefined {
-    const waiting = this.#waiting.get(request)
-    if (waiting === undefined) return undefined
-    this.#waiting.delete(request)
-    if (waiting.onAbort !== undefined) waiting.signal!.removeEventListener('abort', waiting.onAbort)
+    const waiting = this.#waiting.take(request)
+    if (waiting?.onAbort !== undefined) waiting.signal!.removeEventListener('abort', waiting.onAbort)
     return waiting
   }
 

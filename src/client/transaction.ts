@@ -1,3 +1,4 @@
+import { NOWHERE } from '../bag.js'
 import type { Context } from '../core/context.js'
 import type { Attempt, TxnId } from '../core/ids.js'
 import { checkKey } from '../core/keys.js'
@@ -110,6 +111,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
   #attempt: Attempt | undefined
   #id: TxnId | undefined
   #isOpen = true
+  /** @internal */ place = NOWHERE
 
   /** @internal */
   constructor(parts: TransactionParts, state: TransactionState) {

@@ -1,10 +1,11 @@
 /**
  * One time-out for many operations at once. A timer each would cost more than the operation on a fast engine (about
- * 1 µs to set and clear); here one interval turns a ring of sets, and an operation costs one insertion and one deletion.
+ * 1 µs to set and clear); here one interval turns a ring of bags, and an operation costs one insertion and one deletion.
  */
+import { Bag, type Bagged, NOWHERE } from '../bag.js'
 import type { VirgaError } from '../errors.js'
 
-interface Waiting {
+interface Waiting extends Bagged {
   expire(): void
 }
 
@@ -13,7 +14,7 @@ const STEPS = 8
 
 export class Timeouts {
   readonly timeoutMs: number
-  readonly #ring: Set<Waiting>[] = Array.from({ length: STEPS + 1 }, () => new Set())
+  readonly #ring = Array.from({ length: STEPS + 1 }, () => new Bag<Waiting>())
   #at = 0
   #waiting = 0
   #interval: NodeJS.Timeout | undefined
@@ -26,7 +27,7 @@ export class Timeouts {
   bound<T>(promise: Promise<T>, late: () => VirgaError): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const slot = this.#ring[this.#at]!
-      const entry: Waiting = { expire: () => reject(late()) }
+      const entry: Waiting = { place: NOWHERE, expire: () => reject(late()) }
       slot.add(entry)
       this.#waiting += 1
       // Unreferenced: what is waited for keeps the process alive by itself, and a turn too many must not.
@@ -44,7 +45,7 @@ export class Timeouts {
     })
   }
 
-  #leave(slot: Set<Waiting>, entry: Waiting): void {
+  #leave(slot: Bag<Waiting>, entry: Waiting): void {
     if (slot.delete(entry)) this.#waiting -= 1
   }
 
@@ -53,8 +54,7 @@ export class Timeouts {
     this.#at = (this.#at + 1) % this.#ring.length
     const expired = this.#ring[this.#at]!
     this.#waiting -= expired.size
-    for (const entry of expired) entry.expire()
-    expired.clear()
+    for (let entry = expired.take(); entry !== undefined; entry = expired.take()) entry.expire()
     if (this.#waiting === 0) {
       clearInterval(this.#interval)
       this.#interval = undefined

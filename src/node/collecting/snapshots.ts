@@ -1,8 +1,10 @@
+import { Bag, type Bagged, NOWHERE } from '../../bag.js'
 import { type Cut, covers, coversBut, departuresOf, EMPTY_CUT, intersection, union } from '../../core/cut.js'
 import type { History } from '../../core/history.js'
 import type { TxnId } from '../../core/ids.js'
 import { mark } from '../../marks.js'
 import type { Clock } from '../../ports/clock.js'
+import { SlotMap } from '../../slot-map.js'
 import type { Watermark } from '../../wire/records.js'
 import { DEFAULT_BOUNDS } from '../bounds.js'
 import { floorBelow } from './join-watermark.js'
@@ -24,7 +26,7 @@ interface HandedOver {
 }
 
 /** A cut that counts for a while. Until it is sure that nothing it needs is collected, it holds others back and proves nothing. */
-interface Held {
+interface Held extends Bagged {
   readonly cut: Cut
   isSure: boolean
   /** It came from elsewhere, and nothing that it needs had been collected. */
@@ -65,8 +67,8 @@ export class Snapshots {
   readonly #history: SnapshotHistory
   readonly #open: () => Iterable<Cut>
   readonly #endedMax: number
-  readonly #held = new Set<Held>()
-  readonly #handedOver = new Map<TxnId, HandedOver>()
+  readonly #held = new Bag<Held>()
+  readonly #handedOver = new SlotMap<TxnId, HandedOver>()
   /** By the transaction, until when it is remembered. */
   readonly #endedUntilMs = new Map<TxnId, number>()
   readonly #samples: Sample[] = []
@@ -168,7 +170,7 @@ export class Snapshots {
 
   /** Counts a cut until the returned function is called. */
   hold(cut: Cut): () => void {
-    const held: Held = { cut, isSure: true, isAdmitted: false }
+    const held: Held = { place: NOWHERE, cut, isSure: true, isAdmitted: false }
     this.#held.add(held)
     return () => void this.#held.delete(held)
   }
@@ -178,7 +180,7 @@ export class Snapshots {
    * it does not count as a promise: another snapshot like it is not to be taken for one that was kept all the time.
    */
   holdUnsure(cut: Cut): { readonly confirm: () => void; readonly release: () => void } {
-    const held: Held = { cut, isSure: false, isAdmitted: false }
+    const held: Held = { place: NOWHERE, cut, isSure: false, isAdmitted: false }
     this.#held.add(held)
     return {
       confirm: () => {

@@ -1,6 +1,7 @@
 import type { VirgaError } from '../../errors.js'
 import type { ProcessIdentity } from '../../ports/processes.js'
 import type { PeerId } from '../../ports/transport.js'
+import { SlotMap } from '../../slot-map.js'
 import type { Reply, Request } from '../../wire/messages.js'
 import type { OpenTransaction } from './transaction.js'
 
@@ -10,7 +11,7 @@ export type Handle = OpenTransaction | Promise<OpenTransaction> | VirgaError
 /** One connected executor. */
 export class Session {
   readonly peer: PeerId
-  readonly handles = new Map<number, Handle>()
+  readonly handles = new SlotMap<number, Handle>()
   /** Requests that wait for their turn, oldest first. */
   readonly queue: Request[] = []
   readonly replies: Reply[] = []

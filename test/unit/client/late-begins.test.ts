@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
+import { NOWHERE } from '../../../src/bag.js'
 import { type LateBegin, LateBegins } from '../../../src/client/late-begins.js'
 import { simulate } from '../../../src/testing/sim-clock.js'
 
 class Begin implements LateBegin {
+  place = NOWHERE
   told = 0
 
   register(): void {
@@ -49,7 +51,7 @@ test('ending another as it is told is fine', async () => {
   const { clock } = simulate(1)
   const late = new LateBegins(clock)
   const second = new Begin()
-  const first: LateBegin = { register: () => late.delete(second) }
+  const first: LateBegin = { place: NOWHERE, register: () => late.delete(second) }
   late.add(first)
   late.add(second)
   await clock.advance(1_000)
