@@ -2,7 +2,7 @@ import type { Context, WriteSet } from '../core/context.js'
 import { HLC_ZERO, type Hlc, HybridClock } from '../core/hlc.js'
 import { ATTEMPT_ENTROPY_BYTES, type Attempt, makeAttempt } from '../core/ids.js'
 import { WriteSetBuilder, type Writes } from '../core/write-set.js'
-import { contextText, encodeContext, type Mac } from '../wire/context.js'
+import { encodeContextText, type Mac } from '../wire/context.js'
 import type { NodeDefaults } from './attachment.js'
 import type { ClientWorld } from './world.js'
 
@@ -31,7 +31,7 @@ export class OwnContexts {
   /** What a function hands off that got to `base`. Undefined: that is too large to travel along. */
   seal(base: Context, writes: Writes, limits: NodeDefaults, mac: Mac): string | undefined {
     // Who wrote nothing adds no write set: a DAG that only reads leaves no trace.
-    if (writes.size === 0) return contextText(encodeContext(base, mac))
+    if (writes.size === 0) return encodeContextText(base, mac)
     const bytes = WriteSetBuilder.sizeOf(writes)
     if (bytes > limits.inlineWriteSetBytesMax) return undefined
     let sum = bytes
@@ -51,6 +51,6 @@ export class OwnContexts {
     }
     // Above all that is upstream, so that it stands behind it.
     const context = { ...base, heads: [sealed.id], lineage: [...base.lineage, sealed] }
-    return contextText(encodeContext(context, mac))
+    return encodeContextText(context, mac)
   }
 }

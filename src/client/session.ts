@@ -193,7 +193,7 @@ export class Session {
       this.#flush()
       await goodbye.catch(() => undefined)
     } else if (this.#greeting) {
-      this.#world.link.send(requestFrames.encode([{ type: 'bye', request: ++this.#lastRequest }]))
+      this.#world.link.send(requestFrames.encodeOnLoan([{ type: 'bye', request: ++this.#lastRequest }]))
     }
   }
 
@@ -225,7 +225,7 @@ export class Session {
   /** The node breaks the connection over a frame that is too large. */
   #checkSize(request: Request): void {
     const { frameBytesMax } = this.limits
-    const { length } = requestFrames.encode([request])
+    const { length } = requestFrames.encodeOnLoan([request])
     if (length > frameBytesMax) throw limitExceeded(`a ${request.type}`, length, frameBytesMax, 'bytes')
   }
 
@@ -260,7 +260,7 @@ export class Session {
     this.#soonTimer = undefined
     if (soon.length > 0) this.#soonSentMs = this.#world.clock.monotonic()
     this.#soon = []
-    if (this.#world.link.send(requestFrames.encode(requests))) return
+    if (this.#world.link.send(requestFrames.encodeOnLoan(requests))) return
     for (const each of waited)
       if (each.type === 'begin' || each.type === 'resume') this.#notHeard(each.handle)
     // Others may still be taken. A place at the node that is not given up would be taken for as long as there is a session.
@@ -321,7 +321,8 @@ export class Session {
     const request = ++this.#lastRequest
     const hello: Request = { type: 'hello', request, client: this.#client, pid, namespace, startedAt }
     const greeting = this.#pending.add(request, 'greeting', this.#options.connectTimeoutMs, undefined)
-    if (!this.#world.link.send(requestFrames.encode([hello]))) this.#pending.fail(request, unavailable())
+    if (!this.#world.link.send(requestFrames.encodeOnLoan([hello])))
+      this.#pending.fail(request, unavailable())
     greeting.then(
       (reply) => {
         this.#greeting = false

@@ -22,7 +22,10 @@ export interface ListenerHandlers {
 export interface Listener {
   /** Begins to receive. */
   listen(handlers: ListenerHandlers): Promise<void>
-  /** Queues a frame. False: it was dropped, since the peer is gone or its queue is full. */
+  /**
+   * Queues a frame, or a copy: the bytes are the caller's again when it returns. False: it was dropped, since the peer is gone or
+   * its queue is full.
+   */
   send(peer: PeerId, frame: Uint8Array): boolean
   /** Sends what is queued, for a bounded time, then closes. */
   close(): Promise<void>
@@ -39,7 +42,7 @@ export interface LinkHandlers {
 /** The executor's end. */
 export interface Link {
   open(handlers: LinkHandlers): void
-  /** Queues a frame. False: the queue is full and the frame was dropped. */
+  /** Queues a frame, or a copy: the bytes are the caller's again when it returns. False: the queue is full and it was dropped. */
   send(frame: Uint8Array): boolean
   close(): Promise<void>
 }

@@ -15,8 +15,8 @@ import type {
 } from '../ports/storage.js'
 import { GuardedStorage } from './guard.js'
 import { connectClient } from './redis/client.js'
+import type { Argument } from './redis/command.js'
 import {
-  type Argument,
   Operation,
   RedisConnection,
   type RedisLike,

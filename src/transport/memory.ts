@@ -60,7 +60,7 @@ export class MemoryHub {
   toNode(peer: PeerId, frame: Uint8Array): boolean {
     const listener = this.#listener
     if (listener === undefined) return false
-    const copy = frame.slice()
+    const copy = Uint8Array.from(frame)
     queueMicrotask(() => listener.receive(peer, copy))
     return true
   }
@@ -69,7 +69,7 @@ export class MemoryHub {
   toExecutor(peer: PeerId, frame: Uint8Array): boolean {
     const link = this.#links.get(peer)
     if (link === undefined) return false
-    const copy = frame.slice()
+    const copy = Uint8Array.from(frame)
     queueMicrotask(() => link.receive(copy))
     return true
   }

@@ -23,14 +23,14 @@ export class Outbox {
     return this.#frames.length
   }
 
+  hasRoomFor(bytes: number): boolean {
+    if (this.isEmpty) return true
+    return this.#frames.length - this.#head < this.#framesMax && this.#bytes + bytes <= this.#bytesMax
+  }
+
   /** False: full. A single frame is always taken by an empty outbox. */
   push(frame: Uint8Array): boolean {
-    if (
-      !this.isEmpty &&
-      (this.#frames.length - this.#head >= this.#framesMax || this.#bytes + frame.length > this.#bytesMax)
-    ) {
-      return false
-    }
+    if (!this.hasRoomFor(frame.length)) return false
     this.#frames.push(frame)
     this.#bytes += frame.length
     return true

@@ -8,23 +8,21 @@ import {
   checkReady,
   GREETING_BYTES,
   greeting,
-  headerBytes,
   type Role,
   ready,
-  writeHeader,
   ZmtpError,
 } from './zmtp-format.js'
 import { ZmtpFrames } from './zmtp-frames.js'
+import type { ZmtpWriter } from './zmtp-writer.js'
 
 /** As ZeroMQ has it. */
 const HANDSHAKE_MS_MAX = 30_000
-/** A frame that is not larger is copied behind its header, and goes out with it in one piece. */
-const COPIED_BYTES_MAX = 16 * 1024
 
 export interface ZmtpConnectionOptions {
   readonly role: Role
   readonly clock: Clock
   readonly turns: TurnBudget
+  readonly writer: ZmtpWriter
   readonly frameBytesMax: number
   /** Frames and bytes that wait for the other side before further ones are dropped. */
   readonly outboxFramesMax: number
@@ -92,10 +90,10 @@ export class ZmtpConnection {
     if (!this.#isResting) this.#work()
   }
 
-  /** False: it was dropped, since the other side is gone, or has yet to take what waits. */
+  /** The bytes are the caller's again when it returns. False: it was dropped, since the other side is gone, or has yet to take what waits. */
   send(frame: Uint8Array): boolean {
     if (!this.#mayWrite || this.#hasStalled || this.#onEmpty !== undefined) return false
-    if (this.#isFull) return this.#outbox.push(frame)
+    if (this.#isFull) return this.#outbox.hasRoomFor(frame.length) && this.#outbox.push(new Uint8Array(frame))
     this.#write(frame)
     return true
   }
@@ -193,21 +191,7 @@ export class ZmtpConnection {
   }
 
   #write(frame: Uint8Array): void {
-    const header = headerBytes(frame.length)
-    if (frame.length <= COPIED_BYTES_MAX) {
-      const bytes = Buffer.allocUnsafe(header + frame.length)
-      writeHeader(bytes, frame.length)
-      bytes.set(frame, header)
-      this.#took(this.#socket.write(bytes))
-      return
-    }
-    const bytes = Buffer.allocUnsafe(header)
-    writeHeader(bytes, frame.length)
-    this.#socket.cork()
-    this.#socket.write(bytes)
-    const took = this.#socket.write(frame)
-    this.#socket.uncork()
-    this.#took(took)
+    this.#took(this.#options.writer.write(this.#socket, frame))
   }
 
   #took(all: boolean): void {

@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../ports/clock.js'
 import type { Link, LinkHandlers } from '../ports/transport.js'
 import { TurnBudget } from './turn-budget.js'
 import { ZmtpConnection } from './zmtp-connection.js'
+import { ZmtpWriter } from './zmtp-writer.js'
 
 export interface ZmtpLinkOptions {
   /** Path of the node's socket file. */
@@ -29,6 +30,7 @@ export function zmtpLink(options: ZmtpLinkOptions): Link {
 class ZmtpLink implements Link {
   readonly #options: ZmtpLinkOptions
   readonly #turns: TurnBudget
+  readonly #writer = new ZmtpWriter()
   /** What comes is read into it, and copied from there: less than room for each read, and a stream to hand it over. */
   readonly #room = Buffer.allocUnsafeSlow(READ_BYTES)
   #handlers: LinkHandlers | undefined
@@ -103,6 +105,7 @@ class ZmtpLink implements Link {
         role: 'DEALER',
         clock,
         turns: this.#turns,
+        writer: this.#writer,
         // Answers may be larger than requests.
         frameBytesMax: frameBytesMax * 4,
         outboxFramesMax: OUTBOX_FRAMES_MAX,

@@ -5,6 +5,7 @@ import type { Clock } from '../ports/clock.js'
 import type { Listener, ListenerHandlers, PeerId } from '../ports/transport.js'
 import { TurnBudget } from './turn-budget.js'
 import { ZmtpConnection } from './zmtp-connection.js'
+import { ZmtpWriter } from './zmtp-writer.js'
 
 export interface ZmtpListenerOptions {
   /** Path of the socket file. Its folder exists, and nobody else listens there. */
@@ -32,6 +33,7 @@ export function zmtpListener(options: ZmtpListenerOptions): Listener {
 class ZmtpListener implements Listener {
   readonly #options: ZmtpListenerOptions
   readonly #turns: TurnBudget
+  readonly #writer = new ZmtpWriter()
   readonly #server: Server
   readonly #connections = new Map<PeerId, ZmtpConnection>()
   /** Undefined: there is nobody yet, or no more. */
@@ -92,6 +94,7 @@ class ZmtpListener implements Listener {
         role: 'ROUTER',
         clock,
         turns: this.#turns,
+        writer: this.#writer,
         frameBytesMax,
         outboxFramesMax: peerFramesMax,
         outboxBytesMax: peerBytesMax,

@@ -2,7 +2,7 @@ import type { Context, WriteSet, WriteSetBody } from '../core/context.js'
 import { departuresOf } from '../core/cut.js'
 import { CONSISTENCIES } from '../core/modes.js'
 import { VirgaError } from '../errors.js'
-import { packBefore, unpack } from './msgpack.js'
+import { packOnLoan, unpack } from './msgpack.js'
 import { bool, bytes, type Infer, list, nullable, oneOf, Struct, text, tuple, uint } from './schema.js'
 import { attempt, cut, hlc, origin, packCut, txnId, unpackCut, writes } from './types.js'
 
@@ -62,6 +62,29 @@ const CONTEXT = new Struct({
 })
 
 export function encodeContext(context: Context, mac: Mac): Buffer {
+  const payload = packOnLoan(itemsOf(context))
+  return signed(payload, Buffer.allocUnsafe(payload.length + CODE_BYTES), mac)
+}
+
+/** The same as text. */
+export function encodeContextText(context: Context, mac: Mac): string {
+  const payload = packOnLoan(itemsOf(context))
+  const bytes = payload.length + CODE_BYTES
+  // Of a few KiB for each function, V8 would soon look for garbage.
+  const room = bytes <= textRoom.length ? textRoom.subarray(0, bytes) : Buffer.allocUnsafe(bytes)
+  return contextText(signed(payload, room, mac))
+}
+
+const TEXT_ROOM_BYTES = 32 * 1024
+const textRoom = Buffer.allocUnsafeSlow(TEXT_ROOM_BYTES)
+
+function signed(payload: Uint8Array, room: Buffer, mac: Mac): Buffer {
+  room.set(payload)
+  room.set(mac(payload), payload.length)
+  return room
+}
+
+function itemsOf(context: Context): unknown[] {
   const items: unknown[] = [CONTEXT_VERSION]
   const { txn, attempt, deadlineMs, consistency, keyed, cut, sender, snapshot = null, heads } = context
   // Field by field, here and below: made of what is left of another object, it would be ten times as slow to make.
@@ -81,10 +104,7 @@ export function encodeContext(context: Context, mac: Mac): Buffer {
     },
     items,
   )
-  const bytes = packBefore(items, CODE_BYTES)
-  const payloadBytes = bytes.length - CODE_BYTES
-  bytes.set(mac(bytes.subarray(0, payloadBytes)), payloadBytes)
-  return bytes
+  return items
 }
 
 /** Throws `ContextInvalid` for what nobody with the same key has made, and for other versions. What it returns may be views into `bytes`. */

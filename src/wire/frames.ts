@@ -2,7 +2,7 @@ import { VirgaError } from '../errors.js'
 import { limitExceeded } from '../limits.js'
 import type { MessageType } from './message.js'
 import { PROTOCOL_VERSION, REPLIES, REQUESTS, type Reply, type Request } from './messages.js'
-import { pack, unpack } from './msgpack.js'
+import { pack, packOnLoan, unpack } from './msgpack.js'
 import {
   PEER_REPLIES,
   PEER_REQUESTS,
@@ -42,6 +42,15 @@ class FrameCodec<M extends { readonly type: string; readonly request: number }> 
   }
 
   encode(messages: readonly M[]): Uint8Array {
+    return pack(this.#items(messages))
+  }
+
+  /** The same, to be sent before anything else is packed. */
+  encodeOnLoan(messages: readonly M[]): Uint8Array {
+    return packOnLoan(this.#items(messages))
+  }
+
+  #items(messages: readonly M[]): unknown[] {
     const frame: unknown[] = [this.#version]
     for (const message of messages) {
       const type = this.#byName.get(message.type)!
@@ -49,7 +58,7 @@ class FrameCodec<M extends { readonly type: string; readonly request: number }> 
       type.fields.write(message as never, items)
       frame.push(items)
     }
-    return pack(frame)
+    return frame
   }
 
   /** Throws `Malformed`, `LimitExceeded` or `UnsupportedVersion`. Byte strings in the messages are views into `frame`. */

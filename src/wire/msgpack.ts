@@ -19,12 +19,9 @@ export function pack(value: unknown): Uint8Array {
   return isOwn ? bytes : Buffer.from(bytes)
 }
 
-/** The same, with room for more behind it. */
-export function packBefore(value: unknown, tailBytes: number): Buffer {
-  const { bytes } = packBriefly(packr, value)
-  const room = Buffer.allocUnsafe(bytes.length + tailBytes)
-  room.set(bytes)
-  return room
+/** The same where it was packed: to be used, or copied, before anything else is packed. */
+export function packOnLoan(value: unknown): Uint8Array {
+  return packBriefly(packr, value).bytes
 }
 
 /**

@@ -6,7 +6,8 @@ import type { Origin, TxnId } from '../core/ids.js'
 import type { Stamp } from '../core/version.js'
 import type { Writes } from '../core/write-set.js'
 import { VirgaError } from '../errors.js'
-import { pack, unpack } from './msgpack.js'
+import type { Rooms } from '../rooms.js'
+import { pack, packOnLoan, unpack } from './msgpack.js'
 import {
   bool,
   bytes,
@@ -70,9 +71,13 @@ const FORMAT = new Struct({ layout: uint })
 const MINUTE = new Struct({ minute: uint })
 
 function encode<F extends Fields>(name: string, struct: Struct<F>, value: Shape<F>): Uint8Array {
+  return pack(itemsOf(name, struct, value))
+}
+
+function itemsOf<F extends Fields>(name: string, struct: Struct<F>, value: Shape<F>): unknown[] {
   const items: unknown[] = [RECORD_VERSION, name]
   struct.write(value, items)
-  return pack(items)
+  return items
 }
 
 function parse(record: Uint8Array): { readonly name: unknown; readonly items: readonly unknown[] } {
@@ -101,17 +106,18 @@ function decode<F extends Fields>(name: string, struct: Struct<F>, record: Uint8
   return guarded(() => struct.read(parsed.items, 2))
 }
 
+/** The record of a decision, in a room that the caller gives back. */
+export function encodeDecision(decision: Decision, rooms: Rooms): Buffer {
+  const bytes = packOnLoan(itemsOf('committed', COMMITTED, fieldsOf(decision)))
+  const record = rooms.take(bytes.length)
+  record.set(bytes)
+  return record
+}
+
 export function encodeStanding(standing: Standing): Uint8Array {
   switch (standing.status) {
     case 'committed':
-      return encode('committed', COMMITTED, {
-        attempt: standing.attempt,
-        hlc: standing.hlc,
-        cut: packCut(standing.cut),
-        writes: standing.writes.map(packWrite),
-        claimed: standing.claimed,
-        result: standing.result ?? null,
-      })
+      return encode('committed', COMMITTED, fieldsOf(standing))
     case 'compacted':
       return encode('compacted', COMPACTED, { ...standing, result: standing.result ?? null })
     case 'fenced':
@@ -140,6 +146,10 @@ export function decodeStanding(record: Uint8Array): Standing {
         throw new VirgaError('StorageCorrupt', `a record of kind ${String(name)} where a decision is due`)
     }
   })
+}
+
+function fieldsOf({ attempt, hlc, cut, writes, claimed, result }: Decision) {
+  return { attempt, hlc, cut: packCut(cut), writes: writes.map(packWrite), claimed, result: result ?? null }
 }
 
 function decision(fields: ReturnType<(typeof COMMITTED)['read']>): Decision {

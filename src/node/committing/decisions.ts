@@ -13,9 +13,14 @@ import { type Attempt, attemptHlc, type TxnId } from '../../core/ids.js'
 import { decisionKey } from '../../core/layout.js'
 import { VirgaError } from '../../errors.js'
 import { mark } from '../../marks.js'
-import { decodeStanding, encodeStanding } from '../../wire/records.js'
+import { Rooms } from '../../rooms.js'
+import { decodeStanding, encodeDecision, encodeStanding } from '../../wire/records.js'
 import { DEFAULT_BOUNDS } from '../bounds.js'
 import type { World } from '../world.js'
+
+/** Of records, while storage has them. */
+const ROOM_BYTES = 32 * 1024
+const ROOMS_MAX = 128
 
 export interface Unresolved {
   /** Outcomes that are looked into at once. */
@@ -40,6 +45,7 @@ export class Decisions {
   readonly #resolveMsMax: number
   readonly #unresolved: Unresolved
   readonly #clock: HybridClock
+  readonly #rooms = new Rooms(ROOM_BYTES, ROOMS_MAX)
   #stopped = false
   /** Outcomes that are looked into in the background. */
   #resolving = 0
@@ -72,29 +78,36 @@ export class Decisions {
    * or `OutcomeUnknown`; in that last case `onLate` is called with a decision that is found to stand later.
    */
   async decide(txn: TxnId, decision: Decision, onLate: (commit: Commit) => void): Promise<Commit> {
-    const record = encodeStanding(decision)
+    const record = encodeDecision(decision, this.#rooms)
+    let isFree = true
     let expected: Uint8Array | undefined
-    for (;;) {
-      let result: Awaited<ReturnType<World['storage']['compareAndSwap']>>
-      try {
-        result = await this.#world.storage.compareAndSwap(decisionKey(txn), expected, record)
-      } catch (error) {
-        if (VirgaError.is(error) && error.outcome === 'definite') {
-          mark('decide.failed')
-          throw error
+    try {
+      for (;;) {
+        let result: Awaited<ReturnType<World['storage']['compareAndSwap']>>
+        try {
+          result = await this.#world.storage.compareAndSwap(decisionKey(txn), expected, record)
+        } catch (error) {
+          // What was sent may be on its way still.
+          isFree = false
+          if (VirgaError.is(error) && error.outcome === 'definite') {
+            mark('decide.failed')
+            throw error
+          }
+          return this.#resolve(txn, decision.attempt, error, onLate)
         }
-        return this.#resolve(txn, decision.attempt, error, onLate)
+        if (result.swapped) {
+          if (expected !== undefined) mark('decide.over-a-fence')
+          return decision
+        }
+        const { current } = result
+        if (current !== undefined && equalBytes(current, record)) return decision
+        const standing = this.#read(current)
+        if (judge(standing, decision.attempt) !== 'write') return answer(standing!)
+        // Each round met another fence, and every fence is some other party's work: there are only so many.
+        expected = current
       }
-      if (result.swapped) {
-        if (expected !== undefined) mark('decide.over-a-fence')
-        return decision
-      }
-      const { current } = result
-      if (current !== undefined && equalBytes(current, record)) return decision
-      const standing = this.#read(current)
-      if (judge(standing, decision.attempt) !== 'write') return answer(standing!)
-      // Each round met another fence, and every fence is some other party's work: there are only so many.
-      expected = current
+    } finally {
+      this.#rooms.giveBack(record, isFree)
     }
   }
 

@@ -289,7 +289,7 @@ export class Sessions implements ListenerHandlers {
 
   /** What an executor does not take for long is dropped: it fails there by its time-out. What is open goes on. */
   #send(peer: PeerId, replies: readonly Reply[]): void {
-    if (!this.#state.world.listener.send(peer, replyFrames.encode(replies)))
+    if (!this.#state.world.listener.send(peer, replyFrames.encodeOnLoan(replies)))
       this.#state.counters.repliesDropped += replies.length
   }
 

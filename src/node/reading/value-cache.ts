@@ -7,6 +7,8 @@ import type { Cache } from './cache.js'
 
 /** What V8 keeps in the object, until somebody asks for the buffer. */
 const ON_HEAP_BYTES_MAX = 64
+/** Of what a view is into: a cache takes that much more memory than it counts, at most. */
+const MOST = 0.9
 
 /** The bytes of versions: what is not cached is read again from the record of its decision. */
 export class ValueCache {
@@ -22,14 +24,13 @@ export class ValueCache {
   }
 
   /**
-   * Keeps a copy where what comes in is a view into a frame or a record, which it would hold in memory as a whole; what was held
-   * since its handoff is a copy already. Not one of `Buffer.from`, which may be a view into a pool of 8 KiB: a few bytes would
-   * hold that. Up to 64 bytes V8 keeps in the object itself.
+   * Keeps a copy where what comes in is a view into a frame or a record, which it would hold in memory as a whole: unless it is most of
+   * that. Not one of `Buffer.from`, which may be a view into a pool: a few bytes would hold that. Up to 64 bytes V8 keeps in the
+   * object itself.
    */
   put(version: Version, bytes: Uint8Array): void {
-    const isOwn =
-      !Buffer.isBuffer(bytes) && bytes.length > ON_HEAP_BYTES_MAX && bytes.length === bytes.buffer.byteLength
-    this.#cache.set(version, isOwn ? bytes : new Uint8Array(bytes))
+    const isMost = bytes.length > ON_HEAP_BYTES_MAX && bytes.length >= MOST * bytes.buffer.byteLength
+    this.#cache.set(version, isMost ? bytes : new Uint8Array(bytes))
   }
 
   /** The bytes of a version, null for a tombstone, undefined if storage must be asked. */

@@ -11,10 +11,10 @@
  */
 import { Cluster, Command, type Redis } from 'ioredis'
 import type { VirgaError } from '../../errors.js'
+import { type Argument, TrackedCommand } from './command.js'
 import { failureOf, unavailable } from './errors.js'
 
 export type Reply = number | Buffer | null | Reply[]
-export type Argument = string | number | Buffer
 export type RedisLike = Redis | Cluster
 
 /** One call of the storage contract, which may take several commands. */
@@ -52,15 +52,6 @@ const OUTSTANDING_MAX = 100_000
 /** Operations that wait for a connection. */
 const WAITING_MAX = 10_000
 const PAUSE_MS = 20
-
-class TrackedCommand extends Command {
-  written = false
-
-  override toWritable(socket: object): string | Buffer {
-    this.written = true
-    return super.toWritable(socket)
-  }
-}
 
 interface Tick {
   commands: number
@@ -111,10 +102,7 @@ export class RedisConnection {
           place.cursor = '0'
         }
         const args = [key, place.cursor, 'COUNT', count]
-        const reply = (await this.#send(
-          node,
-          new TrackedCommand('hscan', args, { replyEncoding: null }),
-        )) as [Buffer, Reply[]]
+        const reply = (await this.#send(node, new TrackedCommand('hscan', args))) as [Buffer, Reply[]]
         place.cursor = reply[0].toString()
         return reply[1]
       } catch (cause) {
@@ -138,13 +126,14 @@ export class RedisConnection {
       if (this.#outstanding >= OUTSTANDING_MAX) {
         throw unavailable(`Redis has ${this.#outstanding} commands under way`, 'definite')
       }
-      const command = new TrackedCommand(name, args as Argument[], { replyEncoding: null })
+      const command = new TrackedCommand(name, args)
       this.#outstanding += 1
       if (isWrite) operation.unsure += 1
       try {
         const reply = (await (isWrite && this.#wait
           ? this.#sendAndWait(command)
           : this.#send(this.#redis, command))) as Reply
+        command.settled(true)
         if (isWrite) operation.wrote = true
         return reply
       } catch (cause) {
@@ -153,6 +142,7 @@ export class RedisConnection {
         if (!again || operation.expired) throw error
         if (this.#redis instanceof Cluster) this.#redis.refreshSlotsCache()
       } finally {
+        command.settled(false)
         this.#outstanding -= 1
         if (isWrite) operation.unsure -= 1
       }

@@ -184,7 +184,8 @@ export function mortalLink(
     send: (frame) => {
       if (!of.isAlive) return false
       // What left the process arrives though it dies.
-      there(() => void link.send(frame))
+      const copy = Uint8Array.from(frame)
+      there(() => void link.send(copy))
       return true
     },
     close: () => link.close(),
