@@ -40,5 +40,5 @@ WORKDIR /var/lib/virga
 VOLUME ["/run/virga", "/var/lib/virga"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["virga", "status"]
 # docs/decisions/garbage-collection-on-one-thread.md
-ENTRYPOINT ["node", "--single-threaded-gc", "/opt/virga/dist/cli/main.js"]
+ENTRYPOINT ["node", "--single-threaded-gc", "--max-semi-space-size=16", "/opt/virga/dist/cli/main.js"]
 CMD ["serve"]

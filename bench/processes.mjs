@@ -32,7 +32,7 @@ const TRIES_MAX = 5
 
 /** As the container image has them. */
 const NODE_ENVIRONMENT = { MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_MMAP_THRESHOLD_: '131072' }
-const NODE_FLAGS = ['--single-threaded-gc']
+const NODE_FLAGS = ['--single-threaded-gc', '--max-semi-space-size=16']
 
 /**
  * Starts a module of this folder in a process of its own and waits for the line that it prints when it is ready.

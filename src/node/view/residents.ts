@@ -69,6 +69,8 @@ export class Residents {
   readonly #writer = new EntryWriter()
   #batch = new Map<string, Uint8Array | null>()
   #lastNumber = 0
+  /** Behind the record of the former entry that was found last. */
+  #formerAt = 0
   /** Of records that go with this batch: what takes their place costs no record more. */
   #freed: number[] = []
 
@@ -167,6 +169,7 @@ export class Residents {
   }
 
   #entry(key: string, resident: Resident, former: readonly Apart[]): Uint8Array {
+    this.#formerAt = 0
     const { history, bases, values, origins } = this.#parts
     const chain = history.chainOf(key)
     const base = bases.glance(key)
@@ -207,13 +210,15 @@ export class Residents {
 
   /** A value has a record already. False: it has none. */
   #again(txn: TxnId, resident: Resident, former: readonly Apart[]): boolean {
-    for (const apart of former) {
-      if (apart.txn !== txn) continue
-      resident.apart.push(apart)
-      this.#writer.apart(apart.number)
-      return true
-    }
-    return false
+    // They are in the order of the versions: nearly always it is the next one.
+    let at = this.#formerAt
+    if (former[at]?.txn !== txn) at = placeOf(former, txn)
+    const apart = former[at]
+    if (apart === undefined) return false
+    this.#formerAt = at + 1
+    resident.apart.push(apart)
+    this.#writer.apart(apart.number)
+    return true
   }
 
   #value(txn: TxnId, bytes: Uint8Array | undefined, resident: Resident): void {
@@ -242,6 +247,12 @@ export class Residents {
     this.#batch.set(key, null)
     this.#freed.push(number)
   }
+}
+
+/** -1: none. */
+function placeOf(all: readonly Apart[], txn: TxnId): number {
+  for (let i = 0; i < all.length; i++) if (all[i]!.txn === txn) return i
+  return -1
 }
 
 function recordBytes(bytes: number): number {
