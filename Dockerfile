@@ -39,6 +39,6 @@ USER node
 WORKDIR /var/lib/virga
 VOLUME ["/run/virga", "/var/lib/virga"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["virga", "status"]
-# docs/decisions/garbage-collection-on-one-thread.md
+# docs/decisions/garbage-collection-on-one-thread.md, docs/decisions/memory-used-again.md
 ENTRYPOINT ["node", "--single-threaded-gc", "--max-semi-space-size=16", "/opt/virga/dist/cli/main.js"]
 CMD ["serve"]

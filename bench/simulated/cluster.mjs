@@ -224,7 +224,7 @@ export class SimulatedCluster {
               onFrame: (frame) => void clock.timer(EXECUTOR_MS, () => handlers.onFrame(frame)),
             }),
           send(frame) {
-            const copy = frame.slice()
+            const copy = Uint8Array.from(frame)
             clock.timer(EXECUTOR_MS, () => void link.send(copy))
             return true
           },

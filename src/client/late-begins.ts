@@ -1,10 +1,15 @@
-import { Bag, type Bagged } from '../bag.js'
+import { Bag, type Bagged, NOWHERE } from '../bag.js'
 import type { Clock, Timer } from '../ports/clock.js'
 
 /** What has begun without a message and the node has not been told of. */
-export interface LateBegin extends Bagged {
+export interface LateBegin {
   /** Tells the node now. */
   register(): void
+}
+
+/** By what one is found again. */
+export interface Late extends Bagged {
+  readonly begin: LateBegin
 }
 
 /**
@@ -18,8 +23,8 @@ const REFUSED_MS = 60_000
 /** Transactions that began without a message. Most end before anyone need know of them. */
 export class LateBegins {
   readonly #clock: Clock
-  #young = new Bag<LateBegin>()
-  #old = new Bag<LateBegin>()
+  #young = new Bag<Late>()
+  #old = new Bag<Late>()
   #timer: Timer | undefined
   #refusedUntilMs = Number.NEGATIVE_INFINITY
 
@@ -27,14 +32,16 @@ export class LateBegins {
     this.#clock = clock
   }
 
-  add(begin: LateBegin): void {
-    this.#young.add(begin)
+  add(begin: LateBegin): Late {
+    const late: Late = { begin, place: NOWHERE }
+    this.#young.add(late)
     this.#timer ??= this.#clock.timer(EVERY_MS, () => this.#age())
+    return late
   }
 
   /** The node was told, or need not be any more. */
-  delete(begin: LateBegin): void {
-    if (!this.#young.delete(begin)) this.#old.delete(begin)
+  delete(late: Late | undefined): void {
+    if (late !== undefined && !this.#young.delete(late)) this.#old.delete(late)
   }
 
   /**
@@ -58,7 +65,7 @@ export class LateBegins {
     const due = this.#old
     this.#old = this.#young
     this.#young = new Bag()
-    for (let begin = due.take(); begin !== undefined; begin = due.take()) begin.register()
+    for (let late = due.take(); late !== undefined; late = due.take()) late.begin.register()
     if (this.#old.size > 0) this.#timer = this.#clock.timer(EVERY_MS, () => this.#age())
   }
 }

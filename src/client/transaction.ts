@@ -1,4 +1,3 @@
-import { NOWHERE } from '../bag.js'
 import type { Context } from '../core/context.js'
 import type { Attempt, TxnId } from '../core/ids.js'
 import { checkKey } from '../core/keys.js'
@@ -13,7 +12,7 @@ import { decodeValue, encodeValue } from '../wire/value.js'
 import type { Attachment, NodeDefaults } from './attachment.js'
 import type { Taken } from './carried.js'
 import { findOutcome, losesSight } from './commit-outcome.js'
-import type { LateBegin, LateBegins } from './late-begins.js'
+import type { Late, LateBegins } from './late-begins.js'
 import type { ClientOptions } from './options.js'
 import type { OwnContexts } from './own-contexts.js'
 import { interrupted } from './pending.js'
@@ -94,7 +93,7 @@ type Begun =
  * One function execution in a transaction. Reads come from one snapshot, overlaid by what was written upstream and here.
  * Writes stay here until `commit` or `handoff`, one of which ends it; `abort` ends it without a trace.
  */
-export class Transaction implements AsyncDisposable, LateBegin {
+export class Transaction implements AsyncDisposable {
   readonly #session: Session
   readonly #world: ClientWorld
   readonly #options: Required<ClientOptions>
@@ -111,7 +110,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
   #attempt: Attempt | undefined
   #id: TxnId | undefined
   #isOpen = true
-  /** @internal */ place = NOWHERE
+  readonly #late: Late | undefined
 
   /** @internal */
   constructor(parts: TransactionParts, state: TransactionState) {
@@ -125,14 +124,14 @@ export class Transaction implements AsyncDisposable, LateBegin {
     this.#attempt = state.attempt
     this.#id = state.id
     if (state.begun !== undefined) this.#beginsBy(state.begun)
-    else this.#lateBegins.add(this)
+    else this.#late = this.#lateBegins.add(this)
   }
 
   /** @internal Tells the node of a transaction that began without a message. */
   register(): void {
     const { begin, epoch } = this.#state
     if (this.#begun !== undefined || begin === undefined) return
-    this.#lateBegins.delete(this)
+    this.#lateBegins.delete(this.#late)
     if (!this.#session.isUp || this.#session.epoch !== epoch) return
     const begun = begin(this.#txn)
     this.#beginsBy(begun)
@@ -262,7 +261,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
       ? taken.text
       : this.#contexts.seal(base, this.#writes?.take() ?? NO_WRITES, defaults, contextMac)
     if (text === undefined) return undefined
-    this.#lateBegins.delete(this)
+    this.#lateBegins.delete(this.#late)
     // Who handed off what was taken up keeps its snapshot still.
     if (taken === undefined) {
       const { txn: id, deadlineMs, snapshot } = base
@@ -357,7 +356,7 @@ export class Transaction implements AsyncDisposable, LateBegin {
 
   /** The node keeps a transaction that it refused to go on with until it is told that nobody uses it. */
   #letGo(): void {
-    if (this.#begun === undefined) this.#lateBegins.delete(this)
+    if (this.#begun === undefined) this.#lateBegins.delete(this.#late)
     else if (this.#session.epoch === this.#state.epoch)
       this.#session.post({ type: 'end', handle: this.#state.handle })
   }

@@ -102,7 +102,7 @@ export const VIEWING = [
     name: 'view-large-value-kept',
     what: 'a new version of a key in the view goes on naming the large value of the one before',
     file: 'node/view/residents.ts',
-    find: 'if (apart.txn !== txn) continue\n',
+    find: 'if (former[at]?.txn !== txn) at = placeOf(former, txn)\n',
     put: '',
   },
   {

@@ -46,7 +46,7 @@ class LossyLink implements Link {
   send(frame: Uint8Array): boolean {
     if (!this.loseNext) return this.#link.send(frame)
     this.loseNext = false
-    this.swallowed = frame
+    this.swallowed = Uint8Array.from(frame)
     return true
   }
 

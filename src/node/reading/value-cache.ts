@@ -25,11 +25,12 @@ export class ValueCache {
 
   /**
    * Keeps a copy where what comes in is a view into a frame or a record, which it would hold in memory as a whole: unless it is most of
-   * that. Not one of `Buffer.from`, which may be a view into a pool: a few bytes would hold that. Up to 64 bytes V8 keeps in the
-   * object itself.
+   * what was copied from there already, as a context is. No Buffer: it may be a view into a pool, or into what a socket has
+   * received, of which it does not tell the size. Up to 64 bytes V8 keeps in the object itself.
    */
   put(version: Version, bytes: Uint8Array): void {
-    const isMost = bytes.length > ON_HEAP_BYTES_MAX && bytes.length >= MOST * bytes.buffer.byteLength
+    const isOwn = !Buffer.isBuffer(bytes) && bytes.length > ON_HEAP_BYTES_MAX
+    const isMost = isOwn && bytes.length >= MOST * bytes.buffer.byteLength
     this.#cache.set(version, isMost ? bytes : new Uint8Array(bytes))
   }
 

@@ -1,10 +1,8 @@
 import { expect, test } from 'vitest'
-import { NOWHERE } from '../../../src/bag.js'
-import { type LateBegin, LateBegins } from '../../../src/client/late-begins.js'
+import { type Late, type LateBegin, LateBegins } from '../../../src/client/late-begins.js'
 import { simulate } from '../../../src/testing/sim-clock.js'
 
 class Begin implements LateBegin {
-  place = NOWHERE
   told = 0
 
   register(): void {
@@ -38,11 +36,11 @@ test('what ends before that is never told', async () => {
   const late = new LateBegins(clock)
   const young = new Begin()
   const old = new Begin()
-  late.add(old)
+  const oldOne = late.add(old)
   await clock.advance(260)
-  late.add(young)
-  late.delete(old)
-  late.delete(young)
+  const youngOne = late.add(young)
+  late.delete(oldOne)
+  late.delete(youngOne)
   await clock.advance(5_000)
   expect([young.told, old.told]).toEqual([0, 0])
 })
@@ -51,10 +49,18 @@ test('ending another as it is told is fine', async () => {
   const { clock } = simulate(1)
   const late = new LateBegins(clock)
   const second = new Begin()
-  const first: LateBegin = { place: NOWHERE, register: () => late.delete(second) }
+  let secondOne: Late | undefined
+  let told = 0
+  const first: LateBegin = {
+    register: () => {
+      told++
+      late.delete(secondOne)
+    },
+  }
   late.add(first)
-  late.add(second)
+  secondOne = late.add(second)
   await clock.advance(1_000)
+  expect(told).toBe(1)
   expect(second.told).toBeLessThanOrEqual(1)
 })
 
