@@ -170,7 +170,7 @@ export class Handoffs {
     const known = this.#known.find(bytes)
     if (known !== undefined) return known
     // What came in is a view into a frame; what is kept must not hold the frame in memory.
-    const own = Uint8Array.from(bytes)
+    const own = new Uint8Array(bytes)
     const context = decodeContext(own, this.#mac)
     const { config, clock, world } = this.#state
     checkContext(context, config, clock.last, world.clock.now())

@@ -7,6 +7,9 @@ import { DEPARTURES, type Vector } from '../../wire/view.js'
 export class OriginNumbers {
   readonly #numbers = new Map<Origin, number>()
   readonly #origins: Origin[] = []
+  /** Who was asked for last is asked for again, most of the time. */
+  #lastOrigin: Origin | undefined
+  #lastNumber = 0
 
   /** By their numbers, from 1. Grows at its end. */
   get all(): readonly Origin[] {
@@ -14,11 +17,14 @@ export class OriginNumbers {
   }
 
   of(origin: Origin): number {
+    if (origin === this.#lastOrigin) return this.#lastNumber
     let number = this.#numbers.get(origin)
     if (number === undefined) {
       number = this.#origins.push(origin)
       this.#numbers.set(origin, number)
     }
+    this.#lastOrigin = origin
+    this.#lastNumber = number
     return number
   }
 
