@@ -24,13 +24,13 @@ export class Operation {
   /** Some write took effect. */
   wrote = false
   expired = false
-  /** Wake what waits for a connection. */
-  readonly wakers = new Set<() => void>()
+  /** Wake what waits for a connection. Made where something does. */
+  wakers: Set<() => void> | undefined
 
   /** Called once, when its time is over. */
   expire(timeoutMs: number): VirgaError {
     this.expired = true
-    for (const wake of [...this.wakers]) wake()
+    for (const wake of [...(this.wakers ?? [])]) wake()
     const outcome = this.unsure > 0 || this.wrote ? 'indefinite' : 'definite'
     return unavailable(`Redis did not answer within ${timeoutMs} ms`, outcome)
   }
@@ -241,9 +241,10 @@ export class RedisConnection {
     return new Promise((resolve) => {
       const wake = (): void => {
         this.#waiting.delete(wake)
-        operation.wakers.delete(wake)
+        operation.wakers?.delete(wake)
         resolve()
       }
+      operation.wakers ??= new Set()
       operation.wakers.add(wake)
       this.#waiting.add(wake)
     })
