@@ -1,8 +1,11 @@
 // @ts-check
 import { VirgaError } from 'virga'
+import { pause } from '../clock.mjs'
 import { connectTo } from '../connect.mjs'
 import { throughput } from '../histogram.mjs'
 import { ATTEMPTS_MAX, LOAD_IN_FLIGHT } from './system.mjs'
+
+const BACKOFF_MS_MAX = 100
 
 /**
  * virga. `hops`: each function resumes what the one before it has handed off, through another connection, as another executor
@@ -72,6 +75,8 @@ async function asHops(clients, start) {
     } catch (error) {
       if (!mayCommit || (VirgaError.is(error) && error.outcome === 'definite')) aborted()
       if (!VirgaError.is(error) || !error.retryable) throw error
+      // As `transaction()` does, and whatever runs functions: at once, each refusal would make another one.
+      if (error.code === 'Busy') await pause(Math.min(BACKOFF_MS_MAX, attempt))
     }
   }
   throw new Error(`a transaction has failed ${ATTEMPTS_MAX} times`)
