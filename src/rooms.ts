@@ -1,3 +1,6 @@
+/** For a few values of some KiB, and for as many as are under way on a busy node: 4 MiB at most. */
+const ROOM_BYTES = 32 * 1024
+const ROOMS_MAX = 128
 /** Less is cut from Node's own pool, which costs little. */
 const BYTES_MIN = 1_024
 
@@ -12,7 +15,7 @@ export class Rooms {
   readonly #lent = new Set<ArrayBufferLike>()
 
   /** Larger things are given memory of their own, and so are those for which no room is left. */
-  constructor(roomBytes: number, roomsMax: number) {
+  constructor(roomBytes = ROOM_BYTES, roomsMax = ROOMS_MAX) {
     this.#roomBytes = roomBytes
     this.#roomsMax = roomsMax
   }

@@ -6,7 +6,7 @@ const SLOTS_KEPT = 1_024
  *
  * V8 makes the table of a `Map` anew after every few changes. A table that was left points to the one that took its place, and to all
  * that stood in it. Once one of them has got into old space, all that follow stay with it until the next full collection, and what
- * stood in them: about half of what transactions make was kept so, and copied in every collection before. Here tables hold numbers.
+ * stood in them. Here tables hold numbers. What that made of it: docs/decisions/memory-used-again.md.
  */
 export class SlotMap<K, V> {
   readonly #slotOf = new Map<K, number>()

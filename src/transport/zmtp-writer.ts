@@ -7,8 +7,8 @@ const LARGE_BYTES = 64 * 1024
 
 /**
  * Writes frames to sockets. What is sent is copied behind its header into room that is used again: nearly always the system has taken
- * all of it when the write returns. Memory outside of the heap, made for each frame, is what has V8 look for garbage: on
- * Node.js 24 it did so ten times a second in a client, and three times in a node, at 5,000 transactions of two values of 4 KiB.
+ * all of it when the write returns. Memory outside of the heap, made for each frame, would have V8 look for garbage:
+ * docs/decisions/memory-used-again.md.
  */
 export class ZmtpWriter {
   #small: Buffer | undefined

@@ -47,6 +47,9 @@ async function wireTo(socket: string): Promise<Wire> {
   return { path, cut }
 }
 
+/** A byte that no other value of some others has. */
+const fillOf = (client: number, n: number): number => (client * TRANSACTIONS + n) % 256
+
 const CLIENTS = 3
 const TRANSACTIONS = 40
 const CUTS_MIN = 20
@@ -70,15 +73,17 @@ for (const engine of ENGINES) {
       while (!isOver) {
         await using tx = await direct.begin()
         for (let i = 0; i < CLIENTS; i++) {
-          const [one, other] = await tx.getMany([`one ${i}`, `other ${i}`])
+          const [one, other] = await tx.getMany<[number, Uint8Array]>([`one ${i}`, `other ${i}`])
           expect(one, 'a pair is whole').toEqual(other)
+          if (one !== undefined) expect(one[1].every((byte) => byte === fillOf(i, one[0]))).toBe(true)
         }
       }
     })()
     const writing = Array.from({ length: CLIENTS }, async (_, i) => {
       const virga = await testClient(wire.path, { view: i === 0 ? 'off' : 'auto', spillBytes: 1_000 })
-      const large = new Uint8Array(dice.between(0, 3_000))
+      const bytes = dice.between(0, 3_000)
       for (let n = 1; n <= TRANSACTIONS; n++) {
+        const large = new Uint8Array(bytes).fill(fillOf(i, n))
         const id = transactionId(`${engine} ${i} ${n}`, Date.now())
         const told = await persistently(() =>
           virga.transaction(

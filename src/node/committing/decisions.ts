@@ -18,10 +18,6 @@ import { decodeStanding, encodeDecision, encodeStanding } from '../../wire/recor
 import { DEFAULT_BOUNDS } from '../bounds.js'
 import type { World } from '../world.js'
 
-/** Of records, while storage has them. */
-const ROOM_BYTES = 32 * 1024
-const ROOMS_MAX = 128
-
 export interface Unresolved {
   /** Outcomes that are looked into at once. */
   readonly max: number
@@ -45,7 +41,8 @@ export class Decisions {
   readonly #resolveMsMax: number
   readonly #unresolved: Unresolved
   readonly #clock: HybridClock
-  readonly #rooms = new Rooms(ROOM_BYTES, ROOMS_MAX)
+  /** Of records, while storage has them. */
+  readonly #rooms = new Rooms()
   #stopped = false
   /** Outcomes that are looked into in the background. */
   #resolving = 0

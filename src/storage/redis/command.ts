@@ -3,9 +3,7 @@ import { Rooms } from '../../rooms.js'
 
 export type Argument = string | number | Buffer
 
-const ROOM_BYTES = 32 * 1024
-const ROOMS_MAX = 128
-const rooms = new Rooms(ROOM_BYTES, ROOMS_MAX)
+const rooms = new Rooms()
 
 /**
  * A command whose bytes tell that they were asked for, which is when they are sent. With values in it, they are written into a
