@@ -9,12 +9,8 @@ import {
   decodeOrigins,
   decodeSnapshot,
   decodeVector,
-  EntryCursor,
   entryKey,
   FLOOR_KEY,
-  FOUND,
-  FOUND_ABSENT,
-  FOUND_APART,
   META_KEY,
   MetaCursor,
   mayHaveEntry,
@@ -23,6 +19,7 @@ import {
   VIEW_LEASE_MS,
   valueKey,
 } from '../wire/view.js'
+import { EntryCursor, FOUND, FOUND_ABSENT, FOUND_APART } from '../wire/view-entry.js'
 
 /** Not in the view, or not for sure. */
 export const NOT_SEEN: unique symbol = Symbol('not seen')

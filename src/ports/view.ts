@@ -12,7 +12,10 @@ export interface ViewWriter {
   readonly path: string
   /** Bytes of records that fit, about. */
   readonly capacityBytes: number
-  /** Makes all of a batch visible at once. Throws `LimitExceeded` if there is no room: nothing of it is visible then. */
+  /**
+   * Makes all of a batch visible at once. Its bytes are the caller's again when it returns. Throws `LimitExceeded` if there is no room: nothing
+   * of it is visible then.
+   */
   write(batch: ViewBatch): void
   /** Frees what executors that died had kept from being used again. */
   releaseDead(): void

@@ -4,7 +4,7 @@ import { VirgaError } from '../errors.js'
 import { isOriginText, sameText } from './origins.js'
 
 /**
- * The records of a view, byte by byte: protocol/view.md. Little-endian, numbers as doubles, since every language compares
+ * The records of a view but for its entries, byte by byte: protocol/view.md. Little-endian, numbers as doubles, since every language compares
  * them and all here are below 2^53. Origins go by numbers that a view gives them.
  */
 
@@ -55,7 +55,7 @@ const META_BEAT = 32
 const META_SNAPSHOT = 40
 const SNAPSHOT_EPOCH = 8
 const SNAPSHOT_VECTOR = 16
-const PLACE_BYTES = 12
+export const PLACE_BYTES = 12
 
 export function encodeMeta(meta: ViewMeta): Uint8Array {
   const bytes = new Uint8Array(META_SNAPSHOT + SNAPSHOT_VECTOR + vectorBytes(meta.vector))
@@ -180,172 +180,6 @@ export function decodeOrigins(bytes: Uint8Array): Origin[] {
   return origins
 }
 
-/** Where the bytes of an item of an entry are. */
-export const ITEM_ABSENT = 0
-export const ITEM_INLINE = 1
-/** In a record of its own. */
-export const ITEM_APART = 2
-/** Not in the view: the node must be asked. */
-export const ITEM_ELSEWHERE = 3
-
-const ENTRY_HEAD = 2
-const ITEM_PLACES = 16
-const ITEM_HEAD = 17
-const VALUE_HEAD = 5
-const NUMBER_BYTES = 8
-const ITEMS_MAX = 255
-
-/** What an entry writer begins with. It grows as it must. */
-const ENTRY_BYTES = 4_096
-
-/**
- * Writes one entry after the other, without an object for each item. Items are written newest first. The last one may be the key's
- * base: of moment 0, which every snapshot sees. Else there may be more that is older than the items.
- */
-export class EntryWriter {
-  #bytes = new Uint8Array(ENTRY_BYTES)
-  #data = dataOf(this.#bytes)
-  #at = ENTRY_HEAD
-  #items = 0
-
-  /** Begins an item. Its `places` places follow, and then its value. */
-  item(moment: number, hlc: Hlc, places: number): void {
-    if (++this.#items > ITEMS_MAX) throw new VirgaError('Internal', `an entry of ${this.#items} items`)
-    const at = this.#take(ITEM_HEAD)
-    this.#data.setFloat64(at, moment, true)
-    this.#data.setFloat64(at + 8, hlc, true)
-    this.#data.setUint8(at + ITEM_PLACES, places)
-  }
-
-  place(origin: number, seq: number): void {
-    const at = this.#take(PLACE_BYTES)
-    this.#data.setUint32(at, origin, true)
-    this.#data.setFloat64(at + 4, seq, true)
-  }
-
-  absent(): void {
-    this.#value(ITEM_ABSENT, 0)
-  }
-
-  elsewhere(): void {
-    this.#value(ITEM_ELSEWHERE, 0)
-  }
-
-  inline(bytes: Uint8Array): void {
-    const at = this.#value(ITEM_INLINE, bytes.length)
-    this.#bytes.set(bytes, at)
-  }
-
-  apart(number: number): void {
-    const at = this.#value(ITEM_APART, NUMBER_BYTES)
-    this.#data.setFloat64(at, number, true)
-  }
-
-  /** The entry of the items since the last one. @param endsWithBase the last item is the key's base */
-  end(endsWithBase: boolean): Uint8Array {
-    this.#bytes[0] = endsWithBase ? 1 : 0
-    this.#bytes[1] = this.#items
-    const entry = Buffer.from(this.#bytes.subarray(0, this.#at))
-    this.#at = ENTRY_HEAD
-    this.#items = 0
-    return entry
-  }
-
-  #value(kind: number, length: number): number {
-    const at = this.#take(VALUE_HEAD + length)
-    this.#data.setUint8(at, kind)
-    this.#data.setUint32(at + 1, length, true)
-    return at + VALUE_HEAD
-  }
-
-  #take(length: number): number {
-    const at = this.#at
-    this.#at += length
-    if (this.#at > this.#bytes.length) {
-      const grown = new Uint8Array(2 * this.#at)
-      grown.set(this.#bytes)
-      this.#bytes = grown
-      this.#data = dataOf(grown)
-    }
-    return at
-  }
-}
-
-/** What a look into an entry comes to. */
-export const FOUND = 0
-export const FOUND_ABSENT = 1
-export const FOUND_APART = 2
-/** The node must be asked. */
-export const NOT_FOUND = 3
-
-/** Looks into one entry after the other without an allocation for each. */
-export class EntryCursor {
-  /** Of FOUND: where the value's bytes begin and end. */
-  start = 0
-  end = 0
-  /** Of FOUND_APART: the number of the value's record. */
-  number = 0
-
-  /**
-   * The newest item that a snapshot sees, in an entry of the first `length` bytes: by its moment, or by places if a vector is
-   * given.
-   * @param horizon a version that is not above it does not answer alone: the base would have to be compared
-   * @throws VirgaError `Malformed`, or a RangeError where the bytes end too soon
-   */
-  find(data: DataView, length: number, moment: number, vector: Vector | undefined, horizon: number): number {
-    if (length < ENTRY_HEAD) throw malformed('an entry of the view is too short')
-    const endsWithBase = data.getUint8(0) === 1
-    const count = data.getUint8(1)
-    let at = ENTRY_HEAD
-    for (let i = 0; i < count; i++) {
-      if (at + ITEM_HEAD > length) throw malformed('an entry of the view ends too soon')
-      const places = data.getUint8(at + ITEM_PLACES)
-      const value = at + ITEM_HEAD + places * PLACE_BYTES
-      if (value + VALUE_HEAD > length) throw malformed('an entry of the view ends too soon')
-      const end = value + VALUE_HEAD + data.getUint32(value + 1, true)
-      if (end > length) throw malformed('an entry of the view ends too soon')
-      const isBase = endsWithBase && i === count - 1
-      const sees =
-        isBase ||
-        (vector === undefined ? data.getFloat64(at, true) <= moment : seesAny(data, at, places, vector))
-      if (sees) {
-        if (!endsWithBase && data.getFloat64(at + 8, true) <= horizon) return NOT_FOUND
-        return this.#take(data, value, end)
-      }
-      at = end
-    }
-    return NOT_FOUND
-  }
-
-  #take(data: DataView, at: number, end: number): number {
-    this.start = at + VALUE_HEAD
-    this.end = end
-    switch (data.getUint8(at)) {
-      case ITEM_ABSENT:
-        return FOUND_ABSENT
-      case ITEM_INLINE:
-        return FOUND
-      case ITEM_APART:
-        if (end - this.start !== NUMBER_BYTES) throw malformed('an entry of the view names no value')
-        this.number = data.getFloat64(this.start, true)
-        return FOUND_APART
-      case ITEM_ELSEWHERE:
-        return NOT_FOUND
-      default:
-        throw malformed('an item of the view of no known kind')
-    }
-  }
-}
-
-function seesAny(data: DataView, item: number, places: number, vector: Vector): boolean {
-  for (let i = 0; i < places; i++) {
-    const at = item + ITEM_HEAD + i * PLACE_BYTES
-    const seen = vector.get(data.getUint32(at, true))
-    if (seen !== undefined && data.getFloat64(at + 4, true) <= seen) return true
-  }
-  return false
-}
-
 function vectorBytes(vector: Vector): number {
   return 4 + vector.size * PLACE_BYTES
 }
@@ -366,10 +200,10 @@ function writeSnapshot(data: DataView, start: number, { moment, epoch, vector }:
   writeVector(data, start + SNAPSHOT_VECTOR, vector)
 }
 
-function dataOf(bytes: Uint8Array): DataView {
+export function dataOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-function malformed(why: string): VirgaError {
+export function malformed(why: string): VirgaError {
   return new VirgaError('Malformed', why)
 }

@@ -5,7 +5,7 @@ import {
   type ITEM_APART,
   ITEM_ELSEWHERE,
   ITEM_INLINE,
-} from '../../src/wire/view.js'
+} from '../../src/wire/view-entry.js'
 
 export type ItemValue =
   | { readonly kind: typeof ITEM_ABSENT }

@@ -3,8 +3,9 @@ import { utf8Length } from '../../core/bytes.js'
 import type { History } from '../../core/history.js'
 import { type HybridClock, hlcAt } from '../../core/hlc.js'
 import type { TxnId } from '../../core/ids.js'
-import { compareStamps } from '../../core/version.js'
-import { EntryWriter, entryKey, mayHaveEntry, valueKey } from '../../wire/view.js'
+import { compareStamps, type Version } from '../../core/version.js'
+import { entryKey, mayHaveEntry, valueKey } from '../../wire/view.js'
+import { EntryWriter, KeptEntry } from '../../wire/view-entry.js'
 import type { Bases } from '../reading/bases.js'
 import type { ValueCache } from '../reading/value-cache.js'
 import type { OriginNumbers } from './origin-numbers.js'
@@ -12,10 +13,16 @@ import type { OriginNumbers } from './origin-numbers.js'
 /** Versions of one key in the view. Older ones are read from the node. */
 const ITEMS_MAX = 16
 /**
- * What was superseded longer ago is not written again: few transactions are that old, and there is more room for other keys.
- * With values of 4 KiB on 1,000 keys, versions until they were collected left room for half of the keys.
+ * What was superseded longer ago is not written again: few transactions are that old, and there is more room for other keys. Where
+ * room gets scarce it is less: a key that is put out has all its readers ask the node, a former version only those that began before it was
+ * superseded. With values of 4 KiB on 1,000 keys, 250 ms of versions left room for three quarters of the keys.
  */
 const SUPERSEDED_MS_MAX = 250
+const SUPERSEDED_MS_MIN = 10
+/** Of what fits. Beyond it, room is scarce. */
+const AMPLE = 0.7
+/** An entry of so many items is kept: few are written again and again, and those have many. */
+const KEPT_ITEMS_MIN = 4
 /** Larger values stand in records of their own, which are written once and not with each new version of the key. */
 const INLINE_BYTES_MAX = 1_024
 const PLACES_MAX = 255
@@ -41,6 +48,19 @@ interface Resident {
   readonly apart: Apart[]
   /** A value, or the base, was not at hand when the entry was written. */
   isLacking: boolean
+  /** The newest version that the entry tells of. */
+  newest: Version | undefined
+  /** What the entry tells of may not be so any more. Else newer versions may have come, and nothing else. */
+  hasChanged: boolean
+  /** Of an entry that is written often. */
+  kept: KeptEntry | undefined
+  /** Of its records, as the cache counts it. 0: it was never written. */
+  size: number
+}
+
+/** The cache takes the size of none that it holds already, so what changes its size gets a new one of these. */
+interface Held {
+  readonly resident: Resident
 }
 
 export interface ResidentsParts {
@@ -59,10 +79,14 @@ export interface ResidentsParts {
  * The keys in the view: those that executors have asked the node for, least recently used first out. An entry says what the
  * node would answer: the versions of the key's chain, and the key's base if the node has it cached. What has changed is
  * written with the next batch.
+ *
+ * An entry stays right as long as nothing that it tells of is touched: that is so of those that nobody writes, and so newer versions may be
+ * put before the items of one that is kept. All else (a version that came late or got another place, one that has left, a value or base that
+ * was lacking) has it written as a whole.
  */
 export class Residents {
   readonly #parts: ResidentsParts
-  readonly #residents: LRUCache<string, Resident>
+  readonly #residents: LRUCache<string, Held>
   readonly #changed = new Set<string>()
   /** Nobody is told less for want of these. */
   readonly #wanted = new Set<string>()
@@ -71,14 +95,16 @@ export class Residents {
   #lastNumber = 0
   /** Behind the record of the former entry that was found last. */
   #formerAt = 0
+  /** Where the next record of the entry goes among its others. */
+  #apartAt = 0
   /** Of records that go with this batch: what takes their place costs no record more. */
   #freed: number[] = []
 
   constructor(parts: ResidentsParts) {
     this.#parts = parts
-    this.#residents = new LRUCache<string, Resident>({
+    this.#residents = new LRUCache<string, Held>({
       maxSize: parts.bytesMax,
-      dispose: (resident, key, reason) => {
+      dispose: ({ resident }, key, reason) => {
         if (reason !== 'set') this.#remove(key, resident)
       },
     })
@@ -103,13 +129,16 @@ export class Residents {
 
   /** An executor asked the node for a key. */
   want(key: string): void {
-    const resident = this.#residents.get(key)
+    const resident = this.#residents.get(key)?.resident
     if (resident === undefined) {
       if (!mayHaveEntry(key)) return
       // Its size is known when it is written.
-      this.#residents.set(key, { apart: [], isLacking: false }, { size: 1 })
+      this.#residents.set(key, { resident: newResident() }, { size: 1 })
       this.#wanted.add(key)
-    } else if (resident.isLacking) this.#wanted.add(key)
+    } else if (resident.isLacking) {
+      resident.hasChanged = true
+      this.#wanted.add(key)
+    }
   }
 
   /** Executors have read a key in the view: it must stay in the node's cache as well, or it could not be written anew. */
@@ -120,9 +149,14 @@ export class Residents {
     this.#parts.bases.touch(key)
   }
 
-  /** Something of a key has changed in the history. */
-  touched(key: string): void {
-    if (this.#residents.has(key)) this.#changed.add(key)
+  /** A version came into the history, got another place, or left it. */
+  touched(version: Version): void {
+    const { key, applied } = version
+    const resident = this.#residents.peek(key)?.resident
+    if (resident === undefined) return
+    const { newest } = resident
+    if (newest === undefined || compareStamps(applied, newest.applied) <= 0) resident.hasChanged = true
+    this.#changed.add(key)
   }
 
   /** Takes all out of the view. */
@@ -132,8 +166,9 @@ export class Residents {
     this.#wanted.clear()
   }
 
-  /** What has changed since it was last taken. */
+  /** What has changed since it was last taken. The bytes are lent until it is called again, or `touched`. */
   take(): Map<string, Uint8Array | null> {
+    this.#writer.reset()
     for (const key of this.#changed) this.#write(key)
     let wanted = 0
     for (const key of this.#wanted) {
@@ -149,63 +184,126 @@ export class Residents {
   }
 
   #write(key: string): void {
-    const resident = this.#residents.peek(key)
-    if (resident === undefined) return
-    // A new one: the cache takes the size of none that it holds already.
-    const next: Resident = { apart: [], isLacking: false }
-    const entry = this.#entry(key, next, resident.apart)
+    const former = this.#residents.peek(key)?.resident
+    if (former === undefined) return
+    const isKept = this.#addTo(key, former)
+    const resident = isKept ? former : newResident()
+    const entry = isKept ? former.kept!.bytes : this.#whole(key, resident, former.apart)
     let size = recordBytes(utf8Length(key) + entry.length)
-    for (const { bytes } of next.apart) size += recordBytes(bytes)
-    for (const apart of resident.apart) if (!next.apart.includes(apart)) this.#free(apart)
+    for (const { bytes } of resident.apart) size += recordBytes(bytes)
+    if (!isKept) for (const apart of former.apart) if (!resident.apart.includes(apart)) this.#free(apart)
     if (size > this.#parts.bytesMax) {
       // The cache would drop it in silence, and what stands in the view would stay.
       this.#residents.delete(key)
-      this.#remove(key, next)
+      this.#remove(key, resident)
       return
     }
     this.#batch.set(entryKey(key), entry)
-    // May put out others.
-    this.#residents.set(key, next, { size })
+    // Either makes it the one that was used last.
+    if (size === resident.size) this.#residents.get(key)
+    else {
+      resident.size = size
+      // May put out others.
+      this.#residents.set(key, { resident }, { size })
+    }
   }
 
-  #entry(key: string, resident: Resident, former: readonly Apart[]): Uint8Array {
+  /** Puts what is new before the items of an entry that is kept. False: it must be written as a whole. */
+  #addTo(key: string, resident: Resident): boolean {
+    const { kept } = resident
+    if (kept === undefined || resident.hasChanged) return false
+    const chain = this.#parts.history.chainOf(key)
+    let first = chain.length
+    while (first > 0 && chain[first - 1] !== resident.newest) {
+      first--
+      if (chain[first]!.applied.coordinates.length > PLACES_MAX) return false
+    }
+    // The newest has left, or there is more than is told of.
+    if (first === 0 || chain.length - first > ITEMS_MAX) return false
+    this.#shorten(kept, resident, chain.length - first)
+    if (first === chain.length) return true
+    this.#apartAt = 0
+    for (let i = chain.length - 1; i >= first; i--) this.#version(chain[i]!, resident, NONE)
+    kept.prepend(this.#writer.end(false), this.#writer.lengths)
+    resident.newest = chain.at(-1)
+    return true
+  }
+
+  /** Takes away what is too much, or was superseded too long ago. @param more items that come to it */
+  #shorten(kept: KeptEntry, resident: Resident, more: number): void {
+    const longAgo = this.#longAgo()
+    for (;;) {
+      const isMany = kept.items - (kept.endsWithBase ? 1 : 0) + more > ITEMS_MAX
+      if (!isMany) {
+        if ((kept.oldestSuperseded ?? Number.POSITIVE_INFINITY) > longAgo) return
+        resident.isLacking = true
+      }
+      if (kept.drop()) this.#free(resident.apart.pop()!)
+    }
+  }
+
+  #whole(key: string, resident: Resident, former: readonly Apart[]): Uint8Array {
+    const endsWithBase = this.#items(key, resident, former)
+    const entry = this.#writer.end(endsWithBase)
+    const { lengths } = this.#writer
+    if (lengths.length >= KEPT_ITEMS_MIN) resident.kept = new KeptEntry(entry, lengths)
+    resident.hasChanged = false
+    return entry
+  }
+
+  /** Returns whether the last one is the base. */
+  #items(key: string, resident: Resident, former: readonly Apart[]): boolean {
     this.#formerAt = 0
-    const { history, bases, values, origins } = this.#parts
+    this.#apartAt = 0
+    const { history, bases } = this.#parts
     const chain = history.chainOf(key)
     const base = bases.glance(key)
-    const longAgo = this.#parts.clock.last - hlcAt(SUPERSEDED_MS_MAX)
+    const longAgo = this.#longAgo()
+    resident.newest = chain.at(-1)
     let newer = Number.POSITIVE_INFINITY
     let items = 0
     for (let i = chain.length - 1; i >= 0; i--) {
       const version = chain[i]!
       const { applied } = version
       if (base !== undefined && compareStamps(applied, base) <= 0) break
-      const { coordinates } = applied
-      if (items === ITEMS_MAX || coordinates.length > PLACES_MAX) return this.#writer.end(false)
-      if (newer <= longAgo) return this.#leftOut(resident)
+      if (items === ITEMS_MAX || applied.coordinates.length > PLACES_MAX) return false
+      if (newer <= longAgo) return leftOut(resident)
       newer = applied.hlc
       items++
-      this.#writer.item(applied.moment, applied.hlc, coordinates.length)
-      for (const { origin, seq } of coordinates) this.#writer.place(origins.of(origin), seq)
-      if (version.source === 'tombstone') this.#writer.absent()
-      else if (!this.#again(applied.txn, resident, former))
-        this.#value(applied.txn, values.glance(version), resident)
+      this.#version(version, resident, former)
     }
-    if (base !== undefined && newer <= longAgo) return this.#leftOut(resident)
+    if (base !== undefined && newer <= longAgo) return leftOut(resident)
     if (base === undefined) {
       resident.isLacking = true
-      return this.#writer.end(false)
+      return false
     }
     this.#writer.item(0, base.hlc, 0)
     if (base.bytes === null) this.#writer.absent()
     else if (!this.#again(base.txn, resident, former)) this.#value(base.txn, base.bytes, resident)
-    return this.#writer.end(true)
+    return true
   }
 
-  /** Whoever asks for what is left out all the same has the entry written again. */
-  #leftOut(resident: Resident): Uint8Array {
-    resident.isLacking = true
-    return this.#writer.end(false)
+  #version(version: Version, resident: Resident, former: readonly Apart[]): void {
+    const { values, origins } = this.#parts
+    const { applied } = version
+    const { coordinates } = applied
+    this.#writer.item(applied.moment, applied.hlc, coordinates.length)
+    for (const { origin, seq } of coordinates) this.#writer.place(origins.of(origin), seq)
+    if (version.source === 'tombstone') this.#writer.absent()
+    else if (!this.#again(applied.txn, resident, former))
+      this.#value(applied.txn, values.glance(version), resident)
+  }
+
+  /** What was superseded before is not written. */
+  #longAgo(): number {
+    return this.#parts.clock.last - hlcAt(this.#supersededMs())
+  }
+
+  /** How long former versions stay. Less, bit by bit, as room gets scarce: it settles where what is written fits. */
+  #supersededMs(): number {
+    const { bytesMax } = this.#parts
+    const left = (bytesMax - this.bytes) / (bytesMax * (1 - AMPLE))
+    return SUPERSEDED_MS_MIN + (SUPERSEDED_MS_MAX - SUPERSEDED_MS_MIN) * Math.min(1, left)
   }
 
   /** A value has a record already. False: it has none. */
@@ -216,8 +314,7 @@ export class Residents {
     const apart = former[at]
     if (apart === undefined) return false
     this.#formerAt = at + 1
-    resident.apart.push(apart)
-    this.#writer.apart(apart.number)
+    this.#keepApart(apart, resident)
     return true
   }
 
@@ -230,9 +327,15 @@ export class Residents {
     else {
       const apart = { txn, number: this.#freed.pop() ?? ++this.#lastNumber, bytes: bytes.length }
       this.#batch.set(valueKey(apart.number), bytes)
-      resident.apart.push(apart)
-      this.#writer.apart(apart.number)
+      this.#keepApart(apart, resident)
     }
+  }
+
+  #keepApart(apart: Apart, resident: Resident): void {
+    if (this.#apartAt === resident.apart.length) resident.apart.push(apart)
+    else resident.apart.splice(this.#apartAt, 0, apart)
+    this.#apartAt++
+    this.#writer.apart(apart.number)
   }
 
   #remove(key: string, { apart }: Resident): void {
@@ -247,6 +350,18 @@ export class Residents {
     this.#batch.set(key, null)
     this.#freed.push(number)
   }
+}
+
+const NONE: readonly Apart[] = []
+
+function newResident(): Resident {
+  return { apart: [], isLacking: false, newest: undefined, hasChanged: true, kept: undefined, size: 0 }
+}
+
+/** Whoever asks for what is left out all the same has the entry written again. */
+function leftOut(resident: Resident): false {
+  resident.isLacking = true
+  return false
 }
 
 /** -1: none. */

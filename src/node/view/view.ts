@@ -155,7 +155,7 @@ export class View {
   /** Versions came into the history, got another place, or left it. */
   touched(versions: readonly Version[]): void {
     if (this.#open === undefined) return
-    for (const { key } of versions) this.#open.residents.touched(key)
+    for (const version of versions) this.#open.residents.touched(version)
     this.#flushLater()
   }
 

@@ -7,12 +7,17 @@ import {
   decodeOrigins,
   decodeSnapshot,
   decodeVector,
-  EntryCursor,
-  EntryWriter,
   encodeMeta,
   encodeOrigins,
   encodeSnapshot,
   encodeVector,
+  MetaCursor,
+  type Vector,
+  type ViewMeta,
+} from '../../../src/wire/view.js'
+import {
+  EntryCursor,
+  EntryWriter,
   FOUND,
   FOUND_ABSENT,
   FOUND_APART,
@@ -20,11 +25,8 @@ import {
   ITEM_APART,
   ITEM_ELSEWHERE,
   ITEM_INLINE,
-  MetaCursor,
   NOT_FOUND,
-  type Vector,
-  type ViewMeta,
-} from '../../../src/wire/view.js'
+} from '../../../src/wire/view-entry.js'
 import { readProtocolFile } from '../../support/protocol-files.js'
 import { encodeEntry, type ViewEntry, type ViewItem } from '../../support/view-entry.js'
 

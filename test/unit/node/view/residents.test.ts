@@ -1,147 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { History } from '../../../../src/core/history.js'
-import { HLC_ZERO, type Hlc, hlcAt } from '../../../../src/core/hlc.js'
-import type { Origin, TxnId } from '../../../../src/core/ids.js'
-import type { Version } from '../../../../src/core/version.js'
-import type { Bases, CachedBase } from '../../../../src/node/reading/bases.js'
-import type { ValueCache } from '../../../../src/node/reading/value-cache.js'
-import { OriginNumbers } from '../../../../src/node/view/origin-numbers.js'
-import { Residents } from '../../../../src/node/view/residents.js'
+import { hlcAt } from '../../../../src/core/hlc.js'
+import { entryKey, valueKey } from '../../../../src/wire/view.js'
 import {
-  EntryCursor,
-  entryKey,
-  FOUND,
-  FOUND_ABSENT,
-  FOUND_APART,
-  NOT_FOUND,
-  valueKey,
-} from '../../../../src/wire/view.js'
-
-const ORIGIN = 'n1@0640e0c2e7b000f0e1d2c3b4' as Origin
-const BYTES_MAX = 64 * 1024
-const VALUE_BYTES_MAX = 8_000
-
-/** What a node has in its chains and caches, as plain maps; and the records of the view, as the batches make them. */
-class World {
-  readonly chains = new Map<string, Version[]>()
-  readonly cachedBases = new Map<string, CachedBase>()
-  readonly bytes = new Map<Version, Uint8Array>()
-  readonly uses: string[] = []
-  readonly records = new Map<string, Uint8Array>()
-  readonly residents: Residents
-  moment = 0
-  readonly clock: { last: Hlc } = { last: HLC_ZERO }
-
-  constructor(bytesMax = BYTES_MAX) {
-    this.residents = new Residents({
-      history: { chainOf: (key: string) => this.chains.get(key) ?? [] } as unknown as History,
-      bases: {
-        glance: (key: string) => this.cachedBases.get(key),
-        touch: (key: string) => this.uses.push(key),
-      } as unknown as Bases,
-      values: {
-        glance: (version: Version) => this.bytes.get(version),
-        touch: (version: Version) => this.uses.push(version.key),
-      } as unknown as ValueCache,
-      origins: new OriginNumbers(),
-      clock: this.clock,
-      bytesMax,
-      valueBytesMax: VALUE_BYTES_MAX,
-    })
-  }
-
-  /** null deletes. */
-  put(key: string, bytes: Uint8Array | null): void {
-    const moment = ++this.moment
-    const applied = {
-      txn: `t${moment}` as TxnId,
-      hlc: (moment * 10) as Hlc,
-      moment,
-      coordinates: [{ origin: ORIGIN, seq: moment }],
-    }
-    const version = {
-      key,
-      index: 0,
-      source: bytes === null ? 'tombstone' : 'inline',
-      applied,
-    } as unknown as Version
-    this.chains.set(key, [...(this.chains.get(key) ?? []), version])
-    if (bytes !== null) this.bytes.set(version, bytes)
-    this.residents.touched(key)
-  }
-
-  /** The oldest `count` versions leave the chain: the newest of them is the base. */
-  compact(key: string, count: number): void {
-    const chain = this.chains.get(key) ?? []
-    const last = chain[count - 1]
-    if (last === undefined) return
-    this.chains.set(key, chain.slice(count))
-    const bytes = last.source === 'tombstone' ? null : this.bytes.get(last)
-    const { hlc, txn } = last.applied
-    if (bytes === undefined) this.cachedBases.delete(key)
-    else this.cachedBases.set(key, { hlc, txn, bytes })
-    this.residents.touched(key)
-  }
-
-  noBase(key: string): void {
-    if (!this.cachedBases.has(key))
-      this.cachedBases.set(key, { hlc: HLC_ZERO, txn: '' as TxnId, bytes: null })
-  }
-
-  forget(key: string): void {
-    for (const version of this.chains.get(key) ?? []) this.bytes.delete(version)
-  }
-
-  /** Takes all that there is to write. */
-  write(): void {
-    do {
-      for (const [key, record] of this.residents.take()) {
-        if (record === null) this.records.delete(key)
-        else this.records.set(key, Uint8Array.from(record))
-      }
-    } while (this.residents.hasWanted || this.residents.hasChanged)
-  }
-
-  /** As a reader looks. Undefined: it has to ask the node. */
-  look(key: string, moment: number): Uint8Array | null | undefined {
-    const entry = this.records.get(entryKey(key))
-    if (entry === undefined) return undefined
-    const cursor = new EntryCursor()
-    const data = new DataView(entry.buffer, entry.byteOffset, entry.length)
-    switch (cursor.find(data, entry.length, moment, undefined, 0)) {
-      case FOUND:
-        return entry.slice(cursor.start, cursor.end)
-      case FOUND_ABSENT:
-        return null
-      case FOUND_APART:
-        return this.records.get(valueKey(cursor.number)) ?? fail(`no record ${cursor.number}`)
-      case NOT_FOUND:
-        return undefined
-      default:
-        return fail('an answer that there is not')
-    }
-  }
-
-  /** What a snapshot of a moment sees; `gone` if the base is newer than that. */
-  truth(key: string, moment: number): Uint8Array | null | 'gone' | 'unknown' {
-    const seen = (this.chains.get(key) ?? []).findLast(({ applied }) => applied.moment <= moment)
-    if (seen !== undefined) return seen.source === 'tombstone' ? null : (this.bytes.get(seen) ?? 'unknown')
-    const base = this.cachedBases.get(key)
-    if (base === undefined) return 'unknown'
-    return base.hlc > moment * 10 ? 'gone' : base.bytes
-  }
-}
-
-function fail(why: string): never {
-  throw new Error(why)
-}
-
-const value = (size: number, fill: number): Uint8Array => new Uint8Array(size).fill(fill)
-const apartRecords = (world: World): number =>
-  [...world.records.keys()].filter((key) => key.startsWith('v')).length
-const entries = (world: World): string[] =>
-  [...world.records.keys()].filter((key) => key.startsWith('k')).map((key) => key.slice(1))
+  apartRecords,
+  BYTES_MAX,
+  entries,
+  numbersIn,
+  OTHER_ORIGIN,
+  VALUE_BYTES_MAX,
+  value,
+  World,
+} from '../../../support/residents-world.js'
 
 describe('over random histories', () => {
   const keys = fc.nat(7).map((n) => `key${n}`)
@@ -151,6 +21,17 @@ describe('over random histories', () => {
       weight: 20,
       arbitrary: fc.record({ do: fc.constant('put' as const), key: keys, size: fc.option(sizes) }),
     },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('late' as const),
+        key: keys,
+        size: fc.option(sizes),
+        count: fc.integer({ min: 1, max: 60 }),
+      }),
+    },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('place' as const), key: keys, count: fc.nat(3) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('burst' as const), key: keys, count: fc.nat(20) }) },
     {
       weight: 15,
       arbitrary: fc.record({ do: fc.constantFrom('want', 'used', 'noBase', 'forget'), key: keys }),
@@ -170,7 +51,12 @@ describe('over random histories', () => {
   function run(world: World, step: { do: string; key: string; size?: number | null; count?: number }): void {
     const { key } = step
     if (step.do === 'put') world.put(key, step.size == null ? null : value(step.size, world.moment & 255))
-    else if (step.do === 'want') world.residents.want(key)
+    else if (step.do === 'late')
+      world.putLate(key, step.size == null ? null : value(step.size, world.moment & 255), step.count!)
+    else if (step.do === 'place') world.place(key, step.count!)
+    else if (step.do === 'burst') {
+      for (let i = 0; i < step.count!; i++) world.put(key, value(5, world.moment & 255))
+    } else if (step.do === 'want') world.residents.want(key)
     else if (step.do === 'used') world.residents.used(key)
     else if (step.do === 'noBase' && !world.chains.has(key)) world.noBase(key)
     else if (step.do === 'forget') world.forget(key)
@@ -198,6 +84,21 @@ describe('over random histories', () => {
                 expect(seen, `${key} at ${moment}`).toEqual(truth)
             }
           }
+          // Once more: what is asked for again is written as a whole where something was lacking.
+          for (const key of entries(world)) world.residents.want(key)
+          world.write()
+          const there = entries(world)
+          const anew = world.madeAnew(there)
+          for (const key of there) {
+            for (let moment = 0; moment <= world.moment; moment++) {
+              const whole = anew.look(key, moment)
+              if (whole !== undefined) expect(world.look(key, moment), `${key} at ${moment}`).toEqual(whole)
+              const places = new Map([[world.origins.of(OTHER_ORIGIN), moment]])
+              const byPlace = anew.look(key, 0, places)
+              if (byPlace !== undefined)
+                expect(world.look(key, 0, places), `${key} by place ${moment}`).toEqual(byPlace)
+            }
+          }
           const named = new Set<number>()
           for (const key of entries(world))
             for (const number of numbersIn(world.records.get(entryKey(key))!)) named.add(number)
@@ -213,18 +114,24 @@ describe('over random histories', () => {
   )
 })
 
-/** Of the values that an entry names. */
-function numbersIn(entry: Uint8Array): number[] {
-  const data = new DataView(entry.buffer, entry.byteOffset, entry.length)
-  const numbers: number[] = []
-  let at = 2
-  for (let i = 0; i < data.getUint8(1); i++) {
-    const start = at + 17 + data.getUint8(at + 16) * 12
-    if (data.getUint8(start) === 2) numbers.push(data.getFloat64(start + 5, true))
-    at = start + 5 + data.getUint32(start + 1, true)
+test('where room gets scarce, former versions go before keys do', () => {
+  const names = Array.from({ length: 40 }, (_, i) => `key${i}`)
+  const world = new World(60 * 1024)
+  for (const key of names) {
+    world.noBase(key)
+    world.residents.want(key)
   }
-  return numbers
-}
+  // Versions of 20 ms apart: of all that are not older than 250 ms, there would be room for a quarter.
+  for (let round = 1; round <= 20; round++) {
+    world.clock.last = hlcAt(10_000 + round * 20)
+    for (const key of names) {
+      world.put(key, value(600, round), world.clock.last)
+      world.write()
+    }
+  }
+  expect(entries(world).sort()).toEqual([...names].sort())
+  for (const key of names) expect(world.look(key, world.moment)).toEqual(value(600, 20))
+})
 
 test('what was used least lately is put out, by bytes', () => {
   const world = new World(16 * 1024)

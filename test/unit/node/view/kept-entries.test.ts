@@ -1,0 +1,123 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { HLC_ZERO, hlcAt } from '../../../../src/core/hlc.js'
+import { entryKey } from '../../../../src/wire/view.js'
+import {
+  apartRecords,
+  numbersIn,
+  OTHER_ORIGIN,
+  same,
+  value,
+  World,
+} from '../../../support/residents-world.js'
+
+/** Entries that are written often are kept, and what is new is put before their items. */
+describe('an entry that grows item by item', () => {
+  const MANY_BYTES = 4 * 1024 * 1024
+  const sizes = fc.constantFrom(0, 5, 1_024, 1_025, 3_000)
+  const keys = fc.constantFrom('a', 'b')
+  type Step = readonly [what: string, key: string, size: number | null, count: number]
+  const step = (
+    what: string,
+    size: fc.Arbitrary<number | null>,
+    count: fc.Arbitrary<number>,
+  ): fc.Arbitrary<Step> => fc.tuple(fc.constant(what), keys, size, count)
+  const steps = fc.oneof(
+    { weight: 12, arbitrary: step('put', fc.option(sizes), fc.constant(0)) },
+    { weight: 8, arbitrary: step('burst', fc.option(sizes), fc.nat(18)) },
+    { weight: 2, arbitrary: step('late', fc.option(sizes), fc.nat(80)) },
+    { weight: 2, arbitrary: step('place', fc.constant(0), fc.nat(8)) },
+    { weight: 1, arbitrary: step('compact', fc.constant(0), fc.nat(20)) },
+    { weight: 12, arbitrary: step('write', fc.constant(0), fc.constant(0)) },
+  )
+
+  function run(
+    world: World,
+    [what, key, size, count]: readonly [string, string, number | null, number],
+  ): void {
+    const bytes = size === null ? null : value(size, world.moment & 255)
+    if (what === 'put') world.put(key, bytes)
+    else if (what === 'burst') for (let i = 0; i < count; i++) world.put(key, bytes)
+    else if (what === 'late') world.putLate(key, bytes, count)
+    else if (what === 'place') world.place(key, count)
+    else if (what === 'compact') world.compact(key, count)
+    else world.write()
+  }
+
+  test('answers all that one answers that is made anew, and what is so', () => {
+    fc.assert(
+      fc.property(fc.array(steps, { minLength: 10, maxLength: 40 }), (all) => {
+        const world = new World(MANY_BYTES)
+        for (const key of ['a', 'b']) {
+          world.noBase(key)
+          world.residents.want(key)
+        }
+        world.write()
+        for (const step of all) {
+          run(world, step)
+          if (step[0] === 'write') compare(world)
+        }
+        world.write()
+        compare(world)
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  function compare(world: World): void {
+    const anew = world.madeAnew(['a', 'b'])
+    const named = new Set<number>()
+    for (const key of ['a', 'b']) {
+      const entry = world.records.get(entryKey(key))!
+      for (const number of numbersIn(entry)) named.add(number)
+      expect(entry[1]).toBeLessThanOrEqual(17)
+      for (let moment = 0; moment <= world.moment; moment++) {
+        const places = new Map([[world.origins.of(OTHER_ORIGIN), moment]])
+        for (const by of [undefined, places]) {
+          const whole = anew.look(key, moment, by)
+          if (whole !== undefined) same(world.look(key, moment, by), whole)
+        }
+        const truth = world.truth(key, moment)
+        const seen = world.look(key, moment)
+        if (seen !== undefined && truth !== 'gone') same(seen, truth)
+      }
+    }
+    expect(apartRecords(world)).toBe(named.size)
+  }
+
+  test('has a value filled in that was not at hand', () => {
+    const world = new World()
+    world.noBase('a')
+    world.residents.want('a')
+    for (let i = 1; i <= 6; i++) world.put('a', value(5, i))
+    world.write()
+    world.put('a', value(5, 7))
+    const version = world.chains.get('a')!.at(-1)!
+    world.bytes.delete(version)
+    world.write()
+    expect(world.look('a', 7)).toBeUndefined()
+    expect(world.look('a', 6)).toEqual(value(5, 6))
+    world.bytes.set(version, value(5, 7))
+    world.residents.want('a')
+    world.write()
+    expect(world.look('a', 7)).toEqual(value(5, 7))
+  })
+
+  test('lets go of what was superseded long ago, and is written again for who asks', () => {
+    const world = new World()
+    world.noBase('a')
+    world.residents.want('a')
+    for (let i = 1; i <= 6; i++) world.put('a', value(2_000, i))
+    world.write()
+    expect(apartRecords(world)).toBe(6)
+    world.clock.last = hlcAt(1_000)
+    world.put('a', value(2_000, 7), hlcAt(999))
+    world.write()
+    expect(apartRecords(world)).toBe(2)
+    expect([5, 6, 7].map((moment) => world.look('a', moment)?.[0])).toEqual([undefined, 6, 7])
+    world.clock.last = HLC_ZERO
+    world.residents.want('a')
+    world.write()
+    expect(world.look('a', 2)).toEqual(value(2_000, 2))
+  })
+})
