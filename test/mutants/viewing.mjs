@@ -3,22 +3,22 @@ export const VIEWING = [
   {
     name: 'view-shows-the-newest',
     what: 'a read in the view takes the newest version of an entry, whatever the snapshot sees',
-    file: 'wire/view.ts',
+    file: 'wire/view-entry.ts',
     find: 'isBase ||\n',
     put: 'isBase ||\n        moment >= 0 ||\n',
   },
   {
     name: 'view-places-not-compared',
     what: 'a snapshot from elsewhere sees all of each origin that it names, in the view',
-    file: 'wire/view.ts',
+    file: 'wire/view-entry.ts',
     find: 'if (seen !== undefined && data.getFloat64(at + 4, true) <= seen) return true',
     put: 'if (seen !== undefined) return true',
   },
   {
     name: 'view-answers-below-horizon',
     what: 'a version in the view answers alone, also below the drop horizon',
-    file: 'wire/view.ts',
-    find: 'if (!endsWithBase && data.getFloat64(at + 8, true) <= horizon) return NOT_FOUND\n',
+    file: 'wire/view-entry.ts',
+    find: 'if (!endsWithBase && data.getFloat64(at + ITEM_HLC, true) <= horizon) return NOT_FOUND\n',
     put: '',
   },
   {
@@ -60,8 +60,8 @@ export const VIEWING = [
     name: 'view-entry-not-rewritten',
     what: 'an entry of the view stays as it is when its key changes',
     file: 'node/view/residents.ts',
-    find: 'if (this.#residents.has(key)) this.#changed.add(key)',
-    put: 'if (this.#residents.has(key)) this.#changed.delete(key)',
+    find: 'this.#changed.add(key)',
+    put: 'this.#changed.delete(key)',
   },
   {
     name: 'view-cut-ahead',
@@ -90,13 +90,20 @@ export const VIEWING = [
     what: 'the oldest version of an entry is taken for the base where the node has none at hand',
     file: 'node/view/residents.ts',
     find: `      resident.isLacking = true
-      return this.#writer.end(false)
+      return false
     }
     this.#writer.item(0`,
     put: `      resident.isLacking = true
-      return this.#writer.end(items > 0)
+      return items > 0
     }
     this.#writer.item(0`,
+  },
+  {
+    name: 'view-late-not-written',
+    what: 'an entry of the view that is kept stays as it is when a version comes late, or gets another place',
+    file: 'node/view/residents.ts',
+    find: 'if (newest === undefined || compareStamps(applied, newest.applied) <= 0) resident.hasChanged = true',
+    put: 'if (newest === undefined) resident.hasChanged = true',
   },
   {
     name: 'view-large-value-kept',

@@ -218,7 +218,7 @@ export class Residents {
       first--
       if (chain[first]!.applied.coordinates.length > PLACES_MAX) return false
     }
-    // The newest has left, or there is more than is told of.
+    // Not known what it tells of; or it holds nothing of that any more.
     if (first === 0 || chain.length - first > ITEMS_MAX) return false
     this.#shorten(kept, resident, chain.length - first)
     if (first === chain.length) return true
