@@ -2,7 +2,7 @@ import type { Clock } from '../ports/clock.js'
 import type { Reply } from '../wire/messages.js'
 
 /** Answers that are waited for, of one turn of the event loop: some, or what makes so many turns of all that wait. */
-const PER_TURN_MIN = 3
+const PER_TURN_MIN = 2
 const TURNS = 8
 
 /**

@@ -28,9 +28,9 @@ test('few answers are settled at once, many in turns, of which there are not man
   const count = (n: number): Reply[] => Array.from({ length: n }, (_, i) => done(i))
   const sizes = async (n: number): Promise<number[]> => (await turnsOf([count(n)])).map((turn) => turn.length)
   expect(await sizes(1)).toEqual([1])
-  expect(await sizes(3)).toEqual([3])
-  expect((await sizes(4)).slice(0, 1)).toEqual([3])
-  expect((await sizes(10))[0]).toBe(3)
+  expect(await sizes(2)).toEqual([2])
+  expect((await sizes(3)).slice(0, 1)).toEqual([2])
+  expect((await sizes(10))[0]).toBe(2)
   expect((await sizes(256))[0]).toBe(32)
 })
 
@@ -42,18 +42,18 @@ test('after each part, and before the next one, what those who were told say has
     ({ request }) => void order.push(`told ${request}`),
     () => void order.push('said'),
   )
-  arrivals.add(Array.from({ length: 7 }, (_, i) => done(i)))
+  arrivals.add(Array.from({ length: 5 }, (_, i) => done(i)))
   for (let turn = 0; turn < 6; turn++) await clock.advance(0)
   const parts = order
     .join(' ')
     .split(' said')
     .filter((part) => part !== '')
-  expect(parts.map((part) => part.trim())).toEqual(['told 0 told 1 told 2', 'told 3 told 4 told 5', 'told 6'])
+  expect(parts.map((part) => part.trim())).toEqual(['told 0 told 1', 'told 2 told 3', 'told 4'])
 })
 
 test('answers that nobody waits for go with the next one', async () => {
   const frame = [begun(1), done(2), begun(3), begun(4), done(5), begun(6), done(7), begun(8), done(9)]
-  expect((await turnsOf([frame]))[0]).toEqual([1, 2, 3, 4, 5, 6, 7])
+  expect((await turnsOf([frame]))[0]).toEqual([1, 2, 3, 4, 5])
 })
 
 test('each is settled once, in order, however they come; a drain leaves none', async () => {
