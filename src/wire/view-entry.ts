@@ -28,7 +28,7 @@ const ROOM_BYTES = 16 * 1024
  * base: of moment 0, which every snapshot sees. Else there may be more that is older than the items.
  */
 export class EntryWriter {
-  /** Bytes of each item of the last entry, newest first. The next one has its own. */
+  /** Bytes of each item of the last entry, newest first, until the next one begins. */
   readonly lengths: number[] = []
   #room: Buffer = Buffer.allocUnsafeSlow(ROOM_BYTES)
   #data = dataOf(this.#room)
@@ -200,7 +200,7 @@ export class KeptEntry {
     return this.#data.getUint8(this.#end + ITEM_HEAD + places * PLACE_BYTES) === ITEM_APART
   }
 
-  /** Moves the items to the end, for `length` bytes more. The room stays twice as large as what is in it, or so. */
+  /** Moves the items to the end, for `length` bytes more. The room is two to four times as large as what is in it then. */
   #makeRoom(length: number): void {
     const used = this.#end - this.#start
     const wanted = 2 * (ENTRY_HEAD + length + used)
@@ -213,6 +213,11 @@ export class KeptEntry {
     this.#room = room
     this.#data = dataOf(room)
   }
+}
+
+/** How many an entry tells of. */
+export function itemsOf(entry: Uint8Array): number {
+  return entry[1] ?? 0
 }
 
 /** What a look into an entry comes to. */

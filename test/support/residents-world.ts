@@ -61,7 +61,7 @@ export class World {
   }
 
   /** null deletes. */
-  put(key: string, bytes: Uint8Array | null, hlc = ((this.moment + 1) * 10) as Hlc): void {
+  put(key: string, bytes: Uint8Array | null, hlc = (this.clock.last + (this.moment + 1) * 10) as Hlc): void {
     const moment = ++this.moment
     const applied = {
       txn: `t${moment}` as TxnId,
@@ -87,7 +87,7 @@ export class World {
   /** Its clock is below that of others that came before, and above the base's: else it would be in there. */
   putLate(key: string, bytes: Uint8Array | null, by: number): void {
     const base = this.cachedBases.get(key)?.hlc ?? HLC_ZERO
-    this.put(key, bytes, Math.max((this.moment + 1) * 10 - by, base + 1) as Hlc)
+    this.put(key, bytes, Math.max(this.clock.last + (this.moment + 1) * 10 - by, base + 1) as Hlc)
   }
 
   /** The newest but so many gets another place. */

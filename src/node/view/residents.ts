@@ -5,7 +5,7 @@ import { type HybridClock, hlcAt } from '../../core/hlc.js'
 import type { TxnId } from '../../core/ids.js'
 import { compareStamps, type Version } from '../../core/version.js'
 import { entryKey, mayHaveEntry, valueKey } from '../../wire/view.js'
-import { EntryWriter, KeptEntry } from '../../wire/view-entry.js'
+import { EntryWriter, itemsOf, KeptEntry } from '../../wire/view-entry.js'
 import type { Bases } from '../reading/bases.js'
 import type { ValueCache } from '../reading/value-cache.js'
 import type { OriginNumbers } from './origin-numbers.js'
@@ -13,16 +13,20 @@ import type { OriginNumbers } from './origin-numbers.js'
 /** Versions of one key in the view. Older ones are read from the node. */
 const ITEMS_MAX = 16
 /**
- * What was superseded longer ago is not written again: few transactions are that old, and there is more room for other keys. Where
- * room gets scarce it is less: a key that is put out has all its readers ask the node, a former version only those that began before it was
+ * What was superseded longer ago is not written again: few transactions are that old. Former versions have a part of the room, and as they fill
+ * it, they stay for less: a key that is put out has all its readers ask the node, a former version only those that began before it was
  * superseded. With values of 4 KiB on 1,000 keys, 250 ms of versions left room for three quarters of the keys.
  */
 const SUPERSEDED_MS_MAX = 250
 const SUPERSEDED_MS_MIN = 10
-/** Of what fits. Beyond it, room is scarce. */
-const AMPLE = 0.7
-/** An entry of so many items is kept: few are written again and again, and those have many. */
+const FORMER_PART = 0.5
+/** Of that part. Beyond it, room is scarce. */
+const AMPLE = 0.5
+/** An entry of so many items, if it is no larger than that, is kept: few are written again and again, and those have many. */
 const KEPT_ITEMS_MIN = 4
+const KEPT_BYTES_MAX = 4_096
+/** Kept at once. The others are written as a whole. */
+const KEPT_MAX = 1_024
 /** Larger values stand in records of their own, which are written once and not with each new version of the key. */
 const INLINE_BYTES_MAX = 1_024
 const PLACES_MAX = 255
@@ -48,14 +52,14 @@ interface Resident {
   readonly apart: Apart[]
   /** A value, or the base, was not at hand when the entry was written. */
   isLacking: boolean
-  /** The newest version that the entry tells of. */
+  /** Of the chain, when the entry was written. */
   newest: Version | undefined
   /** What the entry tells of may not be so any more. Else newer versions may have come, and nothing else. */
-  hasChanged: boolean
-  /** Of an entry that is written often. */
-  kept: KeptEntry | undefined
+  mustBeWhole: boolean
   /** Of its records, as the cache counts it. 0: it was never written. */
   size: number
+  /** Of that, about, what former versions take. */
+  formerBytes: number
 }
 
 /** The cache takes the size of none that it holds already, so what changes its size gets a new one of these. */
@@ -80,13 +84,14 @@ export interface ResidentsParts {
  * node would answer: the versions of the key's chain, and the key's base if the node has it cached. What has changed is
  * written with the next batch.
  *
- * An entry stays right as long as nothing that it tells of is touched: that is so of those that nobody writes, and so newer versions may be
- * put before the items of one that is kept. All else (a version that came late or got another place, one that has left, a value or base that
- * was lacking) has it written as a whole.
+ * An entry stays right until a version that it tells of is touched: so the items of one may be kept, and newer versions are put before them. A
+ * version that came late or got another place, or has left, and a value or base that was lacking, have the entry written as a whole.
  */
 export class Residents {
   readonly #parts: ResidentsParts
   readonly #residents: LRUCache<string, Held>
+  /** Those that are written often, by their keys. */
+  readonly #kept = new LRUCache<string, KeptEntry>({ max: KEPT_MAX })
   readonly #changed = new Set<string>()
   /** Nobody is told less for want of these. */
   readonly #wanted = new Set<string>()
@@ -97,6 +102,8 @@ export class Residents {
   #formerAt = 0
   /** Where the next record of the entry goes among its others. */
   #apartAt = 0
+  /** Of all that are in the view. */
+  #formerBytes = 0
   /** Of records that go with this batch: what takes their place costs no record more. */
   #freed: number[] = []
 
@@ -136,7 +143,7 @@ export class Residents {
       this.#residents.set(key, { resident: newResident() }, { size: 1 })
       this.#wanted.add(key)
     } else if (resident.isLacking) {
-      resident.hasChanged = true
+      resident.mustBeWhole = true
       this.#wanted.add(key)
     }
   }
@@ -155,7 +162,7 @@ export class Residents {
     const resident = this.#residents.peek(key)?.resident
     if (resident === undefined) return
     const { newest } = resident
-    if (newest === undefined || compareStamps(applied, newest.applied) <= 0) resident.hasChanged = true
+    if (newest === undefined || compareStamps(applied, newest.applied) <= 0) resident.mustBeWhole = true
     this.#changed.add(key)
   }
 
@@ -166,7 +173,7 @@ export class Residents {
     this.#wanted.clear()
   }
 
-  /** What has changed since it was last taken. The bytes are lent until it is called again, or `touched`. */
+  /** What has changed since it was last taken. The bytes are lent until it is called again. */
   take(): Map<string, Uint8Array | null> {
     this.#writer.reset()
     for (const key of this.#changed) this.#write(key)
@@ -186,12 +193,13 @@ export class Residents {
   #write(key: string): void {
     const former = this.#residents.peek(key)?.resident
     if (former === undefined) return
-    const isKept = this.#addTo(key, former)
-    const resident = isKept ? former : newResident()
-    const entry = isKept ? former.kept!.bytes : this.#whole(key, resident, former.apart)
+    const grown = this.#addTo(key, former)
+    const resident = grown === undefined ? newResident() : former
+    const entry = grown ?? this.#whole(key, resident, former.apart)
     let size = recordBytes(utf8Length(key) + entry.length)
     for (const { bytes } of resident.apart) size += recordBytes(bytes)
-    if (!isKept) for (const apart of former.apart) if (!resident.apart.includes(apart)) this.#free(apart)
+    if (resident !== former)
+      for (const apart of former.apart) if (!resident.apart.includes(apart)) this.#free(apart)
     if (size > this.#parts.bytesMax) {
       // The cache would drop it in silence, and what stands in the view would stay.
       this.#residents.delete(key)
@@ -199,6 +207,9 @@ export class Residents {
       return
     }
     this.#batch.set(entryKey(key), entry)
+    this.#formerBytes -= former.formerBytes
+    resident.formerBytes = formerBytesOf(size, itemsOf(entry))
+    this.#formerBytes += resident.formerBytes
     // Either makes it the one that was used last.
     if (size === resident.size) this.#residents.get(key)
     else {
@@ -208,36 +219,40 @@ export class Residents {
     }
   }
 
-  /** Puts what is new before the items of an entry that is kept. False: it must be written as a whole. */
-  #addTo(key: string, resident: Resident): boolean {
-    const { kept } = resident
-    if (kept === undefined || resident.hasChanged) return false
+  /** Puts what is new before the items of an entry that is kept. Undefined: it must be written as a whole. */
+  #addTo(key: string, resident: Resident): Uint8Array | undefined {
+    if (resident.mustBeWhole) return undefined
+    const kept = this.#kept.get(key)
+    if (kept === undefined) return undefined
     const chain = this.#parts.history.chainOf(key)
     let first = chain.length
     while (first > 0 && chain[first - 1] !== resident.newest) {
       first--
-      if (chain[first]!.applied.coordinates.length > PLACES_MAX) return false
+      if (chain[first]!.applied.coordinates.length > PLACES_MAX) return undefined
     }
+    const more = chain.length - first
     // Not known what it tells of; or it holds nothing of that any more.
-    if (first === 0 || chain.length - first > ITEMS_MAX) return false
-    this.#shorten(kept, resident, chain.length - first)
-    if (first === chain.length) return true
-    this.#apartAt = 0
-    for (let i = chain.length - 1; i >= first; i--) this.#version(chain[i]!, resident, NONE)
-    kept.prepend(this.#writer.end(false), this.#writer.lengths)
-    resident.newest = chain.at(-1)
-    return true
+    if (first === 0 || more > ITEMS_MAX) return undefined
+    const longAgo = this.#longAgo()
+    // All that it tells of was superseded too long ago.
+    if (more > 0 && chain[first]!.applied.hlc <= longAgo) return undefined
+    this.#shorten(kept, resident, more, longAgo)
+    if (more > 0) {
+      this.#apartAt = 0
+      for (let i = chain.length - 1; i >= first; i--) this.#version(chain[i]!, resident, NONE)
+      kept.prepend(this.#writer.end(false), this.#writer.lengths)
+      resident.newest = chain.at(-1)
+    }
+    const { bytes } = kept
+    if (!isWorthKeeping(bytes, kept.items)) this.#kept.delete(key)
+    return bytes
   }
 
   /** Takes away what is too much, or was superseded too long ago. @param more items that come to it */
-  #shorten(kept: KeptEntry, resident: Resident, more: number): void {
-    const longAgo = this.#longAgo()
+  #shorten(kept: KeptEntry, resident: Resident, more: number, longAgo: number): void {
     for (;;) {
       const isMany = kept.items - (kept.endsWithBase ? 1 : 0) + more > ITEMS_MAX
-      if (!isMany) {
-        if ((kept.oldestSuperseded ?? Number.POSITIVE_INFINITY) > longAgo) return
-        resident.isLacking = true
-      }
+      if (!isMany && (kept.oldestSuperseded ?? Number.POSITIVE_INFINITY) > longAgo) return
       if (kept.drop()) this.#free(resident.apart.pop()!)
     }
   }
@@ -246,8 +261,9 @@ export class Residents {
     const endsWithBase = this.#items(key, resident, former)
     const entry = this.#writer.end(endsWithBase)
     const { lengths } = this.#writer
-    if (lengths.length >= KEPT_ITEMS_MIN) resident.kept = new KeptEntry(entry, lengths)
-    resident.hasChanged = false
+    if (isWorthKeeping(entry, lengths.length)) this.#kept.set(key, new KeptEntry(entry, lengths))
+    else this.#kept.delete(key)
+    resident.mustBeWhole = false
     return entry
   }
 
@@ -267,12 +283,12 @@ export class Residents {
       const { applied } = version
       if (base !== undefined && compareStamps(applied, base) <= 0) break
       if (items === ITEMS_MAX || applied.coordinates.length > PLACES_MAX) return false
-      if (newer <= longAgo) return leftOut(resident)
+      if (newer <= longAgo) return false
       newer = applied.hlc
       items++
       this.#version(version, resident, former)
     }
-    if (base !== undefined && newer <= longAgo) return leftOut(resident)
+    if (base !== undefined && newer <= longAgo) return false
     if (base === undefined) {
       resident.isLacking = true
       return false
@@ -299,10 +315,10 @@ export class Residents {
     return this.#parts.clock.last - hlcAt(this.#supersededMs())
   }
 
-  /** How long former versions stay. Less, bit by bit, as room gets scarce: it settles where what is written fits. */
+  /** How long former versions stay: less, bit by bit, as they fill what they have. */
   #supersededMs(): number {
-    const { bytesMax } = this.#parts
-    const left = (bytesMax - this.bytes) / (bytesMax * (1 - AMPLE))
+    const most = FORMER_PART * this.#parts.bytesMax
+    const left = Math.max(0, most - this.#formerBytes) / (most * (1 - AMPLE))
     return SUPERSEDED_MS_MIN + (SUPERSEDED_MS_MAX - SUPERSEDED_MS_MIN) * Math.min(1, left)
   }
 
@@ -338,8 +354,12 @@ export class Residents {
     this.#writer.apart(apart.number)
   }
 
-  #remove(key: string, { apart }: Resident): void {
+  #remove(key: string, resident: Resident): void {
+    const { apart } = resident
     this.#batch.set(entryKey(key), null)
+    this.#kept.delete(key)
+    this.#formerBytes -= resident.formerBytes
+    resident.formerBytes = 0
     for (const each of apart) this.#free(each)
   }
 
@@ -355,13 +375,17 @@ export class Residents {
 const NONE: readonly Apart[] = []
 
 function newResident(): Resident {
-  return { apart: [], isLacking: false, newest: undefined, hasChanged: true, kept: undefined, size: 0 }
+  return { apart: [], isLacking: false, newest: undefined, mustBeWhole: true, size: 0, formerBytes: 0 }
 }
 
-/** Whoever asks for what is left out all the same has the entry written again. */
-function leftOut(resident: Resident): false {
-  resident.isLacking = true
-  return false
+/** What is small enough, and told of as often as that, is worth its memory. */
+function isWorthKeeping(entry: Uint8Array, items: number): boolean {
+  return items >= KEPT_ITEMS_MIN && entry.length <= KEPT_BYTES_MAX
+}
+
+/** All but the newest of so many items, as if they were of one size. */
+function formerBytesOf(size: number, items: number): number {
+  return items < 2 ? 0 : (size * (items - 1)) / items
 }
 
 /** -1: none. */

@@ -25,6 +25,7 @@ import {
   ITEM_APART,
   ITEM_ELSEWHERE,
   ITEM_INLINE,
+  KeptEntry,
   NOT_FOUND,
 } from '../../../src/wire/view-entry.js'
 import { readProtocolFile } from '../../support/protocol-files.js'
@@ -244,6 +245,49 @@ describe('an entry', () => {
           const encoded = encodeEntry(entry, writer)
           expect(encoded).toEqual(encodeEntry(entry))
           expect(look(encoded, 9, undefined, 0)).toEqual(naive(entry, 9, undefined, 0))
+        }
+      }),
+    )
+  })
+
+  test('is lent until the writer is told that nobody looks any more', () => {
+    const sizes = fc.array(fc.nat(9_000), { minLength: 1, maxLength: 12 })
+    fc.assert(
+      fc.property(fc.array(sizes, { minLength: 1, maxLength: 4 }), (rounds) => {
+        const writer = new EntryWriter()
+        for (const round of rounds) {
+          const entries = round.map((size, i): ViewEntry => {
+            const value = { kind: ITEM_INLINE, bytes: new Uint8Array(size).fill(i + 1) } as const
+            return { items: [{ moment: i, hlc: 9 as Hlc, places: [], value }], endsWithBase: i % 2 === 0 }
+          })
+          const lent = entries.map((entry) => encodeEntry(entry, writer))
+          expect(lent.map((bytes) => Buffer.from(bytes))).toEqual(entries.map((entry) => encodeEntry(entry)))
+          writer.reset()
+        }
+      }),
+    )
+  })
+
+  test('that is kept is as one that is made of its items', () => {
+    const few = fc.array(items, { minLength: 1, maxLength: 4 })
+    const steps = fc.array(fc.oneof(few, fc.constant('drop' as const)), { maxLength: 40 })
+    fc.assert(
+      fc.property(few, fc.boolean(), steps, (first, endsWithBase, all) => {
+        const writer = new EntryWriter()
+        let entry: ViewEntry = { items: first, endsWithBase }
+        const kept = new KeptEntry(encodeEntry(entry, writer), writer.lengths)
+        for (const step of all) {
+          if (step !== 'drop') {
+            kept.prepend(encodeEntry({ items: step, endsWithBase: false }, writer), writer.lengths)
+            entry = { ...entry, items: [...step, ...entry.items] }
+          } else if (kept.items > 0) {
+            expect(kept.drop()).toBe(entry.items.at(-1)!.value.kind === ITEM_APART)
+            entry = { items: entry.items.slice(0, -1), endsWithBase: false }
+          }
+          expect(kept.items).toBe(entry.items.length)
+          expect(kept.endsWithBase).toBe(entry.endsWithBase)
+          expect(kept.oldestSuperseded).toBe(entry.items.at(-2)?.hlc)
+          expect(Buffer.from(kept.bytes)).toEqual(encodeEntry(entry))
         }
       }),
     )

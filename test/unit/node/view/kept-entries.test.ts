@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { HLC_ZERO, hlcAt } from '../../../../src/core/hlc.js'
+import { type Hlc, hlcAt } from '../../../../src/core/hlc.js'
 import { entryKey } from '../../../../src/wire/view.js'
 import {
   apartRecords,
@@ -27,6 +27,7 @@ describe('an entry that grows item by item', () => {
     { weight: 8, arbitrary: step('burst', fc.option(sizes), fc.nat(18)) },
     { weight: 2, arbitrary: step('late', fc.option(sizes), fc.nat(80)) },
     { weight: 2, arbitrary: step('place', fc.constant(0), fc.nat(8)) },
+    { weight: 2, arbitrary: step('tick', fc.constant(0), fc.nat(400)) },
     { weight: 1, arbitrary: step('compact', fc.constant(0), fc.nat(20)) },
     { weight: 12, arbitrary: step('write', fc.constant(0), fc.constant(0)) },
   )
@@ -41,6 +42,7 @@ describe('an entry that grows item by item', () => {
     else if (what === 'late') world.putLate(key, bytes, count)
     else if (what === 'place') world.place(key, count)
     else if (what === 'compact') world.compact(key, count)
+    else if (what === 'tick') world.clock.last = (world.clock.last + hlcAt(count)) as Hlc
     else world.write()
   }
 
@@ -103,7 +105,45 @@ describe('an entry that grows item by item', () => {
     expect(world.look('a', 7)).toEqual(value(5, 7))
   })
 
-  test('lets go of what was superseded long ago, and is written again for who asks', () => {
+  test('is kept: what stands in it stays, though the node has let go of it', () => {
+    const world = new World()
+    world.noBase('a')
+    world.residents.want('a')
+    for (let i = 1; i <= 6; i++) world.put('a', value(5, i))
+    world.write()
+    world.forget('a')
+    world.put('a', value(5, 7))
+    world.write()
+    for (let i = 1; i <= 7; i++) expect(world.look('a', i)).toEqual(value(5, i))
+  })
+
+  test('is written as a whole where it is too large to be kept', () => {
+    const world = new World()
+    world.noBase('a')
+    world.residents.want('a')
+    for (let i = 1; i <= 6; i++) world.put('a', value(1_000, i))
+    world.write()
+    world.forget('a')
+    world.put('a', value(1_000, 7))
+    world.write()
+    expect([6, 7].map((moment) => world.look('a', moment)?.[0])).toEqual([undefined, 7])
+  })
+
+  test('ends before a version of more places than an item has room for', () => {
+    const world = new World()
+    world.noBase('a')
+    world.residents.want('a')
+    for (let i = 1; i <= 6; i++) world.put('a', value(5, i))
+    world.write()
+    world.put('a', value(5, 7))
+    const { coordinates } = world.chains.get('a')!.at(-1)!.applied
+    while (coordinates.length <= 255) coordinates.push({ origin: OTHER_ORIGIN, seq: coordinates.length })
+    world.put('a', value(5, 8))
+    world.write()
+    expect([6, 7, 8].map((moment) => world.look('a', moment)?.[0])).toEqual([undefined, undefined, 8])
+  })
+
+  test('lets go of what was superseded long ago', () => {
     const world = new World()
     world.noBase('a')
     world.residents.want('a')
@@ -115,9 +155,5 @@ describe('an entry that grows item by item', () => {
     world.write()
     expect(apartRecords(world)).toBe(2)
     expect([5, 6, 7].map((moment) => world.look('a', moment)?.[0])).toEqual([undefined, 6, 7])
-    world.clock.last = HLC_ZERO
-    world.residents.want('a')
-    world.write()
-    expect(world.look('a', 2)).toEqual(value(2_000, 2))
   })
 })

@@ -114,6 +114,24 @@ describe('over random histories', () => {
   )
 })
 
+test('in a view that is full of other keys, former versions stay as well', () => {
+  const world = new World(60 * 1024)
+  for (let i = 0; i < 100; i++) {
+    world.put(`cold${i}`, value(600, 1))
+    world.residents.want(`cold${i}`)
+    world.write()
+  }
+  expect(world.residents.bytes).toBeGreaterThan(58 * 1024)
+  world.noBase('hot')
+  world.residents.want('hot')
+  for (let round = 1; round <= 8; round++) {
+    world.clock.last = hlcAt(10_000 + round * 20)
+    world.put('hot', value(600, round), world.clock.last)
+    world.write()
+  }
+  for (let ago = 0; ago < 8; ago++) expect(world.look('hot', world.moment - ago)).toEqual(value(600, 8 - ago))
+})
+
 test('where room gets scarce, former versions go before keys do', () => {
   const names = Array.from({ length: 40 }, (_, i) => `key${i}`)
   const world = new World(60 * 1024)
