@@ -129,6 +129,21 @@ describe('an entry that grows item by item', () => {
     expect([6, 7].map((moment) => world.look('a', moment)?.[0])).toEqual([undefined, 7])
   })
 
+  test('is written as a whole where all that it told of was superseded long ago', () => {
+    const world = new World()
+    world.noBase('a')
+    world.residents.want('a')
+    for (let i = 1; i <= 6; i++) world.put('a', value(2_000, i))
+    world.write()
+    for (let second = 1; second <= 8; second++) {
+      world.clock.last = hlcAt(1_000 * second)
+      world.put('a', value(2_000, 6 + second), world.clock.last)
+    }
+    world.write()
+    expect(apartRecords(world)).toBe(2)
+    expect([12, 13, 14].map((moment) => world.look('a', moment)?.[0])).toEqual([undefined, 13, 14])
+  })
+
   test('ends before a version of more places than an item has room for', () => {
     const world = new World()
     world.noBase('a')
