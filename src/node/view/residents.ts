@@ -11,7 +11,7 @@ import type { ValueCache } from '../reading/value-cache.js'
 import type { OriginNumbers } from './origin-numbers.js'
 
 /** Versions of one key in the view. Older ones are read from the node. */
-const ITEMS_MAX = 16
+const ITEMS_MAX = 64
 /**
  * What was superseded longer ago is not written again: few transactions are that old. Former versions have a part of the room, and as they fill
  * it, they stay for less: a key that is put out has all its readers ask the node, a former version only those that began before it was

@@ -208,11 +208,11 @@ test('of more versions than an entry holds, older ones are asked of the node', (
   const world = new World()
   world.noBase('a')
   world.residents.want('a')
-  for (let i = 1; i <= 20; i++) world.put('a', value(1, i))
+  for (let i = 1; i <= 80; i++) world.put('a', value(1, i))
   world.write()
-  const answered = Array.from({ length: 21 }, (_, moment) => world.look('a', moment))
-  expect(answered.slice(0, 5)).toEqual(new Array(5).fill(undefined))
-  expect(answered.slice(5)).toEqual(Array.from({ length: 16 }, (_, i) => value(1, 5 + i)))
+  const answered = Array.from({ length: 81 }, (_, moment) => world.look('a', moment))
+  expect(answered.slice(0, 17)).toEqual(new Array(17).fill(undefined))
+  expect(answered.slice(17)).toEqual(Array.from({ length: 64 }, (_, i) => value(1, 17 + i)))
 })
 
 test('what was superseded long ago makes room when its key is written again', () => {
