@@ -32,7 +32,8 @@ export async function aftShape(/** @type {import('../sections.mjs').Options} */ 
             inFlight: WARM_UP_AT,
             ...WARM_UP,
           })
-        for (const i of dice.shuffled([...levels.keys()])) {
+        // Rising: what one level leaves to be collected, the next one pays for.
+        for (const i of levels.keys()) {
           const task = {
             kind: 'closed',
             shape: AFT_SHAPE,

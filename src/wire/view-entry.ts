@@ -173,6 +173,11 @@ export class KeptEntry {
     return this.#room.subarray(head, this.#end)
   }
 
+  /** The clock of the last item; there is one. */
+  get oldestHlc(): Hlc {
+    return this.#data.getFloat64(this.#end - this.#lengths.at(-1)! + ITEM_HLC, true) as Hlc
+  }
+
   /** The clock of the last item but one: when the last one was superseded. Undefined: there is none. */
   get oldestSuperseded(): Hlc | undefined {
     const { length } = this.#lengths

@@ -61,13 +61,18 @@ export class World {
   }
 
   /** null deletes. */
-  put(key: string, bytes: Uint8Array | null, hlc = (this.clock.last + (this.moment + 1) * 10) as Hlc): void {
+  put(
+    key: string,
+    bytes: Uint8Array | null,
+    hlc = (this.clock.last + (this.moment + 1) * 10) as Hlc,
+    origin = ORIGIN,
+  ): void {
     const moment = ++this.moment
     const applied = {
       txn: `t${moment}` as TxnId,
       hlc,
       moment,
-      coordinates: [{ origin: ORIGIN, seq: moment }],
+      coordinates: [{ origin, seq: moment }],
     }
     const version = {
       key,
@@ -84,10 +89,15 @@ export class World {
     this.residents.touched(version)
   }
 
-  /** Its clock is below that of others that came before, and above the base's: else it would be in there. */
+  /** It comes from another node. Its clock is below that of others that came before, and above the base's: else it would be in there. */
   putLate(key: string, bytes: Uint8Array | null, by: number): void {
     const base = this.cachedBases.get(key)?.hlc ?? HLC_ZERO
-    this.put(key, bytes, Math.max(this.clock.last + (this.moment + 1) * 10 - by, base + 1) as Hlc)
+    this.put(
+      key,
+      bytes,
+      Math.max(this.clock.last + (this.moment + 1) * 10 - by, base + 1) as Hlc,
+      OTHER_ORIGIN,
+    )
   }
 
   /** The newest but so many gets another place. */

@@ -54,6 +54,8 @@ interface Resident {
   isLacking: boolean
   /** Of the chain, when the entry was written. */
   newest: Version | undefined
+  /** The entry says nothing of what is older: that may come, move and leave. Below all clocks if it ends with the base. */
+  oldestHlc: number
   /** What the entry tells of may not be so any more. Else newer versions may have come, and nothing else. */
   mustBeWhole: boolean
   /** Of its records, as the cache counts it. 0: it was never written. */
@@ -161,7 +163,9 @@ export class Residents {
     const { key, applied } = version
     const resident = this.#residents.peek(key)?.resident
     if (resident === undefined) return
-    const { newest } = resident
+    const { newest, oldestHlc } = resident
+    // As what is collected under load is.
+    if (applied.hlc < oldestHlc) return
     if (newest === undefined || compareStamps(applied, newest.applied) <= 0) resident.mustBeWhole = true
     this.#changed.add(key)
   }
@@ -243,6 +247,7 @@ export class Residents {
       kept.prepend(this.#writer.end(false), this.#writer.lengths)
       resident.newest = chain.at(-1)
     }
+    resident.oldestHlc = kept.endsWithBase ? ALL : kept.oldestHlc
     const { bytes } = kept
     if (!isWorthKeeping(bytes, kept.items)) this.#kept.delete(key)
     return bytes
@@ -259,6 +264,7 @@ export class Residents {
 
   #whole(key: string, resident: Resident, former: readonly Apart[]): Uint8Array {
     const endsWithBase = this.#items(key, resident, former)
+    if (endsWithBase) resident.oldestHlc = ALL
     const entry = this.#writer.end(endsWithBase)
     const { lengths } = this.#writer
     if (isWorthKeeping(entry, lengths.length)) this.#kept.set(key, new KeptEntry(entry, lengths))
@@ -303,6 +309,7 @@ export class Residents {
     const { values, origins } = this.#parts
     const { applied } = version
     const { coordinates } = applied
+    resident.oldestHlc = applied.hlc
     this.#writer.item(applied.moment, applied.hlc, coordinates.length)
     for (const { origin, seq } of coordinates) this.#writer.place(origins.of(origin), seq)
     if (version.source === 'tombstone') this.#writer.absent()
@@ -373,9 +380,19 @@ export class Residents {
 }
 
 const NONE: readonly Apart[] = []
+/** Below all clocks. */
+const ALL = Number.NEGATIVE_INFINITY
 
 function newResident(): Resident {
-  return { apart: [], isLacking: false, newest: undefined, mustBeWhole: true, size: 0, formerBytes: 0 }
+  return {
+    apart: [],
+    isLacking: false,
+    newest: undefined,
+    oldestHlc: ALL,
+    mustBeWhole: true,
+    size: 0,
+    formerBytes: 0,
+  }
 }
 
 /** What is small enough, and told of as often as that, is worth its memory. */

@@ -287,6 +287,7 @@ describe('an entry', () => {
           expect(kept.items).toBe(entry.items.length)
           expect(kept.endsWithBase).toBe(entry.endsWithBase)
           expect(kept.oldestSuperseded).toBe(entry.items.at(-2)?.hlc)
+          if (kept.items > 0) expect(kept.oldestHlc).toBe(entry.items.at(-1)!.hlc)
           expect(Buffer.from(kept.bytes)).toEqual(encodeEntry(entry))
         }
       }),
