@@ -102,8 +102,8 @@ export const VIEWING = [
     name: 'view-late-not-written',
     what: 'an entry of the view that is kept stays as it is when a version comes late, or gets another place',
     file: 'node/view/residents.ts',
-    find: 'if (newest === undefined || compareStamps(applied, newest.applied) <= 0) resident.hasChanged = true',
-    put: 'if (newest === undefined) resident.hasChanged = true',
+    find: 'if (newest === undefined || compareStamps(applied, newest.applied) <= 0) resident.mustBeWhole = true',
+    put: 'if (newest === undefined) resident.mustBeWhole = true',
   },
   {
     name: 'view-large-value-kept',
