@@ -87,7 +87,8 @@ export interface ResidentsParts {
  * written with the next batch.
  *
  * An entry stays right until a version that it tells of is touched: so the items of one may be kept, and newer versions are put before them. A
- * version that came late or got another place, or has left, and a value or base that was lacking, have the entry written as a whole.
+ * version that came late or got another place, or has left, and a value or base that was lacking, have the entry written as a whole. What stands
+ * below all that it tells of may come and leave unseen, unless it ends with the base.
  */
 export class Residents {
   readonly #parts: ResidentsParts

@@ -11,6 +11,16 @@ import {
   World,
 } from '../../../support/residents-world.js'
 
+/** Of one key, in the view, with so many versions of so many bytes. */
+function worldOf(versions: number, bytes: number): World {
+  const world = new World()
+  world.noBase('a')
+  world.residents.want('a')
+  for (let i = 1; i <= versions; i++) world.put('a', value(bytes, i))
+  world.write()
+  return world
+}
+
 /** Entries that are written often are kept, and what is new is put before their items. */
 describe('an entry that grows item by item', () => {
   const MANY_BYTES = 4 * 1024 * 1024
@@ -92,11 +102,7 @@ describe('an entry that grows item by item', () => {
   }
 
   test('has a value filled in that was not at hand', () => {
-    const world = new World()
-    world.noBase('a')
-    world.residents.want('a')
-    for (let i = 1; i <= 6; i++) world.put('a', value(5, i))
-    world.write()
+    const world = worldOf(6, 5)
     world.put('a', value(5, 7))
     const version = world.chains.get('a')!.at(-1)!
     world.bytes.delete(version)
@@ -110,11 +116,7 @@ describe('an entry that grows item by item', () => {
   })
 
   test('is kept: what stands in it stays, though the node has let go of it', () => {
-    const world = new World()
-    world.noBase('a')
-    world.residents.want('a')
-    for (let i = 1; i <= 6; i++) world.put('a', value(5, i))
-    world.write()
+    const world = worldOf(6, 5)
     world.forget('a')
     world.put('a', value(5, 7))
     world.write()
@@ -122,11 +124,7 @@ describe('an entry that grows item by item', () => {
   })
 
   test('is written as a whole where it is too large to be kept', () => {
-    const world = new World()
-    world.noBase('a')
-    world.residents.want('a')
-    for (let i = 1; i <= 6; i++) world.put('a', value(1_000, i))
-    world.write()
+    const world = worldOf(6, 1_000)
     world.forget('a')
     world.put('a', value(1_000, 7))
     world.write()
@@ -134,11 +132,7 @@ describe('an entry that grows item by item', () => {
   })
 
   test('is written as a whole where all that it told of was superseded long ago', () => {
-    const world = new World()
-    world.noBase('a')
-    world.residents.want('a')
-    for (let i = 1; i <= 6; i++) world.put('a', value(2_000, i))
-    world.write()
+    const world = worldOf(6, 2_000)
     for (let second = 1; second <= 8; second++) {
       world.clock.last = hlcAt(1_000 * second)
       world.put('a', value(2_000, 6 + second), world.clock.last)
@@ -149,11 +143,7 @@ describe('an entry that grows item by item', () => {
   })
 
   test('is not written for what leaves below all that it tells of, and is once what it tells of leaves', () => {
-    const world = new World()
-    world.noBase('a')
-    world.residents.want('a')
-    for (let i = 1; i <= 70; i++) world.put('a', value(5, i))
-    world.write()
+    const world = worldOf(70, 5)
     world.compact('a', 6)
     expect(world.residents.take().size).toBe(0)
     expect(world.look('a', 7)).toEqual(value(5, 7))
@@ -162,11 +152,7 @@ describe('an entry that grows item by item', () => {
   })
 
   test('ends before a version of more places than an item has room for', () => {
-    const world = new World()
-    world.noBase('a')
-    world.residents.want('a')
-    for (let i = 1; i <= 6; i++) world.put('a', value(5, i))
-    world.write()
+    const world = worldOf(6, 5)
     world.put('a', value(5, 7))
     const { coordinates } = world.chains.get('a')!.at(-1)!.applied
     while (coordinates.length <= 255) coordinates.push({ origin: OTHER_ORIGIN, seq: coordinates.length })
@@ -176,11 +162,7 @@ describe('an entry that grows item by item', () => {
   })
 
   test('lets go of what was superseded long ago', () => {
-    const world = new World()
-    world.noBase('a')
-    world.residents.want('a')
-    for (let i = 1; i <= 6; i++) world.put('a', value(2_000, i))
-    world.write()
+    const world = worldOf(6, 2_000)
     expect(apartRecords(world)).toBe(6)
     world.clock.last = hlcAt(1_000)
     world.put('a', value(2_000, 7), hlcAt(999))
