@@ -334,6 +334,15 @@ describe('a listener that closes', () => {
 })
 
 describe('a link that closes', () => {
+  const FRAMES = 4_000
+  /** How much of work of this kind this machine does in that time. */
+  const bytesHashedIn = (ms: number): number => {
+    const sample = patterned(4 * 1024 * KIB)
+    const startedAt = performance.now()
+    createHash('sha256').update(sample).digest()
+    return Math.floor((sample.length * ms) / (performance.now() - startedAt))
+  }
+
   test('delivers what it sent before', async () => {
     const node = await listening()
     const { link, log } = await linked(node.path)
@@ -349,7 +358,8 @@ describe('a link that closes', () => {
   })
 
   test('delivers what it sent before, though each frame takes work and is answered', async () => {
-    const ballast = patterned(64 * KIB)
+    // A fifth of a second of it in all: what a link flushes for before it gives up is a second.
+    const ballast = patterned(Math.min(64, bytesHashedIn(200 / FRAMES) / KIB) * KIB)
     const node = await listening({
       onFrame(peer, frame, listener) {
         createHash('sha256').update(ballast).digest()
@@ -357,7 +367,7 @@ describe('a link that closes', () => {
       },
     })
     const { link } = await linked(node.path)
-    const frames = upTo(4_000).map((n) => patterned(200, n))
+    const frames = upTo(FRAMES).map((n) => patterned(200, n))
     for (const frame of frames) expect(link.send(frame)).toBe(true)
     await link.close()
     await until('all arrive', () => node.heard.length === frames.length)

@@ -210,10 +210,12 @@ test('readers killed as they read leave nothing behind', async () => {
   for (let kill = 0; kill < 6; kill++) {
     const child = await Child.start('view-reader.mjs', {})
     await child.call('open', 'r', writer.path)
-    child.call('holdFor', 'r', 'm', 60_000).catch(() => undefined)
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    const gate = join(tempFolder(), 'never')
+    const reading = expect(child.call('holdUntil', 'r', 'm', gate)).rejects.toThrow('the process has ended')
+    await until('it has looked', () => existsSync(`${gate}.held`))
     for (let i = 0; i < 20; i++) writer.write(new Map([[`k${i}`, value]]))
     await child.kill()
+    await reading
     writer.releaseDead()
   }
   for (let i = 0; i < 5_000; i++) writer.write(new Map([[`k${i % 100}`, value]]))

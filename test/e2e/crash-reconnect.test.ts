@@ -34,7 +34,8 @@ test.for(ENGINES)(
 
 test('without a node each request fails typed and in time, and works again once there is one', async () => {
   const node = await NodeProcess.start({ storage: await storageUrl('lmdb') })
-  const virga = await testClient(node.socket, { connectTimeoutMs: 300, attemptsMax: 2 })
+  const hasty = { connectTimeoutMs: 300, attemptsMax: 2 }
+  const virga = await until('it has connected', () => testClient(node.socket, hasty).catch(() => undefined))
   const tx = await virga.begin()
   await tx.get('x')
   await node.kill()

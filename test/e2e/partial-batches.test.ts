@@ -181,6 +181,8 @@ test('scenario 29: of many reads and listings some are refused or not answered: 
   expect(await patient.transaction((tx) => tx.getMany(keys))).toEqual(keys)
 })
 
+/** Transactions that have committed before a run ends. */
+const ENOUGH = 100
 const TROUBLED = [/^hset value/, /^hsetnx decision/, /^hmget /]
 
 test('scenario 29: under load any request may be refused, not heard or not answered: no answer was wrong, and what was acknowledged is whole after collection', async (context: TestContext) => {
@@ -208,7 +210,7 @@ test('scenario 29: under load any request may be refused, not heard or not answe
     await until(`trouble with ${what}`, () => storage.count(new RegExp(`^${what} `)) > 2, 20_000)
     storage.calm()
   }
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 8 || reckoning.count('committed') <= ENOUGH; round++) {
     trouble(/./, 0.045)
     await sleep(dice.between(100, 400))
     storage.calm()
@@ -229,5 +231,4 @@ test('scenario 29: under load any request may be refused, not heard or not answe
   await node.restart()
   await patient.transaction((tx) => tx.get('up'))
   await reckoning.check(patient, true)
-  expect(reckoning.count('committed')).toBeGreaterThan(100)
 })

@@ -76,15 +76,15 @@ test('past its deadline a context is refused, what it held is let go, and its id
   const node = await testNode()
   const virga = await node.connect()
   const large = new Uint8Array(100_000)
-  const plain = await virga.step(undefined, (tx) => tx.put('x', large), { deadlineMs: 1_500 })
+  const plain = await virga.step(undefined, (tx) => tx.put('x', large), { deadlineMs: 3_000 })
   const durable = await virga.step(undefined, (tx) => tx.put('y', large), {
-    deadlineMs: 1_500,
+    deadlineMs: 3_000,
     durable: true,
   })
   const open = await virga.resume(plain.context)
   open.put('z', 1)
   expect(node.count('heldBytes')).toBeGreaterThan(large.length)
-  await new Promise((resolve) => setTimeout(resolve, 1_600))
+  await new Promise((resolve) => setTimeout(resolve, 3_100))
   for (const { context } of [plain, durable]) {
     const error = await expectCode(virga.commit(context), 'DeadlineExceeded')
     expect(error).toMatchObject({ retryable: true, outcome: 'definite' })

@@ -60,11 +60,15 @@ for (const engine of ENGINES) {
     const node = await testNode({ storage: await storageUrl(engine) })
     const direct = await node.connect()
     const wire = await wireTo(node.socket)
+    // However slow this machine and this disk: some get through between two cuts.
+    const startedAt = performance.now()
+    await (await testClient(wire.path)).transaction((tx) => tx.put('first', 1))
+    const pauseMsMax = 60 + 4 * (performance.now() - startedAt)
     let cuts = 0
     let isOver = false
     const cutting = (async () => {
       while (!isOver || cuts < CUTS_MIN) {
-        await new Promise((resolve) => setTimeout(resolve, dice.between(1, 60)))
+        await new Promise((resolve) => setTimeout(resolve, dice.between(1, pauseMsMax)))
         wire.cut()
         cuts++
       }
@@ -109,7 +113,7 @@ for (const engine of ENGINES) {
     for (let i = 0; i < CLIENTS; i++) expect(await direct.get(`count ${i}`)).toBe(TRANSACTIONS)
     // Nor is anyone kept who never came back.
     await until('nothing is open', () => node.count('transactionsOpen') === 0)
-    expect(node.count('sessions')).toBeLessThanOrEqual(1 + CLIENTS)
+    expect(node.count('sessions')).toBeLessThanOrEqual(2 + CLIENTS)
     expect(node.count('sessionsLost')).toBeGreaterThan(CUTS_MIN / 2)
   })
 }

@@ -148,7 +148,7 @@ test('answers of a connection that is gone greet nobody and answer nothing', asy
 
 test('what the client did not hear fails by time-out, and the next request is not confused by it', async () => {
   const node = await testNode()
-  const { virga, link } = await lossyClient(node.socket, { requestTimeoutMs: 1_000 })
+  const { virga, link } = await lossyClient(node.socket, { requestTimeoutMs: 2_000 })
   await virga.transaction((tx) => tx.put('x', 'right'))
   link.isDeaf = true
   const error = await expectCode(virga.get('y'), 'Timeout')
@@ -161,7 +161,7 @@ test('what the client did not hear fails by time-out, and the next request is no
 
 test('a commit that got lost is fenced: neither it nor another commit of its attempt takes effect, a later attempt does', async () => {
   const node = await testNode()
-  const { virga, link } = await lossyClient(node.socket, { commitTimeoutMs: 100 })
+  const { virga, link } = await lossyClient(node.socket, { commitTimeoutMs: 1_000 })
   const other = await node.connect({ attemptsMax: 1 })
   const id = transactionId('fenced', Date.now())
   const step = await virga.step(undefined, (tx) => tx.put('x', 'lost'), { id })

@@ -38,14 +38,6 @@ export const NOT_OURS = ['config|resetstat', 'info', 'hello']
 export const definite = { code: 'StorageUnavailable', outcome: 'definite' }
 export const indefinite = { code: 'StorageUnavailable', outcome: 'indefinite' }
 
-export async function timed<T>(
-  run: () => Promise<T>,
-): Promise<{ readonly settled: PromiseSettledResult<T>; readonly ms: number }> {
-  const start = performance.now()
-  const [settled] = await Promise.allSettled([run()])
-  return { settled: settled!, ms: performance.now() - start }
-}
-
 /** Until the storage answers again. */
 export async function recovered(storage: Storage): Promise<void> {
   for (const end = performance.now() + 15_000; ; ) {

@@ -14,3 +14,12 @@ export async function until<T>(
     await sleep(10)
   }
 }
+
+/**
+ * Lets a load go on for `minMs`, and for as long as it takes until there was enough of it: a slow machine takes more time, and
+ * tests as much. Fails after a minute.
+ */
+export async function untilEnough(minMs: number, isEnough: () => boolean): Promise<void> {
+  await sleep(minMs)
+  await until('enough of it', isEnough, 60_000)
+}

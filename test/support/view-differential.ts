@@ -12,6 +12,9 @@ const KEYS_READ = 12
 const WRITERS = 3
 const ASKERS = 4
 const WAIT_MS_MAX = 60
+/** A machine that stands still for longer outlives cuts: what is refused then proves nothing. */
+const SWIFT_MS = 1_000
+const RUN_MS_MAX = 120_000
 const VIEW_BYTES = 2 * 1024 * 1024
 /** What a cut that is outlived is told: by either way, at either moment. */
 const REFUSALS: readonly string[] = ['SnapshotTooOld', 'SnapshotUnavailable', 'SessionLost']
@@ -25,6 +28,8 @@ export interface Difference {
 export interface Compared {
   readonly differences: readonly Difference[]
   readonly keys: number
+  /** Of those that were asked without a pause of the machine: answers by one way, and how often there was none. */
+  readonly answers: number
   readonly refusals: number
   readonly viewReads: number
   readonly viewsOpened: number
@@ -32,9 +37,10 @@ export interface Compared {
 
 /**
  * Asks the same questions in the view and of the node, at one cut, while two nodes write, delete, collect and put keys out of
- * the view. A cut is read as it was begun, and again by its context: on both ways, with waits between.
+ * the view. A cut is read as it was begun, and again by its context: on both ways, with waits between. Takes `forMs`, and for as
+ * long as it takes to compare `keysMin`.
  */
-export async function compareWays(seed: number, forMs: number): Promise<Compared> {
+export async function compareWays(seed: number, forMs: number, keysMin: number): Promise<Compared> {
   const random = seededRandom(seed)
   const { nodes } = await startCluster({
     nodes: 2,
@@ -43,13 +49,18 @@ export async function compareWays(seed: number, forMs: number): Promise<Compared
   const [here, there] = nodes
   const seeing = await here!.client()
   const asking = await here!.client({ view: 'off' })
-  const end = performance.now() + forMs
+  const startedAt = performance.now()
   const found: Difference[] = []
   let keys = 0
+  let answers = 0
   let refusals = 0
+  const isOver = (): boolean => {
+    const ms = performance.now() - startedAt
+    return ms >= RUN_MS_MAX || (ms >= forMs && keys > keysMin && answers > 0)
+  }
 
   const write = async (to: Virga): Promise<void> => {
-    for (let n = 0; performance.now() < end; n++) {
+    for (let n = 0; !isOver(); n++) {
       await to.transaction((tx) => {
         for (const key of pickKeys(random, 1 + pick(random, 6))) {
           if (pick(random, 5) === 0) tx.delete(key)
@@ -61,18 +72,21 @@ export async function compareWays(seed: number, forMs: number): Promise<Compared
     }
   }
   const ask = async (): Promise<void> => {
-    while (performance.now() < end) {
+    while (!isOver()) {
+      const askedAt = performance.now()
       const asked = pickKeys(random, KEYS_READ)
       const ways = await readByAllWays(seeing, asking, asked, () => sleep(pick(random, WAIT_MS_MAX)))
       const [first, ...others] = ways
-      if (first === undefined) refusals++
-      refusals += ways.filter(({ values }) => values === undefined).length
+      if (performance.now() - askedAt < SWIFT_MS) {
+        answers += ways.length
+        refusals += ways.filter(({ values }) => values === undefined).length
+      }
       for (const other of others) {
-        if (first?.values === undefined || other.values === undefined) continue
+        if (first!.values === undefined || other.values === undefined) continue
         for (const [i, key] of asked.entries()) {
           keys++
-          if (first.values[i] === other.values[i]) continue
-          found.push({ key, by: [first.by, other.by], values: [first.values[i], other.values[i]] })
+          if (first!.values[i] === other.values[i]) continue
+          found.push({ key, by: [first!.by, other.by], values: [first!.values[i], other.values[i]] })
         }
       }
     }
@@ -82,7 +96,7 @@ export async function compareWays(seed: number, forMs: number): Promise<Compared
     ...Array.from({ length: ASKERS }, ask),
   ])
   const [viewReads, viewsOpened] = [await here!.count('viewReads'), await here!.count('viewsOpened')]
-  return { differences: found, keys, refusals, viewReads, viewsOpened }
+  return { differences: found, keys, answers, refusals, viewReads, viewsOpened }
 }
 
 interface Way {
