@@ -197,7 +197,9 @@ export const MARKS = {
   'busy.session-transactions': 'an executor has as many open as it may',
   'busy.sessions': 'as many executors are connected as may be',
   'busy.requests': 'an executor has as many requests under way at its node as it may',
-  'busy.own-requests': 'an executor waits for as many answers as it may, and asks for no more',
+  'wait.own-requests':
+    'an executor waits for as many answers as it may: what it asks for more waits for its turn',
+  'busy.own-wait': 'a request of an executor had no turn for as long as it waits for an answer',
   'busy.handed-over': 'as many transactions have been handed off by executors as may be',
   'busy.peer': 'a peer has as many requests to answer as may be',
   'busy.peers': 'peers have as many requests under way as may be',

@@ -4,9 +4,12 @@ import { VirgaError } from '../errors.js'
 export interface ClientOptions {
   /** For the node to greet, at `connect` and whenever the connection has broken. Default 5,000. */
   readonly connectTimeoutMs?: number
-  /** For the answer to any request but a commit or handoff. Default 10,000. */
+  /**
+   * For the answer to any request but a commit or handoff. As long it may wait for its turn before, where more is under way than the
+   * node takes at once. Default 10,000.
+   */
   readonly requestTimeoutMs?: number
-  /** For the answer to a commit or handoff. Default 30,000. */
+  /** For the answer to a commit or handoff, and for its turn before. Default 30,000. */
   readonly commitTimeoutMs?: number
   /** For finding out what became of a commit whose answer was lost. Default 30,000. */
   readonly resolveTimeoutMs?: number

@@ -2,18 +2,15 @@ import { toHex } from '../core/bytes.js'
 import type { Origin } from '../core/ids.js'
 import { VirgaError } from '../errors.js'
 import { DEFAULT_LIMITS, type Limits, limitExceeded } from '../limits.js'
-import { mark } from '../marks.js'
 import type { Timer } from '../ports/clock.js'
 import type { Mac } from '../wire/context.js'
 import { replyFrames, requestFrames } from '../wire/frames.js'
-import type { Reply, ReplyOf, Request } from '../wire/messages.js'
+import type { Reply, ReplyOf, Request, Unnumbered } from '../wire/messages.js'
 import { Arrivals } from './arrivals.js'
 import type { ClientOptions } from './options.js'
 import { interrupted, Pending } from './pending.js'
+import { type Sending, WaitingLine } from './waiting-line.js'
 import type { ClientWorld } from './world.js'
-
-/** A request without its number, which the session gives it. */
-export type Unnumbered<R> = R extends { readonly request: number } ? Omit<R, 'request'> : never
 
 export interface RequestOptions {
   readonly timeoutMs?: number | undefined
@@ -22,7 +19,8 @@ export interface RequestOptions {
 
 /** Requests that share a frame. */
 const FRAME_BYTES = 1024 * 1024
-const REQUESTS_MAX = 4_096
+/** One in so many of what the node takes at once. */
+const POSTED_PART = 16
 /** A session is kept up by a word to the node this often, where there is nothing else to say. */
 const PINGS_PER_TIMEOUT = 4
 const PING_MS_MAX = 5_000
@@ -48,6 +46,7 @@ export class Session {
   readonly #world: ClientWorld
   readonly #options: Required<ClientOptions>
   readonly #pending: Pending
+  readonly #line: WaitingLine
   readonly #events: SessionEvents
   readonly #client: string
   readonly #arrivals: Arrivals
@@ -60,6 +59,8 @@ export class Session {
   #flushDeferred = false
   /** Of transactions of whose begin the node has not heard: it has no place for them to give up. */
   readonly #unheard = new Set<number>()
+  /** What is under way at most. */
+  #requestsMax = 0
   #lastRequest = 0
   #epoch = 0
   #isUp = false
@@ -76,7 +77,17 @@ export class Session {
     this.#world = world
     this.#options = options
     this.#events = events
-    this.#pending = new Pending(world.clock, () => this.#arrivals.drain())
+    this.#line = new WaitingLine({
+      clock: world.clock,
+      hasRoom: () => this.#isUp && this.#pending.underWay < this.#requestsMax,
+      send: (message, sending) => this.#send(message, sending),
+      onUnsent: (handle) => this.#notHeard(handle),
+    })
+    this.#pending = new Pending(
+      world.clock,
+      () => this.#arrivals.drain(),
+      () => this.#line.admit(),
+    )
     this.#client = toHex(world.random.bytes(CLIENT_ID_BYTES))
     this.#arrivals = new Arrivals(
       world.clock,
@@ -134,12 +145,16 @@ export class Session {
     await this.#waitForUp(signal)
   }
 
-  /** Sends a request and waits for its answer. An answer that is an error rejects, as do time-out, loss and signal. */
+  /**
+   * Sends a request, when its turn has come, and waits for its answer. An answer that is an error rejects, as do time-out, loss and
+   * signal.
+   */
   async request<R extends Request>(message: Unnumbered<R>, options: RequestOptions = {}): Promise<Reply> {
     const { timeoutMs = this.#options.requestTimeoutMs, signal } = options
     if (signal?.aborted) throw interrupted(signal)
-    const { request, type } = this.#enqueue(message as Unnumbered<Request>)
-    const reply = await this.#pending.add(request, type, timeoutMs, signal)
+    if (this.#isClosing) throw closed()
+    if (!this.#isUp) throw new VirgaError('NodeUnavailable', 'there is no connection to the node')
+    const reply = await this.#line.request(message as Unnumbered<Request>, { timeoutMs, signal })
     if (reply.type === 'error') throw errorOf(reply)
     return reply
   }
@@ -149,7 +164,10 @@ export class Session {
    * node is never refused.
    */
   post(message: Unnumbered<Request>): void {
-    if (message.type === 'end' && this.#unheard.delete(message.handle)) return
+    if (message.type === 'end') {
+      this.#line.giveUp(message.handle)
+      if (this.#unheard.delete(message.handle)) return
+    }
     if (this.#isUp && !this.#isClosing) this.#queue(message)
   }
 
@@ -174,6 +192,7 @@ export class Session {
   }
 
   async #close(): Promise<void> {
+    this.#line.failAll(closed())
     await this.#sayGoodbye()
     this.#arrivals.drain()
     this.#isUp = false
@@ -197,14 +216,9 @@ export class Session {
     }
   }
 
-  #enqueue(message: Unnumbered<Request>): Request {
-    if (this.#isClosing) throw closed()
-    if (!this.#isUp) throw new VirgaError('NodeUnavailable', 'there is no connection to the node')
-    if (this.#pending.size >= (this.#welcome?.requestsMax ?? REQUESTS_MAX)) {
-      mark('busy.own-requests')
-      throw new VirgaError('Busy', `${this.#pending.size} requests are under way, as many as may be`)
-    }
-    return this.#queue(message)
+  #send(message: Unnumbered<Request>, { timeoutMs, signal }: Sending): Promise<Reply> {
+    const { request, type } = this.#queue(message)
+    return this.#pending.add(request, type, timeoutMs, signal)
   }
 
   #queue(message: Unnumbered<Request>): Request {
@@ -260,7 +274,11 @@ export class Session {
     this.#soonTimer = undefined
     if (soon.length > 0) this.#soonSentMs = this.#world.clock.monotonic()
     this.#soon = []
-    if (this.#world.link.send(requestFrames.encodeOnLoan(requests))) return
+    if (this.#world.link.send(requestFrames.encodeOnLoan(requests))) {
+      this.#line.unstuck()
+      return
+    }
+    this.#line.stuck()
     for (const each of waited)
       if (each.type === 'begin' || each.type === 'resume') this.#notHeard(each.handle)
     // Others may still be taken. A place at the node that is not given up would be taken for as long as there is a session.
@@ -355,6 +373,8 @@ export class Session {
   #welcomed(welcome: ReplyOf<'welcome'>): void {
     if (this.#welcome?.origin !== welcome.origin) this.#soon = []
     this.#welcome = welcome
+    // A part is left to what nobody waits for, which counts at the node as well.
+    this.#requestsMax = welcome.requestsMax - Math.floor(welcome.requestsMax / POSTED_PART)
     this.#contextMac = this.#world.macOf(welcome.contextKey)
     this.#epoch++
     this.#isUp = true
@@ -381,6 +401,8 @@ export class Session {
     this.#soonTimer?.cancel()
     this.#soonTimer = undefined
     this.#events.onDown()
+    this.#line.failAll(new VirgaError('SessionLost', why))
+    this.#unheard.clear()
     this.#pending.failAll(() => new VirgaError('SessionLost', why, { outcome: 'indefinite' }))
   }
 

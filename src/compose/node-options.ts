@@ -90,7 +90,7 @@ export const NODE_OPTIONS = {
   ),
   requestsPerSessionMax: count(
     DEFAULT_CONFIG.requestsPerSessionMax,
-    'requests of one executor under way; one more is Busy',
+    'requests of one executor under way; its client has others wait for their turn',
   ),
   sessionsMax: count(DEFAULT_CONFIG.sessionsMax, 'executors connected at once'),
   transactionsMax: count(DEFAULT_CONFIG.transactionsMax, 'transactions open at once'),

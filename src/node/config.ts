@@ -18,7 +18,7 @@ export interface NodeConfig {
   readonly clockSkewMsMax: number
   /** An executor whose process can't be watched is given up after being silent for this long. */
   readonly sessionTimeoutMs: number
-  /** Requests of one executor that are under way or wait; one more is answered `Busy`. */
+  /** Requests of one executor that are under way or wait; one more is answered `Busy`. Clients keep what is beyond that in a line. */
   readonly requestsPerSessionMax: number
   readonly sessionsMax: number
   /** Open transactions of all executors; one more is answered `Busy`. */

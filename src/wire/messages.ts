@@ -120,4 +120,6 @@ export const REPLIES = {
 export type Request = Message<typeof REQUESTS>
 export type Reply = Message<typeof REPLIES>
 export type RequestOf<N extends Request['type']> = Extract<Request, { type: N }>
+/** A message without its number, which whoever sends it gives it. */
+export type Unnumbered<M> = M extends { readonly request: number } ? Omit<M, 'request'> : never
 export type ReplyOf<N extends Reply['type']> = Extract<Reply, { type: N }>

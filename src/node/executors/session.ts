@@ -33,6 +33,9 @@ export class Session {
     this.lastHeardMs = nowMs
   }
 
+  /** Of these, those that end a transaction. */
+  ends = 0
+
   get load(): number {
     return this.queue.length + this.underWay
   }

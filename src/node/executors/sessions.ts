@@ -19,6 +19,8 @@ const QUANTUM = 32
 const TURN_MS_MAX = 2
 /** Replies that share a frame. */
 const FRAME_BYTES = 1024 * 1024
+/** Of the answers that an executor may wait for: so many that nobody asks for go by themselves. */
+const UNASKED_PART = 0.25
 /** Each text of a hello. */
 const HELLO_CHARS_MAX = 256
 /** Malformed frames are logged this often at most; all are counted. */
@@ -164,14 +166,18 @@ export class Sessions implements ListenerHandlers {
     }
     // What frees a place is not refused, unless there can't be as many places.
     const { requestsPerSessionMax, transactionsMax } = this.#state.config
-    const loadMax = request.type === 'end' ? requestsPerSessionMax + transactionsMax : requestsPerSessionMax
-    if (session.load >= loadMax) {
+    const isFull =
+      request.type === 'end'
+        ? session.load >= requestsPerSessionMax + transactionsMax
+        : session.load - session.ends >= requestsPerSessionMax
+    if (isFull) {
       mark('busy.requests')
       this.#state.counters.refusedBusy++
       this.#reply(session, errorReply(request.request, busy(session.load)))
       return
     }
     session.queue.push(request)
+    if (request.type === 'end') session.ends++
     if (session.queue.length === 1) this.#ring.push(session)
   }
 
@@ -207,6 +213,7 @@ export class Sessions implements ListenerHandlers {
   }
 
   #see(session: Session, request: Queued): void {
+    if (request.type === 'end') session.ends--
     let answer: Reply | Promise<Reply>
     try {
       answer = this.#requests.answer(session, request)
@@ -215,8 +222,7 @@ export class Sessions implements ListenerHandlers {
       return
     }
     if (!(answer instanceof Promise)) {
-      // Nobody waits for the answer to a begin that had nothing to look up: it goes with the next one.
-      if (answer.type === 'begun') session.replies.push(answer)
+      if (answer.type === 'begun') this.#replyAlong(session, answer)
       else this.#reply(session, answer)
       return
     }
@@ -226,8 +232,7 @@ export class Sessions implements ListenerHandlers {
       (reply) => {
         session.underWay--
         this.#underWay--
-        if (reply.type === 'begun' && request.type === 'resume' && !session.closed)
-          session.replies.push(reply)
+        if (reply.type === 'begun' && request.type === 'resume') this.#replyAlong(session, reply)
         else this.#reply(session, reply)
       },
       (error: unknown) => {
@@ -245,6 +250,16 @@ export class Sessions implements ListenerHandlers {
     }
     if (VirgaError.is(error) && error.code === 'Busy') this.#state.counters.refusedBusy++
     this.#reply(session, errorReply(request, error))
+  }
+
+  /**
+   * Nobody waits for the answer to a begin that had nothing to look up: it goes with the next one. Many go by themselves: an
+   * executor that waits for as many answers as it may asks for nothing else before these have come.
+   */
+  #replyAlong(session: Session, reply: Reply): void {
+    if (session.replies.length + 1 >= this.#state.config.requestsPerSessionMax * UNASKED_PART)
+      this.#reply(session, reply)
+    else if (!session.closed) session.replies.push(reply)
   }
 
   #reply(session: Session, reply: Reply): void {
@@ -338,6 +353,7 @@ export class Sessions implements ListenerHandlers {
     for (const { request } of session.queue.splice(0)) {
       this.#reply(session, errorReply(request, new VirgaError('SessionLost', 'the executor greeted again')))
     }
+    session.ends = 0
     this.#transactions.endAll(session)
     this.#view.detach(session)
     this.#byClient.delete(session.client)

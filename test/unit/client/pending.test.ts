@@ -143,3 +143,57 @@ describe('an answer that comes late', () => {
     })
   })
 })
+
+test('what was given up counts as under way until it is answered, or for ten seconds', async () => {
+  const clock = new SimClock()
+  let settled = 0
+  const pending = new Pending(
+    clock,
+    () => undefined,
+    () => settled++,
+  )
+  const abort = new AbortController()
+  const gone = [
+    thrown(pending.add(1, 'read', 100, undefined)),
+    thrown(pending.add(2, 'read', 1_000, abort.signal)),
+    thrown(pending.add(3, 'read', 100, undefined)),
+  ]
+  abort.abort()
+  await clock.advance(200)
+  for (const each of gone) await each
+  expect([pending.size, pending.underWay]).toEqual([0, 3])
+  const before = settled
+  pending.settle({ type: 'done', request: 1 })
+  expect([pending.underWay, settled]).toEqual([2, before + 1])
+  await clock.advance(10_100)
+  expect(pending.underWay).toBe(0)
+  expect(settled).toBeGreaterThan(before + 1)
+  thrown(pending.add(4, 'read', 100, undefined)).catch(() => undefined)
+  await clock.advance(200)
+  pending.failAll(() => new VirgaError('SessionLost', 'gone'))
+  expect(pending.underWay).toBe(0)
+})
+
+test('one timer looks after all, however many are given up and added in its turn', async () => {
+  const clock = new SimClock()
+  let sweeps = 0
+  const counting = {
+    monotonic: () => clock.monotonic(),
+    timer: (ms: number, run: () => void) =>
+      clock.timer(ms, () => {
+        sweeps++
+        run()
+      }),
+  } as unknown as SimClock
+  let next = 10
+  const pending: Pending = new Pending(
+    counting,
+    () => undefined,
+    () => {
+      if (next < 200) pending.add(next++, 'read', 50, undefined).catch(() => undefined)
+    },
+  )
+  pending.add(1, 'read', 50, undefined).catch(() => undefined)
+  await clock.advance(5_000)
+  expect(sweeps).toBeLessThanOrEqual(5_000 / 25)
+})

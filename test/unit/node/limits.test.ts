@@ -56,6 +56,17 @@ describe('bounds', () => {
       await cluster.clock.runUntilIdle()
       expect(answers(flood, 'done')).toBe(2)
       expect(cluster.count('refusedBusy')).toBe(2)
+      // What ends takes no place from others, however much of it there is.
+      const ends = Array.from(
+        { length: 50 },
+        (_, i): Request => ({ type: 'end', request: 10 + i, handle: 1 }),
+      )
+      flood.send(...ends, ...[60, 61, 62, 63].map(ping))
+      await cluster.clock.runUntilIdle()
+      expect(answers(flood, 'done')).toBe(2 + 54)
+      flood.send(...[70, 71, 72, 73, 74].map(ping))
+      await cluster.clock.runUntilIdle()
+      expect(cluster.count('refusedBusy')).toBe(3)
     })
   })
 
@@ -75,6 +86,25 @@ describe('bounds', () => {
       await cluster.clock.runUntilIdle()
       expect(executor.codes()).toEqual(['Busy', 'InvalidArgument', 'InvalidArgument'])
       expect(cluster.count('transactionsOpen')).toBe(1)
+    })
+  })
+
+  test('answers that nobody waits for go with another one, or by themselves when they are a quarter of what may be waited for', async () => {
+    await withCluster(async (cluster) => {
+      await cluster.boot({ requestsPerSessionMax: 16 })
+      const executor = await raw(cluster, 'a')
+      executor.send(begin(1, 1), begin(2, 2), begin(3, 3))
+      await cluster.clock.advance(100)
+      expect(answers(executor, 'begun')).toBe(0)
+      executor.send(begin(4, 4))
+      await cluster.clock.advance(1)
+      expect(answers(executor, 'begun')).toBe(4)
+      executor.send(begin(5, 5))
+      await cluster.clock.advance(100)
+      expect(answers(executor, 'begun')).toBe(4)
+      executor.send(ping(6))
+      await cluster.clock.advance(1)
+      expect(answers(executor, 'begun')).toBe(5)
     })
   })
 
