@@ -207,16 +207,16 @@ export const COMMITTING = [
     name: 'answers-in-order',
     what: 'an answer goes to the oldest request that waits for one',
     file: 'client/pending.ts',
-    find: 'this.#take(reply.request)?.resolve(reply)',
-    put: 'this.#take([...this.#waiting.keys()][0] ?? reply.request)?.resolve(reply)',
+    find: 'const waiting = this.#take(reply.request)',
+    put: 'const waiting = this.#take([...this.#waiting.keys()][0] ?? reply.request)',
   },
   {
     name: 'late-answer-taken',
     what: 'an answer whose request has timed out goes to the next one of its kind',
     file: 'client/pending.ts',
-    find: 'this.#take(reply.request)?.resolve(reply)',
+    find: 'const waiting = this.#take(reply.request)',
     put: `const kind = reply.type === 'values' ? 'read' : reply.type === 'committed' ? 'commit' : undefined
     const next = [...this.#waiting].find(([, { what }]) => what === kind)?.[0]
-    this.#take(this.#waiting.has(reply.request) ? reply.request : (next ?? 0))?.resolve(reply)`,
+    const waiting = this.#take(this.#waiting.has(reply.request) ? reply.request : (next ?? 0))`,
   },
 ]

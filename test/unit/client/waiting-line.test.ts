@@ -415,10 +415,14 @@ test('a transaction that is given up while its begin waits leaves nothing open',
     const holds = [cluster.storage.faults.hold('get'), cluster.storage.faults.hold('get')]
     const asking = holds.map(() => thrown(virga.status(idOf(cluster))))
     await cluster.clock.advance(10)
+    const before = cluster.count('requests')
     const tx = await cluster.until(virga.begin())
     await cluster.until(tx.abort())
     for (const hold of holds) hold.release()
     await cluster.until(Promise.allSettled(asking))
+    await cluster.clock.advance(100)
+    // Not even its end.
+    expect(cluster.count('requests')).toBe(before)
     await cluster.clock.advance(1_000)
     expect(cluster.count('transactionsOpen')).toBe(0)
     expect(cluster.count('begins')).toBe(0)
