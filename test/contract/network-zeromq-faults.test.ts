@@ -212,7 +212,7 @@ describe('a peer that falls silent', () => {
     a.subscribe(`tcp://127.0.0.1:${proxies[1].port}`, null, publications)
     await until('both are up', () => requests.isUp && publications.isUp)
     for (const proxy of proxies) proxy.set('silent')
-    await until('both are down', () => !requests.isUp && !publications.isUp)
+    await until('both are down', () => !requests.isUp && !publications.isUp, 2_000)
     expect(line.send(bytes('hello?'))).toBe(false)
     for (const proxy of proxies) proxy.set('open')
     await until('both are up again', () => requests.isUp && publications.isUp)
@@ -226,7 +226,7 @@ describe('a peer that falls silent', () => {
     const quick = { network: () => testNetwork({ heartbeatMs: 400 }), until }
     const { a, bAddress } = await pair(quick)
     const lines = [await dialled(quick, a, bAddress), await subscribed(quick, a, bAddress)]
-    await new Promise((resolve) => setTimeout(resolve, 4_000))
+    await new Promise((resolve) => setTimeout(resolve, 6_000))
     for (const { log } of lines) expect(log.turns).toEqual(['up'])
   })
 })

@@ -62,7 +62,7 @@ describe('keys that are allowed', () => {
     const line = dial(stranger, node, requests)
     stranger.network.subscribe(node.address.publications, node.key, publications)
     // Refused at both ports, and again when it tries again.
-    await until('refusals', () => refusalsOf(node, stranger) >= 4)
+    await until('refusals', () => refusalsOf(node, stranger) >= 4, 3_000)
     expect(line.send(bytes('let me in'))).toBe(false)
     await expectWorks(friend, node)
     const news = logging()

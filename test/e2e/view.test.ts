@@ -305,7 +305,7 @@ describe('a snapshot that began without a message', () => {
       else await executor.call('abort', 'old')
       expect(tries).toBeLessThan(10)
     }
-    await until('the node was told', async () => (await node.count('begins')) > begins)
+    await until('the node was told', async () => (await node.count('begins')) > begins, 2_000)
     const commits = 40
     // Longer than what nobody has told of is waited for.
     for (let n = 1; n <= commits; n++) {

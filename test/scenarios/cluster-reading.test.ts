@@ -36,7 +36,7 @@ test('scenarios 1, 2 and 9: a DAG reads one snapshot at every node, however warm
       expect(await tx.getMany(['b', 'c', 'a', 'late'])).toEqual([undefined, 'T1', undefined, undefined])
   }
   await late.commit()
-  await within(10_000, async () => {
+  await within(2_000, async () => {
     for (const { virga } of nodes) expect(await virga.get('late')).toBe('written early')
   })
   expect(await readAll(c.virga, ['a', 'b', 'c'])).toEqual(['T2', 'T3', 'T3'])
