@@ -14,6 +14,8 @@ export class Session {
   readonly handles = new SlotMap<number, Handle>()
   /** Requests that wait for their turn, oldest first. */
   readonly queue: Request[] = []
+  /** Of these, those that end a transaction. */
+  ends = 0
   readonly replies: Reply[] = []
   client = ''
   process: ProcessIdentity | undefined
@@ -32,9 +34,6 @@ export class Session {
     this.peer = peer
     this.lastHeardMs = nowMs
   }
-
-  /** Of these, those that end a transaction. */
-  ends = 0
 
   get load(): number {
     return this.queue.length + this.underWay

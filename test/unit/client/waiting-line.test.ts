@@ -5,6 +5,7 @@ import { WaitingLine } from '../../../src/client/waiting-line.js'
 import { VirgaError } from '../../../src/errors.js'
 import { SimClock } from '../../../src/testing/sim-clock.js'
 import type { Reply, Request, Unnumbered } from '../../../src/wire/messages.js'
+import { beginOf as begin } from '../../support/begin.js'
 import { withCluster } from '../../support/cluster-in-process.js'
 import { idOf } from '../../support/ids.js'
 import { thrown } from '../../support/thrown.js'
@@ -15,19 +16,8 @@ const WAITING = 262_144
 type Message = Unnumbered<Request>
 
 const read = (handle: number): Message => ({ type: 'read', handle, keys: [] })
-const begin = (handle: number): Message => ({
-  type: 'begin',
-  handle,
-  id: '019b76d9-8612-74a4-9d74-7c9eb8b6e5f0' as never,
-  keyed: false,
-  deadlineMs: null,
-  consistency: null,
-  after: null,
-  lookup: false,
-  snapshot: null,
-})
 /** Of a snapshot that was taken without the node. */
-const late = (handle: number): Message => ({ ...begin(handle), snapshot: new Uint8Array(1) }) as Message
+const late = (handle: number): Message => ({ ...begin(handle), snapshot: new Uint8Array(1) })
 const resume = (handle: number): Message => ({
   type: 'resume',
   handle,
@@ -199,8 +189,8 @@ test('one that waits for longer than for an answer is Busy, and was never sent; 
 test('a deadline counts from when a transaction was begun', async () => {
   const world = new World(1)
   void world.request(read(1))
-  void world.request({ ...begin(2), deadlineMs: 900 } as Message)
-  void world.request({ ...begin(3), deadlineMs: 100 } as Message)
+  void world.request({ ...begin(2), deadlineMs: 900 })
+  void world.request({ ...begin(3), deadlineMs: 100 })
   await world.clock.advance(300)
   world.answerAll()
   expect(world.messages.slice(1)).toMatchObject([{ deadlineMs: 600 }, { deadlineMs: 1 }])

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { makeTxnId } from '../../../src/core/ids.js'
 import { DEFAULT_LIMITS } from '../../../src/limits.js'
 import type { Reply, Request } from '../../../src/wire/messages.js'
+import { beginOf } from '../../support/begin.js'
 import { type Cluster, withCluster } from '../../support/cluster-in-process.js'
 import { idOf } from '../../support/ids.js'
 import { RawExecutor } from '../../support/raw-executor.js'
@@ -21,18 +22,7 @@ async function raw(cluster: Cluster, name: string): Promise<RawExecutor> {
 }
 
 const ping = (request: number): Request => ({ type: 'ping', request })
-const begin = (request: number, handle: number): Request => ({
-  type: 'begin',
-  request,
-  handle,
-  id: makeTxnId(Date.UTC(2026, 0, 1), new Uint8Array(10)),
-  keyed: false,
-  deadlineMs: null,
-  consistency: null,
-  after: null,
-  lookup: false,
-  snapshot: null,
-})
+const begin = (request: number, handle: number): Request => ({ ...beginOf(handle), request })
 
 describe('bounds', () => {
   test('requests of one executor: one more is Busy, and an end is not', async () => {
