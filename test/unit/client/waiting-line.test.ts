@@ -418,3 +418,32 @@ test('a transaction that is given up while its begin waits leaves nothing open',
     expect(cluster.count('begins')).toBe(0)
   })
 })
+
+test.each([
+  ['the node dies', 'SessionLost'],
+  ['the client closes', 'Closed'],
+] as const)('what waits when %s was surely not done, and is told so at once', async (how, code) => {
+  await withCluster(async (cluster) => {
+    await cluster.boot({ requestsPerSessionMax: 2 })
+    const virga = cluster.client({ view: 'off' })
+    await cluster.until(virga.get('a'))
+    const holds = [cluster.storage.faults.hold('get'), cluster.storage.faults.hold('get')]
+    const asking = Promise.allSettled(holds.map(() => virga.status(idOf(cluster))))
+    await cluster.clock.advance(10)
+    const tx = await cluster.until(virga.begin())
+    tx.put('a', 1)
+    const committing = thrown(tx.commit())
+    await cluster.clock.advance(10)
+    const atMs = cluster.clock.monotonic()
+    const ending = how === 'the node dies' ? cluster.crash() : virga.close()
+    expect(await cluster.until(committing)).toMatchObject({ code, outcome: 'definite' })
+    expect(cluster.clock.monotonic() - atMs).toBeLessThan(100)
+    for (const hold of holds) hold.release()
+    await cluster.until(ending)
+    if (how === 'the node dies') await cluster.boot()
+    await cluster.clock.advance(60_000)
+    await cluster.until(asking)
+    const other = cluster.client()
+    expect(await cluster.until(other.get('a'))).toBeUndefined()
+  })
+})
